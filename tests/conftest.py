@@ -1,0 +1,55 @@
+import logging
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+# The first draw of a text builds a table of characters: slow once, and no fault of the test.
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("here")
+torch.set_num_threads(1)  # tests are small; more threads only wait for each other
+
+
+@pytest.fixture
+def command_line(tmp_path, monkeypatch, capfd):
+    """Run `chromatic-train` or `chromatic-analyze` in this process, from an empty folder.
+
+    Returns (exit code, everything printed).
+    """
+    monkeypatch.chdir(tmp_path)
+
+    def run(program, *arguments):
+        from chromatic_descent import analyze, train
+
+        monkeypatch.setattr(sys, "argv", [f"chromatic-{program}", *arguments])
+        code = 0
+        try:
+            {"train": train.main, "analyze": analyze.main}[program]()
+        except SystemExit as stop:
+            code = stop.code or 0
+        finally:
+            for handler in logging.root.handlers:  # Hydra's, onto files of this run
+                handler.close()
+            logging.root.handlers.clear()
+        printed = capfd.readouterr()
+        return code, printed.out + printed.err
+
+    return run
+
+
+@pytest.fixture
+def subprocess_line(tmp_path):
+    """Start `python -m chromatic_descent.<program>` as a process of its own."""
+
+    def start(program, *arguments):
+        return subprocess.Popen(
+            [sys.executable, "-m", f"chromatic_descent.{program}", *arguments],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    return start
