@@ -1,0 +1,52 @@
+"""Files that exist whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_SUFFIX = ".tmp"
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`, and rename it to `path` once it is written and flushed.
+
+    If the block raises, the temporary file is removed and what was at `path` stays as it was. A
+    process that is killed inside the block leaves a temporary file: see `remove_leftovers`.
+
+    >>> with atomic_path(Path("numbers.txt")) as temporary:   # doctest: +SKIP
+    ...     temporary.write_text("1 2 3")
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The original's ending is kept last: numpy and matplotlib read the format off it.
+    temporary = path.parent / f".{path.stem}.{os.getpid()}{_SUFFIX}{path.suffix}"
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path`, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed writers of `path` left behind; the caller must be its only writer."""
+    for leftover in path.parent.glob(f".{path.stem}.*{_SUFFIX}{path.suffix}"):
+        leftover.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush the folder's entry too, so that the rename itself survives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

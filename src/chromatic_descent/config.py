@@ -1,0 +1,121 @@
+"""Configs: where they are, what of them determines a member, and how they are shown."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from chromatic_descent.errors import UserError
+from chromatic_descent.probe_logits import content_hash
+
+# What says where, how fast or how visibly a member is trained, not which function it ends as.
+# Everything else is hashed, so that a key added later counts unless it is listed here. The seed is
+# left out since it identifies a member beside the hash: members of one recipe share theirs.
+NOT_IDENTITY = (
+    "seed",
+    "study",
+    "overwrite",
+    "threads",
+    "paths",
+    "logger",
+    "callbacks",
+    "data.source.root",
+    "data.source.download",
+    "data.eval_batch_size",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.enable_model_summary",
+    "trainer.enable_progress_bar",
+    "trainer.log_every_n_steps",
+    "trainer.logger",
+    "trainer.callbacks",
+    "trainer.default_root_dir",
+)
+
+
+def configs_folder() -> str:
+    """The absolute path of the configs: packaged in an installed wheel, `configs/` in a clone."""
+    packaged = Path(__file__).parent / "configs"
+    cloned = Path(__file__).parents[2] / "configs"
+    return str(packaged if packaged.is_dir() else cloned)
+
+
+def identity(cfg: DictConfig) -> dict[str, Any]:
+    """What of a resolved config determines a member besides its seed, as plain data."""
+    container = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(container, dict)
+    for key in NOT_IDENTITY:
+        *parents, leaf = key.split(".")
+        node: Any = container
+        for parent in parents:
+            node = node.get(parent) if isinstance(node, dict) else None
+        if isinstance(node, dict):
+            node.pop(leaf, None)
+    # Through JSON, so that it equals what is read back from an artefact (tuples, int keys).
+    plain: dict[str, Any] = json.loads(json.dumps(container))
+    return plain
+
+
+def config_hash(identity: dict[str, Any]) -> str:
+    """SHA-256 of an identity's canonical JSON."""
+    return content_hash(json.dumps(identity, sort_keys=True, separators=(",", ":")))
+
+
+def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """The keys in which two identities differ, each as `key: found -> wanted`."""
+    old, new = dict(_flatten(found)), dict(_flatten(wanted))
+    return [
+        f"{key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key, _ABSENT) != new.get(key, _ABSENT)
+    ]
+
+
+def check_seed(seed: Any) -> int:
+    """Return `seed` if it is a whole number from 0, else raise UserError."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UserError(f"seed is {seed!r}: expected a whole number from 0, as in seed=7.")
+    return seed
+
+
+def instantiate(node: Any, **arguments: Any) -> Any:
+    """Hydra's `instantiate`, letting a UserError through as it is."""
+    try:
+        return hydra.utils.instantiate(node, **arguments)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
+        raise
+
+
+def print_tree(cfg: DictConfig, console: Console) -> None:
+    """Print a resolved config as a tree."""
+    tree = Tree("config", guide_style="dim")
+    console.print(_branch(tree, OmegaConf.to_container(cfg, resolve=True)))
+
+
+_ABSENT = object()
+
+
+def _flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict) and node:
+        for key, value in node.items():
+            yield from _flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, node
+
+
+def _branch(tree: Tree, node: Any) -> Tree:
+    for key, value in node.items():  # Text, since a list such as [16, 64] would be read as markup
+        if isinstance(value, dict) and value:
+            _branch(tree.add(Text(str(key), style="bold")), value)
+        else:
+            tree.add(Text.assemble(f"{key}: ", (json.dumps(value), "cyan")))
+    return tree

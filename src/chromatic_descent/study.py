@@ -1,0 +1,248 @@
+"""A study on disk: where things are, which members are complete, and who is working on them.
+
+<study>/
+  multirun.yaml             the sweep that was launched last (Hydra's record)
+  SEED_0007/                one folder per member
+    .hydra/                 Hydra's record: config.yaml, hydra.yaml, overrides.yaml
+    config_tree.txt         the resolved config, for reading
+    member.json             what the folder is for: seed, config, and who works on it
+    checkpoints/last.ckpt   where an interrupted member goes on
+    metrics/                what was logged
+    failure.txt             why it failed, if it did
+  artifacts/
+    probes/SEED_0007.npz    the member is complete if and only if this exists
+    embeddings/  reports/   what analysis made
+"""
+
+import json
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from chromatic_descent.atomic import remove_leftovers, write_text
+from chromatic_descent.errors import UserError
+
+Status = Literal["complete", "running", "failed", "interrupted"]
+
+_NAME = re.compile(r"[\w][\w.+-]*")  # a single folder's name: no separator, no leading dot
+_LONGEST_SUFFIX = 120  # characters; file systems allow 255 in a name, artefacts add to it
+
+
+class MemberBusyError(UserError):
+    """Another process is working on the member."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's folder and the paths in it."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.path.name
+
+    @property
+    def probes(self) -> Path:
+        """Where the members' probe artefacts are."""
+        return self.path / "artifacts" / "probes"
+
+    @property
+    def embeddings(self) -> Path:
+        """Where analysis puts distances, embeddings and their figures."""
+        return self.path / "artifacts" / "embeddings"
+
+    @property
+    def reports(self) -> Path:
+        """Where analysis puts numbers and summaries."""
+        return self.path / "artifacts" / "reports"
+
+    def members(self) -> list["Member"]:
+        """Every member that was begun or is complete, by name."""
+        begun = {folder.parent.name for folder in self.path.glob("SEED_*/member.json")}
+        complete = {path.stem for path in self.probes.glob("*.npz") if path.name[0] != "."}
+        return [Member(self, name) for name in sorted(begun | complete)]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member's place in a study."""
+
+    study: Study
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """Where the member is trained."""
+        return self.study.path / self.name
+
+    @property
+    def artefact(self) -> Path:
+        """The probe artefact, which exists once the member is complete."""
+        return self.study.probes / f"{self.name}.npz"
+
+    @property
+    def manifest(self) -> Path:
+        """What the folder is for; see `read_manifest`."""
+        return self.folder / "member.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where an interrupted member goes on."""
+        return self.folder / "checkpoints" / "last.ckpt"
+
+    @property
+    def failure(self) -> Path:
+        """Why the member failed, if its last attempt did."""
+        return self.folder / "failure.txt"
+
+    @property
+    def status(self) -> Status:
+        """Complete, running (in any process that shares the file system), failed or interrupted."""
+        if self.artefact.exists():
+            return "complete"
+        try:
+            with claim(self):
+                return "failed" if self.failure.exists() else "interrupted"
+        except MemberBusyError:
+            return "running"
+        except OSError:  # a study that may only be read
+            return "failed" if self.failure.exists() else "interrupted"
+
+    def explain(self) -> str:
+        """The status in a line, with the reason where one is known."""
+        status = self.status
+        if status == "failed":
+            return f"{self.name} failed: {self.failure.read_text(encoding='utf-8').splitlines()[0]}"
+        if status == "running":
+            return f"{self.name} is being trained by {_holder(self)}"
+        return f"{self.name} is {status}"
+
+    def read_manifest(self) -> dict[str, Any] | None:
+        """The member's manifest: {seed, config, config_hash, process}; None if there is none."""
+        try:
+            text = self.manifest.read_text(encoding="utf-8")
+            manifest = json.loads(text)
+        except FileNotFoundError:
+            return None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"{self.manifest} is not JSON ({error}). Move {self.folder} away to start it again."
+            ) from error
+        if not isinstance(manifest, dict):
+            raise UserError(f"{self.manifest} is not a JSON object. Move {self.folder} away.")
+        return manifest
+
+    def write_manifest(self, seed: int, config: dict[str, Any], config_hash: str) -> None:
+        """Say what the folder is for and that this process works on it."""
+        manifest = {
+            "seed": seed,
+            "config": config,
+            "config_hash": config_hash,
+            "process": {
+                "pid": os.getpid(),
+                "host": socket.gethostname(),
+                "since": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+        }
+        write_text(self.manifest, json.dumps(manifest, indent=1))
+
+
+@contextmanager
+def claim(member: Member) -> Iterator[None]:
+    """Hold a member for this process; the hold ends with the block or with the process.
+
+    Raises MemberBusyError at once if another process holds it.
+    """
+    member.folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(member.folder / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise MemberBusyError(
+            f"{member.name} of study {member.study.name} is being trained by {_holder(member)}: "
+            "left to it. Run the same command again once it has ended, if it did not finish."
+        ) from None
+    try:
+        # A killed process leaves its half-written files; whoever holds the member may sweep up.
+        for path in (member.artefact, member.manifest, member.checkpoint):
+            remove_leftovers(path)
+        yield
+    finally:
+        lock.release()
+
+
+def member_name(seed: int, suffix: str = "") -> str:
+    """A member's name: SEED_0007, and what else the sweep varies, fit for a file name.
+
+    >>> member_name(7)
+    'SEED_0007'
+    >>> member_name(7, "model.widths=[16, 64]")
+    'SEED_0007-model.widths_16-64'
+    """
+    # Letters that need no quoting in a shell or in Hydra's overrides, where paths may be values.
+    suffix = re.sub(r"[^\w.+-]+", "-", suffix.replace("=", "_").replace("_[", "_")).strip("-")
+    if len(suffix) > _LONGEST_SUFFIX:
+        from chromatic_descent.probe_logits import content_hash
+
+        suffix = f"{suffix[: _LONGEST_SUFFIX - 13]}-{content_hash(suffix)[:12]}"
+    return f"SEED_{seed:04d}" + (f"-{suffix}" if suffix else "")
+
+
+def check_study_name(name: str) -> str:
+    """Return `name` if it can name a folder, else raise UserError."""
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"study is {name!r}: expected a plain folder name of letters, digits, and '_', '-', "
+            "'+' or '.', as in study=plain."
+        )
+    return name
+
+
+def study_folder(study: str | None, otherwise: str, root: str) -> str:
+    """Where a launch goes: `root`/`study` if a study is named, else `otherwise`."""
+    return otherwise if study is None else str(Path(root) / check_study_name(str(study)))
+
+
+def find_study(study: str | None, root: Path) -> Study:
+    """Find a study by name under `root`, by path, or (None) the newest under `root`.
+
+    The newest is the one whose newest member completed last. Raises UserError if there is none.
+    """
+    known = [Study(p) for p in sorted(root.glob("*")) if Study(p).probes.is_dir()]
+    if study is None:
+        if not known:
+            raise UserError(
+                f"There is no study in {root.resolve()}. Train one first, for example: "
+                "python -m chromatic_descent.train -m 'seed=range(12)' experiment=demo"
+            )
+        return max(known, key=_last_completed)
+    for candidate in (root / study, Path(study)):
+        if Study(candidate).probes.is_dir():
+            return Study(candidate)
+    names = ", ".join(s.name for s in known) or "none"
+    raise UserError(
+        f"study={study} was found neither in {root.resolve()} (there: {names}) nor as a path, or "
+        "holds no artifacts/probes/ yet."
+    )
+
+
+def _last_completed(study: Study) -> float:
+    return max((path.stat().st_mtime for path in study.probes.glob("*.npz")), default=0.0)
+
+
+def _holder(member: Member) -> str:
+    try:
+        process = (member.read_manifest() or {}).get("process", {})
+        return f"process {process['pid']} on {process['host']} since {process['since']}"
+    except (UserError, KeyError, TypeError):
+        return "another process"

@@ -1,0 +1,44 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from chromatic_descent.atomic import atomic_path, remove_leftovers, write_text
+
+
+def test_written_whole(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    write_text(path, "whole")
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_error_leaves_what_was_there_and_no_temporary_file(tmp_path):
+    path = tmp_path / "file.txt"
+    write_text(path, "before")
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_killed_writer_leaves_what_was_there_and_can_be_swept_up(tmp_path):
+    path = tmp_path / "file.txt"
+    write_text(path, "before")
+    code = f"""
+        import os, pathlib, signal
+        from chromatic_descent.atomic import atomic_path
+        with atomic_path(pathlib.Path({str(path)!r})) as temporary:
+            temporary.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env=os.environ)
+    assert done.returncode == -signal.SIGKILL
+    assert path.read_text() == "before"
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_leftovers(path)
+    assert list(tmp_path.iterdir()) == [path]

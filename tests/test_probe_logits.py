@@ -1,0 +1,172 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chromatic_descent import probe_logits
+from chromatic_descent.probe_logits import ArtefactError, ProbeLogits, ProbeSliceLogits
+
+
+def make_record(name="SEED_0000", seed=0, probe_hash="a" * 64):
+    return {
+        "schema_version": 1,
+        "member": name,
+        "seed": seed,
+        "config": {"optim": {"lr": 0.1}},
+        "config_hash": "c" * 64,
+        "probe_hash": probe_hash,
+        "dataset": {"name": "toy", "fingerprint": "f" * 64, "classes": ["a", "b", "c"]},
+        "accuracy": 0.5,
+        "precision": "32-true",
+        "versions": {},
+        "hardware": {},
+        "wall_time": {"train": 1.0, "record": 0.1},
+        "finished": "2026-01-01T00:00:00+00:00",
+    }
+
+
+def make_member(name="SEED_0000", seed=0, probe_hash="a" * 64, images=6):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(images, dtype=np.int64) % 3
+    return ProbeLogits(
+        rng.normal(size=(images, 3)).astype(np.float32),
+        labels,
+        np.arange(images, dtype=np.int64),
+        make_record(name, seed, probe_hash),
+        {"train": ProbeSliceLogits(np.ones((4, 3), np.float32), labels[:4], labels[:4])},
+    )
+
+
+def test_what_is_saved_is_what_is_loaded(tmp_path):
+    member, path = make_member(), tmp_path / "probes" / "SEED_0000.npz"
+    probe_logits.save(path, member)
+    loaded = probe_logits.load(path)
+    assert loaded.record == member.record == probe_logits.read_record(path)
+    assert np.array_equal(loaded.logits, member.logits)
+    assert np.array_equal(loaded.slices["train"].logits, member.slices["train"].logits)
+    assert [p.name for p in path.parent.iterdir()] == ["SEED_0000.npz"]  # no temporary file
+
+
+def test_diverged_member_is_refused_and_what_was_there_stays(tmp_path):
+    path = tmp_path / "SEED_0000.npz"
+    probe_logits.save(path, make_member())
+    before = path.read_bytes()
+    diverged = make_member()
+    diverged.logits[0, 0] = np.nan
+    with pytest.raises(ArtefactError, match=r"1 of 18 logits are not finite.*diverged"):
+        probe_logits.save(path, diverged)
+    assert path.read_bytes() == before
+
+
+@given(st.integers(0, 10**6))
+def test_every_truncation_is_named(tmp_path_factory, cut):
+    path = tmp_path_factory.mktemp("probes") / "SEED_0000.npz"
+    probe_logits.save(path, make_member())
+    content = path.read_bytes()
+    path.write_bytes(content[: cut % len(content)])
+    with pytest.raises(ArtefactError, match=r"SEED_0000\.npz"):
+        probe_logits.load(path)
+
+
+@given(st.binary(max_size=300))
+def test_foreign_bytes_are_named(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("probes") / "SEED_0000.npz"
+    path.write_bytes(content)
+    with pytest.raises(ArtefactError, match=r"SEED_0000\.npz"):
+        probe_logits.read_record(path)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 255))
+def test_a_flipped_byte_is_named_or_harmless(tmp_path_factory, place, flip):
+    path = tmp_path_factory.mktemp("probes") / "SEED_0000.npz"
+    member = make_member()
+    probe_logits.save(path, member)
+    content = bytearray(path.read_bytes())
+    content[place % len(content)] ^= flip
+    path.write_bytes(content)
+    try:
+        loaded = probe_logits.load(path)
+    except ArtefactError as error:
+        assert "SEED_0000.npz" in str(error)
+    else:  # a byte of zip bookkeeping that carries no data
+        assert np.array_equal(loaded.logits, member.logits)
+        assert loaded.record == member.record
+
+
+def test_pickles_are_never_loaded(tmp_path):
+    path = tmp_path / "SEED_0000.npz"
+    np.savez(path, record=np.array(json.dumps(make_record())), logits=np.array([{}], dtype=object))
+    with pytest.raises(ArtefactError, match="cannot be read"):
+        probe_logits.load(path)
+
+
+def arrays(**changes):
+    member = make_member()
+    content = {
+        "record": np.array(json.dumps(member.record)),
+        "logits": member.logits,
+        "labels": member.labels,
+        "indices": member.indices,
+    }
+    return {k: v for k, v in (content | changes).items() if v is not None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"logits": None}, "has no array"),
+        ({"record": None}, "has no array 'record'"),
+        ({"record": np.array("{")}, "not JSON"),
+        ({"record": np.array("[]")}, "not an object"),
+        ({"record": np.array('{"schema_version": 99}')}, "schema version 99"),
+        ({"record": np.array('{"schema_version": 1}')}, "lacks member, seed"),
+        ({"logits": np.ones((6, 3))}, "float64"),
+        ({"logits": np.ones((6, 3, 1), np.float32)}, r"\[6, 3, 1\]"),
+        ({"labels": np.full(6, 3)}, r"outside 0\.\.2"),
+        ({"labels": np.zeros(5, np.int64)}, r"expected int64 \[6\]"),
+        ({"indices": np.zeros(6)}, "indices are float64"),
+        ({"logits": np.full((6, 3), np.inf, np.float32)}, "18 of 18 logits are not finite"),
+    ],
+)
+def test_each_way_to_be_wrong_has_its_message(tmp_path, changes, message):
+    path = tmp_path / "SEED_0000.npz"
+    np.savez(path, **arrays(**changes))
+    with pytest.raises(ArtefactError, match=message):
+        probe_logits.load(path)
+
+
+def test_stack_keeps_order_and_names():
+    population = probe_logits.stack([make_member("SEED_0002", 2), make_member("SEED_0000", 0)])
+    assert population.logits.shape == (2, 6, 3)
+    assert population.names == ["SEED_0002", "SEED_0000"]
+    assert population.seeds == [2, 0]
+    assert population.classes == ["a", "b", "c"]
+
+
+def test_different_probes_are_never_mixed_and_are_named():
+    members = [make_member("SEED_0000", 0), make_member("SEED_0001", 1, probe_hash="b" * 64)]
+    with pytest.raises(ArtefactError, match=r"a{12}: SEED_0000\n  b{12}: SEED_0001"):
+        probe_logits.stack(members)
+
+
+def test_altered_labels_under_the_same_probe_hash_are_refused():
+    members = [make_member("SEED_0000"), make_member("SEED_0001")]
+    members[1].labels[0] = 2
+    with pytest.raises(ArtefactError, match="SEED_0001 and SEED_0000 name the same probe"):
+        probe_logits.stack(members)
+
+
+def test_nothing_to_stack():
+    with pytest.raises(ArtefactError, match="no member"):
+        probe_logits.stack([])
+
+
+def test_content_hash_separates_parts_types_and_shapes():
+    a = np.arange(4)
+    hashes = {
+        probe_logits.content_hash(*parts)
+        for parts in [("ab", "c"), ("a", "bc"), (a,), (a.astype(np.int32),), (a.reshape(2, 2),)]
+    }
+    assert len(hashes) == 5
