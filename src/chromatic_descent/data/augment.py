@@ -1,0 +1,110 @@
+"""Augmentation of whole batches, with a draw of its own for each image.
+
+Everything random here is a function of (seed, epoch) and of the image's place alone, drawn on the
+CPU: a continued run, another device or another batch size sees the same augmentations.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Flip = Literal["alternating", "random", "none"]
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What is drawn for each training image in each epoch.
+
+    Args:
+        flip: `random` mirrors each image with probability 1/2 in each epoch. `alternating` draws
+            once, in epoch 0, and mirrors every other epoch from there: each image is seen both
+            ways as evenly as can be (Jordan 2024, arXiv:2404.00498, section 3.3).
+        translate: largest shift in pixels, each axis, uniform; the border is reflected.
+        cutout: side of a square set to the mean, in pixels; its centre is uniform over the image
+            (DeVries & Taylor 2017, arXiv:1708.04552). 0 for none.
+    """
+
+    flip: Flip = "alternating"
+    translate: int = 2
+    cutout: int = 0
+
+
+@dataclass(frozen=True)
+class Draws:
+    """One epoch's draws, on the images' device: order, mirrored, shift and cutout centre."""
+
+    order: Tensor  # [N] int64, the order in which images are seen
+    mirrored: Tensor  # [N] bool, by place in the order, like the rest
+    shift: Tensor  # [N, 2] int64, pixels down and right
+    centre: Tensor  # [N, 2] float32, in [0, 1)
+
+
+def generator(*key: int) -> torch.Generator:
+    """A generator on the CPU that is a function of the key alone, whatever was drawn before.
+
+    Keys that differ in any place give unrelated streams: the seed is a SHA-256 of the key.
+    """
+    digest = hashlib.sha256(repr(key).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def draw_epoch(
+    augment: Augment, images: int, seed: int, epoch: int, device: torch.device | str = "cpu"
+) -> Draws:
+    """Draw the order and the augmentation of every image for one epoch."""
+    stream = generator(seed, 1, epoch)
+    order = torch.randperm(images, generator=stream)
+    reach = augment.translate
+    shift = torch.randint(-reach, reach + 1, (images, 2), generator=stream)
+    centre = torch.rand(images, 2, generator=stream)
+    if augment.flip == "alternating":
+        first = torch.rand(images, generator=generator(seed, 2)) < 0.5  # by image, in epoch 0
+        mirrored = first[order] ^ (epoch % 2 == 1)
+    elif augment.flip == "random":
+        mirrored = torch.rand(images, generator=stream) < 0.5
+    else:
+        mirrored = torch.zeros(images, dtype=torch.bool)
+    return Draws(*(t.to(device) for t in (order, mirrored, shift, centre)))
+
+
+def gather(images: Tensor, index: Tensor, mirrored: Tensor, shift: Tensor) -> Tensor:
+    """Pick images and mirror and translate each by its own draw: [N, H, W, C] -> [B, H, W, C].
+
+    Moving pixels is a choice of where to read, so selection, mirroring and reflected translation
+    are one gather of pixels from the data set. Shifts must be smaller than the image.
+    """
+    _, height, width, channels = images.shape
+    rows = _reflect(torch.arange(height, device=images.device) - shift[:, :1], height)  # [B, H]
+    columns = _reflect(torch.arange(width, device=images.device) - shift[:, 1:], width)  # [B, W]
+    columns = torch.where(mirrored[:, None], width - 1 - columns, columns)
+    pixels = (index[:, None, None] * height + rows[:, :, None]) * width + columns[:, None, :]
+    return images.view(-1, channels)[pixels.view(-1)].view(-1, height, width, channels)
+
+
+def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """uint8 [B, H, W, C] -> (x/255 − mean) / std, float32 [B, C, H, W] in channels-last memory."""
+    scale = 1 / (255 * std)
+    return torch.addcmul(-mean / std, images.float(), scale).permute(0, 3, 1, 2)
+
+
+def cut_out(images: Tensor, centre: Tensor, side: int) -> Tensor:
+    """Set a square of `side` pixels around each image's `centre` [B, 2] to zero, the mean's place.
+
+    images [B, C, H, W] normalised; the square is cut off where it leaves the image.
+    """
+    size = torch.tensor(images.shape[-2:], device=images.device)
+    low = (centre * size).floor() - side // 2  # [B, 2]
+    inside = [
+        (place >= low[:, axis, None]) & (place < low[:, axis, None] + side)
+        for axis, place in enumerate(torch.arange(n, device=images.device) for n in size.tolist())
+    ]  # [B, H], [B, W]
+    return images.masked_fill((inside[0][:, :, None] & inside[1][:, None, :])[:, None], 0.0)
+
+
+def _reflect(places: Tensor, length: int) -> Tensor:
+    """Fold places outside 0..length-1 back in, without repeating the border pixel."""
+    places = places.abs()
+    return length - 1 - (length - 1 - places).abs()

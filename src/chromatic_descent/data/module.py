@@ -1,0 +1,169 @@
+"""The data module: images on the training device, batches made there, and the fixed probe."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import lightning
+import torch
+from torch import Tensor
+
+from chromatic_descent.data.augment import Augment, cut_out, draw_epoch, gather, normalise
+from chromatic_descent.data.probe import ProbeSlice, pick, split_training
+from chromatic_descent.data.sources import Images
+from chromatic_descent.errors import UserError
+
+Batch = tuple[Tensor, Tensor]  # images [B, C, H, W] float32, labels [B] int64
+
+
+class ImageData(lightning.LightningDataModule):
+    """A data set for one member: augmented training batches and the probe.
+
+    Args:
+        source: returns the data set.
+        mean, std: per channel, of pixels in [0, 1]; None measures them on the training split.
+        train_size: training images used, None for all that are not held out.
+        heldout_size: training images kept apart, unlabelled as far as training is concerned.
+        split_seed: decides both, independently of the member's seed.
+        batch_size, eval_batch_size: images.
+        augment: what is drawn for each training image.
+        probe_size: test images in the probe, None for all.
+        probe_train, probe_heldout: training and held-out images recorded beside the probe.
+        probe_seed: decides which, independently of the member's seed.
+        seed: the member's: its batch order and augmentation are functions of (seed, epoch).
+    """
+
+    def __init__(
+        self,
+        source: Callable[[], Images],
+        *,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        train_size: int | None = None,
+        heldout_size: int = 0,
+        split_seed: int = 0,
+        batch_size: int = 500,
+        eval_batch_size: int = 1000,
+        augment: Augment | None = None,
+        probe_size: int | None = None,
+        probe_train: int = 0,
+        probe_heldout: int = 0,
+        probe_seed: int = 0,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.images = source()
+        self.augment = augment or Augment()
+        self.seed, self.batch_size, self.eval_batch_size = seed, batch_size, eval_batch_size
+        self.train_indices, heldout = split_training(
+            len(self.images.train_labels), train_size, heldout_size, split_seed
+        )
+        if len(self.train_indices) == 0:
+            raise UserError("data.train_size=0: there is nothing to train on.")
+        if not 0 <= self.augment.translate < min(self.image_size):
+            raise UserError(
+                f"data.augment.translate={self.augment.translate}: expected a number of pixels "
+                f"from 0, smaller than the image ({self.image_size[0]}x{self.image_size[1]})."
+            )
+        self.mean, self.std = _statistics(self.images.train_images, mean, std)
+        everything = torch.arange(len(self.images.test_labels))
+        self.probe = self._slice("test", pick(everything, probe_size, probe_seed, "probe.size"))
+        if len(self.probe.labels) == 0:
+            raise UserError("probe.size=0: there is nothing to record.")
+        self.slices = [
+            self._slice(name, pick(places, size, probe_seed, f"probe.{name}"))
+            for name, places, size in [
+                ("train", self.train_indices, probe_train),
+                ("heldout", heldout, probe_heldout),
+            ]
+            if size != 0
+        ]
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        _, height, width, _ = self.images.train_images.shape
+        return height, width
+
+    @property
+    def channels(self) -> int:
+        """Colour channels."""
+        return self.images.train_images.shape[-1]
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Training steps in an epoch; images that do not fill a last batch are left to the next."""
+        return max(1, len(self.train_indices) // self.batch_size)
+
+    def setup(self, stage: str) -> None:
+        """Move the training images to the training device, once."""
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        self._train_images = self.images.train_images[self.train_indices].to(device)
+        self._train_labels = self.images.train_labels[self.train_indices].to(device)
+
+    def train_dataloader(self) -> "EpochBatches":
+        """The batches of the trainer's current epoch, of the right one after a restart too."""
+        return EpochBatches(self)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """The augmented batches of one epoch, a function of (seed, epoch) alone."""
+        device = self._train_images.device
+        draws = draw_epoch(self.augment, len(self.train_indices), self.seed, epoch, device)
+        mean, std = self.mean.to(device), self.std.to(device)
+        size = min(self.batch_size, len(self.train_indices))
+        for start in range(0, size * self.batches_per_epoch, size):
+            now = slice(start, start + size)
+            index = draws.order[now]
+            pixels = gather(self._train_images, index, draws.mirrored[now], draws.shift[now])
+            images = normalise(pixels, mean, std)
+            if self.augment.cutout:
+                images = cut_out(images, draws.centre[now], self.augment.cutout)
+            yield images, self._train_labels[index]
+
+    def evaluation_batches(self, images: Tensor, device: torch.device) -> Iterator[Tensor]:
+        """Images [N, H, W, C] uint8 through the evaluation transform: normalised, nothing else."""
+        mean, std = self.mean.to(device), self.std.to(device)
+        for part in torch.split(images, self.eval_batch_size):
+            yield normalise(part.to(device), mean, std)
+
+    def _slice(self, name: str, places: Tensor) -> ProbeSlice:
+        part = "test" if name == "test" else "train"
+        images, labels = (getattr(self.images, f"{part}_{what}") for what in ("images", "labels"))
+        return ProbeSlice(name, images[places], labels[places], places)
+
+
+class EpochBatches:
+    """What Lightning iterates over: a new pass asks the trainer which epoch it is in."""
+
+    def __init__(self, data: ImageData):
+        self.data = data
+
+    def __len__(self) -> int:
+        return self.data.batches_per_epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        # A generator, so that the trainer is asked when the first batch is wanted: Lightning makes
+        # the iterator of a continued run before it knows which epoch it continues.
+        assert self.data.trainer is not None
+        yield from self.data.batches(self.data.trainer.current_epoch)
+
+
+def _statistics(
+    images: Tensor, mean: Sequence[float] | None, std: Sequence[float] | None
+) -> tuple[Tensor, Tensor]:
+    """Per-channel mean and SD of pixels in [0, 1], float32 [C]; measured where not given.
+
+    A histogram of the 256 values, so that no float copy of the data set is made.
+    """
+    channels = images.shape[-1]
+    if mean is None or std is None:
+        values = torch.arange(256, dtype=torch.float64) / 255
+        counts = torch.stack(
+            [torch.bincount(c.reshape(-1), minlength=256) for c in images.unbind(-1)]
+        )
+        share = counts.double() / counts.sum(1, keepdim=True)  # [C, 256]
+        measured = share @ values
+        spread = ((share @ values**2) - measured**2).clamp_min(1e-12).sqrt()
+        return measured.float(), spread.float()
+    for key, given in [("mean", mean), ("std", std)]:
+        if len(given) != channels:
+            raise UserError(f"data.{key} has {len(given)} values, images have {channels} channels.")
+    return torch.tensor(list(mean)), torch.tensor(list(std))
