@@ -1,0 +1,70 @@
+"""What both commands share: one clear message and a non-zero exit for whatever can be mended."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from chromatic_descent.config import check_seed
+from chromatic_descent.errors import UserError
+from chromatic_descent.study import member_name, study_folder
+
+# Errors whose message is all the user needs: their mistakes, and what the system refused.
+MENDABLE = (UserError, HydraException, OmegaConfBaseException, OSError)
+
+
+def message(error: BaseException) -> str:
+    """What went wrong, without the library's packaging around it."""
+    causes: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in causes:  # a chain of causes may be a ring
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    for each in causes:  # raised while a config was resolved, say: the rest is OmegaConf's
+        if isinstance(each, UserError):
+            return str(each)
+    if isinstance(error.__cause__, OmegaConfBaseException):
+        return f"{error}\n{error.__cause__}"
+    if isinstance(error, OSError) and error.filename:
+        return (
+            f"{error.filename}: {error.strerror}. Studies go to paths.multirun, single runs to "
+            "paths.outputs: give another folder there, or make room in this one."
+        )
+    return str(error)
+
+
+def run(command: Callable[[], None], explain: Callable[[Exception], str] = message) -> None:
+    """Run a `hydra.main` command; exit 1 with `explain`'s message if it ends in what can be mended.
+
+    With HYDRA_FULL_ERROR set, the exception is raised instead, with its traceback.
+    """
+    register_resolvers()
+    # With this set, Hydra lets exceptions through to here instead of printing its own trace.
+    wants_traceback = "HYDRA_FULL_ERROR" in os.environ
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    try:
+        command()
+    except MENDABLE as error:
+        if wants_traceback:
+            raise
+        print(explain(error), file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("Interrupted. The same command goes on from here if it names its study=.")
+        sys.exit(130)
+    finally:
+        if not wants_traceback:
+            del os.environ["HYDRA_FULL_ERROR"]
+
+
+def register_resolvers() -> None:
+    """Give the configs `${member_name:}` and `${study_folder:}`; safe to call again."""
+
+    def name(seed: object, suffix: str = "") -> str:
+        return member_name(check_seed(seed), suffix)
+
+    OmegaConf.register_new_resolver("member_name", name, replace=True)
+    OmegaConf.register_new_resolver("study_folder", study_folder, replace=True)

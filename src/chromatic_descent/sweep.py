@@ -1,0 +1,55 @@
+"""What a launch tells Hydra: the folders members go to, and what became of each."""
+
+import logging
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from chromatic_descent.command_line import MENDABLE
+from chromatic_descent.study import Study
+
+log = logging.getLogger(__name__)
+
+
+class NameMembers(Callback):
+    """Name each member of a sweep by its seed and by what else the sweep varies, nothing more.
+
+    Hydra's `override_dirname` lists every override of a job; those that are the same for the whole
+    sweep are excluded here, once, before the jobs are composed.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Exclude from members' names each override that the sweep does not vary."""
+        texts = [
+            *(f"{k}={v}" for k, v in (config.hydra.sweeper.get("params") or {}).items()),
+            *config.hydra.overrides.task,
+        ]
+        overrides = OverridesParser.create().parse_overrides(texts)
+        fixed = [o.get_key_element().lstrip("+~") for o in overrides if not o.is_sweep_override()]
+        excluded = ",".join(sorted({*fixed, "seed"}))
+        config.hydra.overrides.hydra.append(
+            f"hydra.job.config.override_dirname.exclude_keys=[{excluded}]"
+        )
+
+
+class ReportFailures(Callback):
+    """Say at once, with the member's name, why a job of a sweep failed; the others go on."""
+
+    sweep: ClassVar[Study | None] = None  # what this process launched, for the summary at its end
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Remember the study."""
+        ReportFailures.sweep = Study(Path(config.hydra.sweep.dir))
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Log a failed job's reason, with a traceback only if it is not the user's to mend."""
+        if job_return.status is JobStatus.FAILED and config.hydra.mode is RunMode.MULTIRUN:
+            error = job_return._return_value  # `return_value` would raise it
+            name = Path(config.hydra.runtime.output_dir).name
+            trace = None if isinstance(error, MENDABLE) else error
+            log.error("%s: %s", name, error, exc_info=trace)

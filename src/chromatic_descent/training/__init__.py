@@ -1,0 +1,1 @@
+"""Training: the LightningModule, optimisers, populations, checkpoints and recording."""

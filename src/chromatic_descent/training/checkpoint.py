@@ -1,0 +1,57 @@
+"""Checkpoints that are whole or absent, and that hold tensors and plain values only."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from chromatic_descent.atomic import atomic_path
+from chromatic_descent.errors import UserError
+from chromatic_descent.study import Member
+
+
+class AtomicCheckpointIO(CheckpointIO):
+    """Writes a checkpoint beside its place and renames it; reads with `weights_only=True`.
+
+    Lightning's own writes by way of the system's temporary folder, which is often another file
+    system, where a rename is a copy that can be cut short.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write `checkpoint` to `path`, whole or not at all."""
+        with atomic_path(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read a checkpoint; anything but tensors and plain values in it is refused."""
+        try:
+            checkpoint: dict[str, Any] = torch.load(
+                path, map_location=map_location or "cpu", weights_only=True
+            )
+        except Exception as error:  # torch raises a different type for each way to be broken
+            raise UserError(
+                f"{path} cannot be read as a checkpoint ({type(error).__name__}). Delete it to "
+                "train this member from its start."
+            ) from error
+        return checkpoint
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove a checkpoint."""
+        Path(path).unlink(missing_ok=True)
+
+
+def every_epoch(member: Member) -> ModelCheckpoint:
+    """Keep the latest epoch's checkpoint, where the member looks for it."""
+    return ModelCheckpoint(
+        dirpath=member.checkpoint.parent,
+        filename=member.checkpoint.stem,
+        every_n_epochs=1,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )

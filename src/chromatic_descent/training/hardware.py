@@ -1,0 +1,52 @@
+"""What a member was trained on and in: precision, threads, versions, device."""
+
+import os
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from lightning import Trainer
+
+_RECORDED = ("chromatic-descent", "torch", "torchvision", "lightning", "numpy", "hydra-core")
+
+
+def resolve_precision(precision: str, accelerator: str) -> str:
+    """Lightning's name for `precision`; `auto` is bfloat16 where the hardware computes in it.
+
+    That is on CUDA devices that support it, and on CPUs with AVX512-BF16 or AMX. Elsewhere
+    bfloat16 is emulated and slower than float32.
+    """
+    if precision != "auto":
+        return precision
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif accelerator in ("auto", "cpu") and not torch.backends.mps.is_available():
+        features = torch.cpu.get_capabilities()
+        native = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+    else:
+        native = False
+    return "bf16-mixed" if native else "32-true"
+
+
+def describe_hardware(trainer: Trainer) -> dict[str, Any]:
+    """Device, processor and threads, as recorded in the probe artefact."""
+    device = trainer.strategy.root_device
+    return {
+        "accelerator": device.type,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "system": f"{platform.system()} {platform.release()}",
+    }
+
+
+def describe_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide a member's bits."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _RECORDED}}
+
+
+def _processor() -> str:
+    features = torch.cpu.get_capabilities()
+    return str(features.get("cpu_name") or platform.processor() or "unknown")

@@ -1,0 +1,169 @@
+"""Optimisers and learning-rate schedules.
+
+An option of `configs/optim/` is a function of (network, batch size) that returns an optimiser; a
+schedule is a function of the run's progress in [0, 1] that multiplies every learning rate.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+Schedule = Literal["linear", "cosine", "constant"]
+
+
+class Muon(Optimizer):
+    """Muon for convolution filters, SGD with Nesterov momentum for the rest, in one optimiser.
+
+    With G the gradient of a filter bank as a matrix [out, in·k·k] and M its momentum,
+
+        M <- μ M + G,    W <- √out · W / ‖W‖ − lr · orthogonal(G + μ M)
+
+    where `orthogonal` replaces the singular values by about 1. Fixing ‖W‖ is harmless before a
+    BatchNorm and keeps the relative step what `lr` says. Source: K. Jordan et al. 2024, "Muon: an
+    optimizer for hidden layers in neural networks", with airbench's weight normalisation.
+
+    Args:
+        filters: 4-d parameters for Muon.
+        others: parameter groups for SGD, each with its own `lr` and `weight_decay`.
+        lr, momentum: Muon's.
+        sgd_momentum: SGD's.
+    """
+
+    def __init__(
+        self,
+        filters: Iterable[Tensor],
+        others: Iterable[dict[str, Any]],
+        lr: float,
+        momentum: float,
+        sgd_momentum: float,
+    ):
+        groups = [
+            {"params": list(filters), "muon": True, "lr": lr, "momentum": momentum},
+            *({**group, "muon": False, "momentum": sgd_momentum} for group in others),
+        ]
+        super().__init__(groups, {"weight_decay": 0.0})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Take one step."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            lr, momentum = group["lr"], group["momentum"]
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                gradient = parameter.grad
+                if group["weight_decay"]:
+                    gradient = gradient.add(parameter, alpha=group["weight_decay"])
+                state = self.state[parameter]
+                if "momentum" not in state:
+                    state["momentum"] = torch.zeros_like(parameter)
+                buffer = state["momentum"].mul_(momentum).add_(gradient)
+                update = gradient.add(buffer, alpha=momentum)
+                if group["muon"]:
+                    parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
+                    update = orthogonalise(update.reshape(len(update), -1)).view(update.shape)
+                parameter.add_(update, alpha=-lr)
+        return loss
+
+
+def orthogonalise(matrix: Tensor, steps: int = 3) -> Tensor:
+    """Bring the singular values of `matrix` [m, n] near 1 by Newton–Schulz iterations in bfloat16.
+
+    X <- a X + (b X Xᵀ + c (X Xᵀ)²) X with (a, b, c) = (3.4445, −4.7750, 2.0315), from X = G / ‖G‖:
+    the quintic whose slope at 0 is largest for values that stay near 1 (roughly 0.7 to 1.2 after
+    five steps; three are enough here). Source: as `Muon`.
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrix.bfloat16()
+    x = x / (x.norm() + 1e-7)
+    tall = len(x) > x.shape[1]
+    if tall:  # the Gram matrix of the shorter side
+        x = x.T
+    for _ in range(steps):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    result: Tensor = (x.T if tall else x).to(matrix.dtype)
+    return result
+
+
+def muon(
+    network: nn.Module,
+    batch_size: int,
+    *,
+    lr: float,
+    momentum: float,
+    bias_lr: float,
+    head_lr: float,
+    sgd_momentum: float,
+    weight_decay: float,
+) -> Muon:
+    """Muon for the filters of `network`, SGD for its biases and its head.
+
+    `bias_lr` and `head_lr` are per example, as in airbench: the loss here is a mean over the batch,
+    so they are multiplied by the batch size. `weight_decay` is what SGD shrinks its weights by,
+    relative, per example at the initial rate.
+    """
+    filters: list[nn.Parameter] = []
+    biases: list[nn.Parameter] = []
+    head: list[nn.Parameter] = []
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            {4: filters, 2: head}.get(parameter.ndim, biases).append(parameter)
+
+    def group(parameters: list[nn.Parameter], rate: float) -> dict[str, Any]:
+        rate *= batch_size
+        return {
+            "params": parameters,
+            "lr": rate,
+            "weight_decay": weight_decay * batch_size / rate,
+        }
+
+    others = [group(biases, bias_lr), group(head, head_lr)]
+    return Muon(filters, others, lr, momentum, sgd_momentum)
+
+
+def sgd(network: nn.Module, batch_size: int, **options: Any) -> SGD:
+    """torch's SGD on every parameter; biases and norms are not decayed."""
+    return SGD(_decayed_or_not(network, options.pop("weight_decay", 0.0)), **options)
+
+
+def adamw(network: nn.Module, batch_size: int, **options: Any) -> AdamW:
+    """torch's AdamW on every parameter; biases and norms are not decayed."""
+    return AdamW(_decayed_or_not(network, options.pop("weight_decay", 0.01)), **options)
+
+
+def adam(network: nn.Module, batch_size: int, **options: Any) -> Adam:
+    """torch's Adam on every parameter."""
+    return Adam((p for p in network.parameters() if p.requires_grad), **options)
+
+
+def scale(schedule: Schedule, warmup: float, progress: float) -> float:
+    """What multiplies the learning rates after `progress` in [0, 1] of all steps.
+
+    Rises linearly from 0 to 1 over the first `warmup` share, then `linear` falls to 0 at the end,
+    `cosine` falls as (1 + cos πt)/2, `constant` stays.
+    """
+    if progress < warmup:
+        return progress / warmup
+    left = (1 - progress) / (1 - warmup)  # from 1 to 0
+    if schedule == "linear":
+        return left
+    if schedule == "cosine":
+        return (1 - math.cos(math.pi * left)) / 2
+    return 1.0
+
+
+def _decayed_or_not(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    trained = [p for p in network.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]

@@ -1,0 +1,109 @@
+"""How the members of one job are trained: `population=solo` trains one, from its seed."""
+
+import logging
+import time
+import warnings
+from typing import Any
+
+import torch
+from lightning import Trainer
+from omegaconf import DictConfig
+
+from chromatic_descent import probe_logits
+from chromatic_descent.config import config_hash, instantiate
+from chromatic_descent.data import ImageData
+from chromatic_descent.data.augment import generator
+from chromatic_descent.study import Member
+from chromatic_descent.training.checkpoint import AtomicCheckpointIO, every_epoch
+from chromatic_descent.training.hardware import resolve_precision
+from chromatic_descent.training.module import Classifier
+from chromatic_descent.training.progress import MemberProgress
+from chromatic_descent.training.record import record_member
+
+log = logging.getLogger(__name__)
+
+
+def solo(cfg: DictConfig, member: Member, identity: dict[str, Any]) -> None:
+    """Train one member, from its checkpoint if it has one, and write its probe artefact."""
+    _quieten_lightning()
+    if cfg.threads is not None:
+        torch.set_num_threads(cfg.threads)
+    data: ImageData = instantiate(cfg.data, seed=cfg.seed)
+    module = build_module(cfg, data)
+    trainer = build_trainer(cfg, member)
+    checkpoint = member.checkpoint if member.checkpoint.exists() else None
+    started = time.perf_counter()
+    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    trained = time.perf_counter()
+    result = record_member(
+        module,
+        data,
+        trainer,
+        name=member.name,
+        seed=cfg.seed,
+        config=identity,
+        config_hash=config_hash(identity),
+        tta=cfg.probe.tta,
+        wall_time={"train": trained - started},
+    )
+    result.record["wall_time"]["record"] = time.perf_counter() - trained
+    result.record["continued"] = checkpoint is not None
+    probe_logits.save(member.artefact, result)
+    accuracy, images = result.record["accuracy"], len(result.labels)
+    log.info(
+        "%s: accuracy %.4f on %d probe images, trained in %.1f s",
+        *(member.name, accuracy, images, trained - started),
+    )
+
+
+def build_module(cfg: DictConfig, data: ImageData) -> Classifier:
+    """The network, initialised from the seed alone, and what trains it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator(cfg.seed, 0).initial_seed())
+        network = instantiate(
+            cfg.model,
+            in_channels=data.channels,
+            num_classes=len(data.images.classes),
+            image_size=data.image_size,
+        )
+    return Classifier(
+        network,
+        instantiate(cfg.optim.optimizer),
+        schedule=cfg.optim.schedule,
+        warmup=cfg.optim.warmup,
+        label_smoothing=cfg.label_smoothing,
+        seed=cfg.seed,
+        compile_network=cfg.compile,
+    )
+
+
+def build_trainer(cfg: DictConfig, member: Member) -> Trainer:
+    """Lightning's trainer with the member's checkpoint, loggers, callbacks and precision."""
+    callbacks = [every_epoch(member), *instantiate(cfg.callbacks).values()]
+    if cfg.repulsion.callback is not None:
+        callbacks.append(instantiate(cfg.repulsion.callback))
+    if cfg.trainer.enable_progress_bar:
+        callbacks.append(MemberProgress(member.name))
+    return instantiate(  # type: ignore[no-any-return]
+        cfg.trainer,
+        precision=resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator),
+        callbacks=callbacks,
+        logger=[make(save_dir=member.folder) for make in instantiate(cfg.logger).values()],
+        plugins=[AtomicCheckpointIO()],
+        default_root_dir=member.folder,
+    )
+
+
+def _quieten_lightning() -> None:
+    """Drop what Lightning says at every start and does not concern members trained in turn."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for harmless in (
+        "Checkpoint directory .* exists and is not empty",  # a continued member's holds its own
+        "The number of training batches .* is smaller than the logging interval",
+        "`isinstance.treespec, LeafSpec.` is deprecated",  # Lightning's own, with recent torch
+        ".*Starting from v1.9.0, `tensorboardX` has been removed",
+    ):
+        warnings.filterwarnings("ignore", message=harmless)
+    # deterministic=True would also fill each new tensor with NaN, 3% of a CPU step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -1,0 +1,72 @@
+"""The progress bar: which member, which epoch, how accurate so far, how long to go."""
+
+import sys
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class MemberProgress(ProgressBar):
+    """One line per member, on a terminal; nothing where the output is a file or a pipe.
+
+    Args:
+        name: the member's.
+        every: steps between updates; each reads the accuracy off the device.
+    """
+
+    def __init__(self, name: str, every: int = 10):
+        super().__init__()
+        self.name, self.every = name, every
+        self._progress: Progress | None = None
+
+    def disable(self) -> None:
+        """Part of Lightning's protocol for progress bars."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the bar, at the place a continued run starts from."""
+        if not sys.stderr.isatty():
+            return
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            TextColumn("accuracy {task.fields[accuracy]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._progress.add_task(
+            self.name,
+            total=trainer.estimated_stepping_batches,
+            completed=trainer.global_step,
+            epoch=self._epoch(trainer),
+            accuracy="–",
+        )
+        self._progress.start()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the bar, every few steps."""
+        if self._progress is not None and (trainer.global_step % self.every == 0):
+            accuracy = pl_module.running_metrics()["train/accuracy"]  # type: ignore[operator]
+            self._progress.update(
+                self._progress.task_ids[0],
+                completed=trainer.global_step,
+                epoch=self._epoch(trainer),
+                accuracy=f"{accuracy:.3f}",
+            )
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Leave the line as it stands."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    @staticmethod
+    def _epoch(trainer: Trainer) -> str:
+        return f"{trainer.current_epoch + 1}/{trainer.max_epochs}"

@@ -1,0 +1,274 @@
+import json
+import os
+import random
+import re
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chromatic_descent import probe_logits
+from chromatic_descent.study import Member, Study, claim
+
+TINY = ("data=synthetic", "model.widths=[8,32]", "trainer.max_epochs=2", "threads=1")
+
+
+@pytest.fixture
+def train(command_line):
+    def run(*arguments):  # Hydra wants its flags before the overrides
+        flags = [a for a in arguments if a.startswith("-")]
+        return command_line("train", *flags, *TINY, *(a for a in arguments if a not in flags))
+
+    return run
+
+
+def artefact(folder, name="SEED_0000"):
+    return folder / "artifacts" / "probes" / f"{name}.npz"
+
+
+def test_a_single_run_goes_to_outputs_and_leaves_its_record(train, tmp_path):
+    code, _ = train()
+    assert code == 0
+    (study,) = (tmp_path / "outputs").iterdir()
+    member = study / "SEED_0000"
+    for name in ("config.yaml", "hydra.yaml", "overrides.yaml"):
+        assert (member / ".hydra" / name).exists()
+    assert "widths" in (member / "config_tree.txt").read_text()
+    assert (member / "checkpoints" / "last.ckpt").exists()
+    assert "train/accuracy" in (member / "metrics" / "version_0" / "metrics.csv").read_text()
+    loaded = probe_logits.load(artefact(study))
+    assert loaded.logits.shape == (128, 4)
+    record = loaded.record
+    assert record["accuracy"] == np.mean(loaded.logits.argmax(1) == loaded.labels)
+    assert record["accuracy"] > 0.5  # it learned
+    assert record["hardware"]["threads"] == 1
+    assert record["wall_time"]["train"] > 0
+    assert record["versions"]["torch"]
+    assert not list(study.rglob("*.tmp*"))
+
+
+def test_a_sweep_makes_a_study_and_running_it_again_skips_it(train, tmp_path):
+    code, printed = train("-m", "seed=range(2)", "study=s")
+    assert code == 0, printed
+    study = tmp_path / "multirun" / "s"
+    names = sorted(p.name for p in study.glob("SEED_*"))
+    assert names == ["SEED_0000", "SEED_0001"]
+    before = {p: p.read_bytes() for p in study.glob("artifacts/probes/*.npz")}
+    code, printed = train("-m", "seed=range(2)", "study=s")
+    assert code == 0
+    assert printed.count("is complete, skipped") == 2
+    assert {p: p.read_bytes() for p in study.glob("artifacts/probes/*.npz")} == before
+
+
+def test_a_named_single_run_joins_its_study(train, tmp_path):
+    train("study=s", "seed=0")
+    train("study=s", "seed=1")
+    assert len(Study(tmp_path / "multirun" / "s").members()) == 2
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_only_what_the_sweep_varies_is_in_the_names(train, tmp_path):
+    code, _ = train("-m", "seed=0,1", "study=s", "label_smoothing=0.1,0.2", "trainer.max_epochs=1")
+    assert code == 0
+    names = sorted(m.name for m in Study(tmp_path / "multirun" / "s").members())
+    assert names == [f"SEED_000{s}-label_smoothing_0.{k}" for s in "01" for k in "12"]
+
+
+def test_same_seed_same_bits_and_another_seed_other_bits(train, tmp_path):
+    for arguments in [("study=a",), ("study=b",), ("study=c", "seed=1")]:
+        train(*arguments)
+    root = tmp_path / "multirun"
+    a, b = (probe_logits.load(artefact(root / s)).logits for s in "ab")
+    c = probe_logits.load(artefact(root / "c", "SEED_0001")).logits
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_seed_zero_is_a_seed(train, tmp_path):
+    train("study=s", "seed=0")
+    assert probe_logits.load(artefact(tmp_path / "multirun" / "s")).record["seed"] == 0
+
+
+def test_another_config_is_refused_by_its_keys_and_harms_nothing(train, tmp_path):
+    train("study=s")
+    study = tmp_path / "multirun" / "s"
+    before = {p: p.read_bytes() for p in study.rglob("*") if p.is_file() and p.name != "train.log"}
+    code, printed = train("study=s", "label_smoothing=0.3", "optim.optimizer.lr=0.1")
+    assert code == 1
+    assert "label_smoothing: 0.2 -> 0.3" in printed
+    assert "optim.optimizer.lr: 0.24 -> 0.1" in printed
+    assert "overwrite=true" in printed
+    assert "Traceback" not in printed
+    assert all(p.read_bytes() == content for p, content in before.items())
+    code, printed = train("study=s", "label_smoothing=0.3", "overwrite=true")
+    assert code == 0
+    record = probe_logits.load(artefact(study)).record
+    assert record["config"]["label_smoothing"] == 0.3
+
+
+def test_where_it_runs_is_no_difference(train):
+    train("study=s")
+    code, printed = train("study=s", "trainer.accelerator=cpu", "trainer.log_every_n_steps=7")
+    assert code == 0
+    assert "skipped" in printed
+
+
+def test_one_failed_member_does_not_stop_the_others(train, tmp_path):
+    study = Study(tmp_path / "multirun" / "s")
+    blocked = Member(study, "SEED_0001")
+    blocked.folder.mkdir(parents=True)
+    blocked.manifest.write_text("{")
+    code, printed = train("-m", "seed=range(3)", "study=s")
+    assert code == 1
+    assert "member.json is not JSON" in printed
+    assert "2 of 3 complete" in printed
+    assert [m.status for m in study.members()] == ["complete", "interrupted", "complete"]
+
+
+def test_diverged_member_fails_with_its_reason_on_disk(train, tmp_path):
+    code, printed = train("study=s", "optim=sgd", "optim.optimizer.lr=1e30")
+    assert code == 1
+    assert "Training diverged: lower the learning rate" in printed
+    member = Member(Study(tmp_path / "multirun" / "s"), "SEED_0000")
+    assert member.status == "failed"
+    assert "diverged" in member.failure.read_text().splitlines()[0]
+
+
+def test_a_broken_artefact_is_named_and_kept(train, tmp_path):
+    train("study=s")
+    path = artefact(tmp_path / "multirun" / "s")
+    path.write_bytes(path.read_bytes()[:100])
+    code, printed = train("study=s")
+    assert code == 1
+    assert "SEED_0000.npz cannot be read as a probe artefact" in printed
+    assert "Traceback" not in printed
+    assert path.stat().st_size == 100
+
+
+def test_a_broken_checkpoint_is_named(train, tmp_path):
+    train("study=s")
+    study = tmp_path / "multirun" / "s"
+    artefact(study).unlink()
+    (study / "SEED_0000" / "checkpoints" / "last.ckpt").write_bytes(b"nonsense")
+    code, printed = train("study=s")
+    assert code == 1
+    assert re.search(r"last\.ckpt cannot be read as a checkpoint.*Delete it", printed)
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nonsense=1",), "Could not override 'nonsense'"),
+        (("model=nonsense",), "nonsense"),
+        (("seed=-1",), "seed is -1: expected a whole number from 0"),
+        (("seed=abc",), "seed is 'abc'"),
+        (("study=../x",), "expected a plain folder name"),
+        (("probe.size=1000000",), "probe.size=1000000: expected a number from 0 to 128"),
+        (("model.widths=[4,4,4,4,4]",), "model.widths=[4, 4, 4, 4, 4] halves the image 5 times"),
+        (("data=cifar10", "paths.data=nowhere"), "CIFAR10 was not found in"),
+        (("trainer.accelerator=tpu",), "tpu"),
+    ],
+)
+def test_each_mistake_is_one_message(train, arguments, message):
+    code, printed = train(*arguments, "study=s" if "study=../x" not in arguments else "seed=0")
+    assert code == 1
+    assert message in printed
+    assert "Traceback" not in printed
+
+
+def test_a_folder_that_cannot_be_written_is_one_message(train, tmp_path):
+    (tmp_path / "file").touch()
+    code, printed = train("paths.multirun=file", "study=s")
+    assert code == 1
+    assert "file" in printed
+    assert "Traceback" not in printed
+
+
+def test_a_traceback_is_there_for_the_asking(monkeypatch, command_line):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    from chromatic_descent.errors import UserError
+
+    with pytest.raises(UserError, match=r"data\.train_size=0"):
+        command_line("train", *TINY, "data.train_size=0")
+
+
+def test_a_busy_member_is_left_alone(train, tmp_path):
+    study = Study(tmp_path / "multirun" / "s")
+    with claim(Member(study, "SEED_0000")):
+        code, printed = train("-m", "seed=0,1", "study=s")
+    assert code == 1
+    assert "SEED_0000 of study s is being trained by another process: left to it" in printed
+    assert artefact(study.path, "SEED_0001").exists()
+    assert not artefact(study.path, "SEED_0000").exists()
+
+
+def kill_and_run_again(command_line, subprocess_line, tmp_path, options, kills):
+    """Train one member undisturbed, and one killed at random moments; check that they are equal."""
+    assert command_line("train", *options, "study=calm")[0] == 0
+    wanted = probe_logits.load(artefact(tmp_path / "multirun" / "calm"))
+    study = tmp_path / "multirun" / "killed"
+    checkpoint = study / "SEED_0000" / "checkpoints" / "last.ckpt"
+    share = wanted.record["wall_time"]["train"] / (kills + 1)  # so that no try gets to the end
+    dice, killed = random.Random(0), 0
+    for _ in range(kills):
+        process = subprocess_line("train", *options, "study=killed")
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        deadline = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < deadline:
+            if checkpoint.exists() and checkpoint.stat().st_mtime_ns > before:
+                break  # it has begun to train
+            time.sleep(0.005)
+        time.sleep(dice.uniform(0, share))
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        process.stdout.close()
+    assert killed == kills
+    code, printed = command_line("train", *options, "study=killed")
+    assert code == 0, printed
+    member = probe_logits.load(artefact(study))
+    assert member.record["continued"]
+    assert wanted.logits.std(axis=0).min() > 0.01  # not a dead network, which is easy to equal
+    assert np.array_equal(member.logits, wanted.logits)
+    assert not list(study.rglob(".*.tmp*"))
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_bits(
+    command_line, subprocess_line, tmp_path
+):
+    options = (*TINY, "trainer.max_epochs=60", "trainer.accelerator=cpu")
+    kill_and_run_again(command_line, subprocess_line, tmp_path, options, kills=2)
+
+
+@pytest.mark.slow
+def test_killed_five_times_on_cifar10_it_ends_with_the_same_bits(
+    command_line, subprocess_line, tmp_path
+):
+    data = Path(os.environ.get("CHROMATIC_DATA_DIR", "data")).resolve()
+    options = (f"paths.data={data}", "experiment=fast", "threads=1", "trainer.accelerator=cpu")
+    options += ("data.train_size=1500", "trainer.max_epochs=24")
+    kill_and_run_again(command_line, subprocess_line, tmp_path, options, kills=5)
+
+
+def test_dry_commands_need_no_torch(subprocess_line, tmp_path):
+    for arguments in (("--help",), ("--cfg", "job", "--resolve"), ("--info", "defaults")):
+        process = subprocess_line("train", *arguments)
+        assert process.wait() == 0
+        process.stdout.close()
+    code = (
+        "import sys, chromatic_descent.train as t; assert 'torch' not in sys.modules; "
+        "assert 'lightning' not in sys.modules"
+    )
+    import subprocess
+    import sys
+
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_identity_holds_no_path_of_the_machine(train, tmp_path):
+    train("study=s")
+    record = probe_logits.read_record(artefact(tmp_path / "multirun" / "s"))
+    assert str(tmp_path) not in json.dumps(record["config"])
+    assert "seed" not in record["config"]

@@ -1,0 +1,76 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from chromatic_descent.model import SmallCNN
+from chromatic_descent.training.optim import Muon, muon, orthogonalise, scale
+
+
+@pytest.mark.parametrize("shape", [(16, 216), (64, 64), (64, 16)])
+def test_orthogonalise_brings_singular_values_near_one(shape):
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    u, _, vt = torch.linalg.svd(matrix, full_matrices=False)
+    values = torch.linalg.svdvals(orthogonalise(matrix, steps=5).float())
+    assert values.max() < 1.3
+    assert values.median() > 0.6
+    # and it is the polar factor that it goes to
+    cosine = (orthogonalise(matrix, steps=5) * (u @ vt)).sum() / (u @ vt).norm()
+    assert cosine / orthogonalise(matrix, steps=5).norm() > 0.95
+
+
+def test_orthogonalise_forgets_the_scale():
+    matrix = torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(
+        orthogonalise(matrix), orthogonalise(1000 * matrix), rtol=0.02, atol=0.02
+    )
+
+
+def test_the_rest_is_torchs_sgd_with_nesterov_momentum():
+    ours, theirs = (nn.Linear(3, 2) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    group = {"params": list(ours.parameters()), "lr": 0.1, "weight_decay": 0.01}
+    a = Muon([], [group], lr=0.0, momentum=0.0, sgd_momentum=0.85)
+    b = torch.optim.SGD(
+        theirs.parameters(), lr=0.1, momentum=0.85, nesterov=True, weight_decay=0.01
+    )
+    x = torch.randn(5, 3)
+    for _ in range(4):
+        for net, optimizer in ((ours, a), (theirs, b)):
+            optimizer.zero_grad()
+            net(x).square().sum().backward()
+            optimizer.step()
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(p, q)
+
+
+def test_a_filters_step_is_lr_times_an_orthogonal_matrix_from_unit_norm():
+    filters = nn.Parameter(torch.randn(8, 4, 3, 3))
+    before = filters.detach() * math.sqrt(8) / filters.detach().norm()
+    optimizer = Muon([filters], [], lr=0.1, momentum=0.6, sgd_momentum=0.0)
+    filters.square().sum().backward()
+    optimizer.step()
+    step = (before - filters.detach()).reshape(8, -1) / 0.1
+    values = torch.linalg.svdvals(step)
+    assert values.min() > 0.2
+    assert values.max() < 1.3
+
+
+def test_rates_are_per_example():
+    net = SmallCNN(3, 10, (16, 16), widths=[8])
+    options = {"lr": 0.2, "momentum": 0.6, "bias_lr": 0.05, "head_lr": 0.6, "sgd_momentum": 0.8}
+    small, large = (muon(net, n, weight_decay=1e-6, **options) for n in (100, 200))
+    for a, b in zip(small.param_groups, large.param_groups, strict=True):
+        assert b["lr"] == a["lr"] * (1 if a["muon"] else 2)
+        assert b["lr"] * b["weight_decay"] == pytest.approx(2 * a["lr"] * a["weight_decay"])
+
+
+def test_schedules():
+    assert scale("constant", 0.0, 0.7) == 1
+    assert [scale("linear", 0.0, t) for t in (0, 0.25, 1)] == [1, 0.75, 0]
+    assert scale("cosine", 0.0, 0.5) == pytest.approx(0.5)
+    assert scale("cosine", 0.0, 1.0) == pytest.approx(0)
+    assert [scale("linear", 0.2, t) for t in (0, 0.1, 0.2, 0.6, 1)] == pytest.approx(
+        [0, 0.5, 1, 0.5, 0]
+    )
