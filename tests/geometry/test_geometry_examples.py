@@ -1,0 +1,12 @@
+"""Every example in a docstring runs, and gives what it says."""
+
+import doctest
+
+import pytest
+
+from chromatic_descent.geometry import alignment, distances, embeddings, nulls, stability
+
+
+@pytest.mark.parametrize("module", [alignment, distances, embeddings, nulls, stability])
+def test_examples(module):
+    assert doctest.testmod(module).failed == 0
