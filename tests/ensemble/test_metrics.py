@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import brier_score_loss, log_loss
+from torchmetrics.functional.classification import (
+    multiclass_accuracy,
+    multiclass_calibration_error,
+)
+
+from chromatic_descent.ensemble import accuracy, brier, ece, log_softmax, nll
+from chromatic_descent.errors import UserError
+
+METRICS = [accuracy, nll, brier, ece]
+
+
+def predictions(seed=0, lead=(), items=400, classes=5, scale=2.0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(classes, size=items)
+    logits = scale * rng.normal(size=(*lead, items, classes)) + np.eye(classes)[labels]
+    return log_softmax(logits), labels
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_matches_torchmetrics_and_scikit_learn(seed):
+    log_p, labels = predictions(seed)
+    p, y = np.exp(log_p), torch.as_tensor(labels)
+    torch_p = torch.as_tensor(p)
+    expected = multiclass_accuracy(torch_p, y, 5, average="micro").item()
+    assert accuracy(log_p, labels) == pytest.approx(expected)
+    assert nll(log_p, labels) == pytest.approx(log_loss(labels, p, labels=range(5)))
+    expected = brier_score_loss(labels, p, labels=range(5), scale_by_half=False)
+    assert brier(log_p, labels) == pytest.approx(expected)
+    for bins in (1, 10, 15):
+        expected = multiclass_calibration_error(torch_p, y, 5, n_bins=bins, norm="l1").item()
+        assert ece(log_p, labels, bins=bins) == pytest.approx(expected, abs=1e-6)  # float32
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_leading_axes_are_kept(metric):
+    log_p, labels = predictions(lead=(3, 2), items=50)
+    got = metric(log_p, labels)
+    assert got.shape == (3, 2)
+    assert got.dtype == np.float64
+    each = [[metric(log_p[i, j], labels) for j in range(2)] for i in range(3)]
+    np.testing.assert_allclose(got, each)
+    assert isinstance(metric(log_p[0, 0], labels), float)
+
+
+def test_certain_predictions():
+    right = log_softmax(np.array([[1e4, -1e4, -1e4], [-1e4, -1e4, 1e4]]))
+    assert [float(metric(right, [0, 2])) for metric in METRICS] == [1, 0, 0, 0]
+    assert [float(metric(right, [1, 0])) for metric in METRICS] == [0, 2e4, 2, 1]
+    with np.errstate(divide="ignore"):
+        impossible = np.log(np.eye(3))
+    assert nll(impossible, [0, 1, 0]) == np.inf
+    assert brier(impossible, [0, 1, 0]) == pytest.approx(2 / 3)
+
+
+def test_uniform_predictions():
+    log_p = np.log(np.full((8, 4), 0.25))
+    labels = np.array([0, 0, 1, 1, 2, 2, 3, 3])
+    assert accuracy(log_p, labels) == 0.25  # the first of equals is taken
+    assert nll(log_p, labels) == pytest.approx(np.log(4))
+    assert brier(log_p, labels) == pytest.approx(0.75)
+    assert ece(log_p, labels) == pytest.approx(0, abs=1e-12)
+
+
+def test_one_item_and_one_class_present():
+    assert accuracy(np.log([[0.2, 0.8]]), [1]) == 1
+    assert ece(np.log([[0.2, 0.8]]), [1]) == pytest.approx(0.2)
+    log_p, _ = predictions()
+    assert nll(log_p, np.zeros(400, dtype=int)) == pytest.approx(-log_p[:, 0].mean())
+
+
+def test_bins_are_closed_above():
+    """3/5 = 9/15 belongs below the edge however it was rounded; 1.0 into the last bin."""
+    for confidence in (np.nextafter(0.6, 0), 0.6, np.nextafter(0.6, 1)):
+        log_p = np.log([[confidence, 1 - confidence], [0.59, 0.41]])
+        assert ece(log_p, [0, 1]) == pytest.approx(abs(confidence - 1 + 0.59) / 2)
+    log_p = log_softmax(np.array([[1e4, 0.0], [3.0, 0.0]]))  # 1.0 and 0.953
+    assert ece(log_p, [1, 0]) == pytest.approx(abs(1 - 1 + 1 / (1 + np.exp(-3))) / 2)
+
+
+def test_bins_take_probabilities_that_round_out_of_range():
+    log_p = np.array([[[5e-7, -20.0]], [[-np.inf, -np.inf]]])  # above 1 by round-off; unnormalised
+    np.testing.assert_allclose(ece(log_p, [1]), [1, 0], atol=1e-6)
+
+
+def test_leaves_its_input_alone():
+    log_p, labels = predictions()
+    before = log_p.copy()
+    for metric in METRICS:
+        metric(log_p, labels)
+    np.testing.assert_array_equal(log_p, before)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p, y: (p, y[:-1]), r"shape \[400\], one per item; found \[399\]"),
+        (lambda p, y: (p, y[:, None]), r"found \[400, 1\]"),
+        (lambda p, y: (p, y.astype(float)), "whole numbers; found dtype float64"),
+        (lambda p, y: (p, y - 1), "from 0 to 4, .* found -1 to 3"),
+        (lambda p, y: (p, y + 1), "found 1 to 5"),
+        (lambda p, y: (p + 5, y), "log_softmax first"),
+        (lambda p, y: (p * np.nan, y), "found nan"),
+        (lambda p, y: (p[:, 0], y), r"found \[400\]"),
+        (lambda p, y: (p[:0], y[:0]), r"found \[0, 5\]"),
+    ],
+)
+def test_mistakes_are_named(metric, change, message):
+    with pytest.raises(UserError, match=message):
+        metric(*change(*predictions()))
+
+
+def test_ece_wants_a_bin():
+    with pytest.raises(UserError, match="bins must be at least 1"):
+        ece(*predictions(), bins=0)
