@@ -1,0 +1,1 @@
+"""Figures, summaries and tables of an analysis."""

@@ -1,0 +1,125 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chromatic_descent import probe_logits
+from chromatic_descent.study import Member, Study
+from tests.test_probe_logits import make_member
+
+QUICK = ("bootstrap=5", "permutations=9", "subsets=3", "tsne=0")
+
+
+@pytest.fixture
+def study(tmp_path):
+    study = Study(tmp_path / "multirun" / "s")
+    for seed in range(5):
+        name = f"SEED_{seed:04d}"
+        probe_logits.save(Member(study, name).artefact, make_member(name, seed, images=30))
+    return study
+
+
+@pytest.fixture
+def analyze(command_line):
+    return lambda *arguments: command_line("analyze", *QUICK, *arguments)
+
+
+def test_it_writes_numbers_tables_and_figures(analyze, study):
+    code, printed = analyze("study=s")
+    assert code == 0, printed
+    assert "s: 5 members" in printed
+    written = {
+        str(p.relative_to(study.path / "artifacts")) for p in study.path.rglob("*") if p.is_file()
+    }
+    for name in ("map", "heatmap", "scree"):
+        assert {f"embeddings/{name}.png", f"embeddings/{name}.pdf"} <= written
+    assert {"embeddings/distances.npz", "embeddings/layouts.csv"} <= written
+    assert {
+        f"reports/{n}"
+        for n in ("analysis.json", "summary.md", "members.csv", "ensemble.csv", "ensemble.png")
+    } <= written
+    numbers = json.loads((study.reports / "analysis.json").read_text())
+    assert numbers["schema_version"] == 1
+    assert [m["seed"] for m in numbers["members"]] == list(range(5))
+    with np.load(study.embeddings / "distances.npz", allow_pickle=False) as arrays:
+        assert arrays["hellinger"].shape == (5, 5)
+        assert arrays["members"].tolist() == [f"SEED_000{s}" for s in range(5)]
+    layouts = pd.read_csv(study.embeddings / "layouts.csv")
+    assert set(layouts["distance"]) == set(numbers["distances"])
+    assert len(layouts) == 4 * 5
+
+
+def test_by_path_and_newest_and_from_anywhere(analyze, study, tmp_path):
+    assert analyze()[0] == 0
+    assert analyze(f"study={study.path}", "paths.multirun=elsewhere")[0] == 0
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_missing_members_are_said_and_the_rest_goes_on(analyze, study):
+    member = Member(study, "SEED_0007")
+    member.write_manifest(7, {}, "hash")
+    member.failure.write_text("out of luck\n\ntrace")
+    code, printed = analyze("study=s")
+    assert code == 0
+    assert "left out: SEED_0007 failed: out of luck" in printed
+    assert "SEED_0007" in (study.reports / "summary.md").read_text()
+
+
+def test_broken_and_foreign_artefacts_are_all_named_and_nothing_is_lost(analyze, study):
+    broken = Member(study, "SEED_0001").artefact
+    broken.write_bytes(broken.read_bytes()[:50])
+    foreign = study.probes / "SEED_0009.npz"
+    shutil.copy(Member(study, "SEED_0002").artefact, foreign)
+    before = {p: p.read_bytes() for p in study.probes.iterdir()}
+    code, printed = analyze("study=s")
+    assert code == 1
+    assert "SEED_0001.npz cannot be read" in printed
+    assert "SEED_0009.npz is the artefact of SEED_0002" in printed
+    assert "Traceback" not in printed
+    assert {p: p.read_bytes() for p in study.probes.iterdir()} == before
+    assert not study.reports.exists()
+
+
+def test_another_probe_in_the_study_is_refused(analyze, study):
+    other = make_member("SEED_0009", 9, probe_hash="b" * 64, images=30)
+    probe_logits.save(Member(study, "SEED_0009").artefact, other)
+    code, printed = analyze("study=s")
+    assert code == 1
+    assert "different probes" in printed
+    assert "SEED_0009" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("study=unknown",), "study=unknown was found neither"),
+        (("distances=[nonsense]",), "distances=['nonsense']: expected names from"),
+        (("bootstrap=0",), "resamples must be at least 1"),
+        (("nonsense=1",), "Could not override 'nonsense'"),
+    ],
+)
+def test_each_mistake_is_one_message(analyze, study, arguments, message):
+    code, printed = analyze(*arguments)
+    assert code == 1
+    assert message in printed
+    assert "Traceback" not in printed
+
+
+def test_no_study_at_all(analyze):
+    code, printed = analyze()
+    assert code == 1
+    assert "There is no study in" in printed
+
+
+def test_a_study_without_a_complete_member_says_why(analyze, study):
+    for path in study.probes.iterdir():
+        path.unlink()
+    member = Member(study, "SEED_0000")
+    member.write_manifest(0, {}, "hash")
+    member.failure.write_text("out of luck")
+    code, printed = analyze("study=s")
+    assert code == 1
+    assert "nothing to analyse" in printed
+    assert "SEED_0000 failed: out of luck" in printed
