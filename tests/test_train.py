@@ -12,6 +12,7 @@ import pytest
 from chromatic_descent import probe_logits
 from chromatic_descent.study import Member, Study, claim
 
+CIFAR = Path(os.environ.get("CHROMATIC_DATA_DIR", "data")).resolve()  # tests change the folder
 TINY = ("data=synthetic", "model.widths=[8,32]", "trainer.max_epochs=2", "threads=1")
 
 
@@ -246,8 +247,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(
 def test_killed_five_times_on_cifar10_it_ends_with_the_same_bits(
     command_line, subprocess_line, tmp_path
 ):
-    data = Path(os.environ.get("CHROMATIC_DATA_DIR", "data")).resolve()
-    options = (f"paths.data={data}", "experiment=fast", "threads=1", "trainer.accelerator=cpu")
+    options = (f"paths.data={CIFAR}", "experiment=fast", "threads=1", "trainer.accelerator=cpu")
     options += ("data.train_size=1500", "trainer.max_epochs=24")
     kill_and_run_again(command_line, subprocess_line, tmp_path, options, kills=5)
 

@@ -1,5 +1,6 @@
 """Figures of an analysis, each a function of results that returns a matplotlib Figure."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,11 +43,16 @@ def figures(analysis: Analysis) -> dict[str, Figure]:
 
 def save(figure: Figure, folder: Path, name: str) -> None:
     """Write a figure as PNG and PDF, each whole or not at all."""
+    # It reports on every glyph that it embeds, at a level that Hydra shows.
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
+    figure.draw_without_rendering()  # lays it out, once for both
+    figure.set_layout_engine("none")
     for ending in ("png", "pdf"):
         with atomic_path(folder / f"{name}.{ending}") as temporary, style.context(STYLE):
             figure.savefig(temporary, format=ending)
 
 
+@style.context(STYLE)
 def maps(analysis: Analysis) -> Figure:
     """Classical MDS under each distance: members by seed, coloured by accuracy.
 
@@ -71,6 +77,7 @@ def maps(analysis: Analysis) -> Figure:
     return figure
 
 
+@style.context(STYLE)
 def neighbour_layouts(analysis: Analysis, method: str) -> Figure:
     """t-SNE or UMAP under each distance, first seed, with how alike the other seeds came out."""
     from chromatic_descent.analysis import seed_spread
@@ -89,6 +96,7 @@ def neighbour_layouts(analysis: Analysis, method: str) -> Figure:
     return figure
 
 
+@style.context(STYLE)
 def heatmaps(analysis: Analysis) -> Figure:
     """Distances between members (not squared), ordered by average-linkage clustering."""
     from scipy.cluster.hierarchy import leaves_list, linkage
@@ -100,11 +108,8 @@ def heatmaps(analysis: Analysis) -> Figure:
         order = leaves_list(
             linkage(squareform(distances, checks=False), "average", optimal_ordering=True)
         )
-        image = axis.imshow(
-            distances[np.ix_(order, order)],
-            vmin=_smallest(distances),
-            interpolation="nearest",
-        )
+        np.fill_diagonal(distances, np.nan)  # left white: its zeros would wash the rest out
+        image = axis.imshow(distances[np.ix_(order, order)], interpolation="nearest")
         axis.set_title(_LABELS.get(name, name))
         seeds = [str(analysis.population.seeds[k]) for k in order]
         few = len(seeds) <= 30
@@ -115,11 +120,12 @@ def heatmaps(analysis: Analysis) -> Figure:
     return figure
 
 
+@style.context(STYLE)
 def scree(analysis: Analysis) -> Figure:
     """Share of variance by axis, beside equidistant members and the permuted-distances null."""
     figure, axes = _panels(len(analysis.maps))
     for axis, (name, view) in zip(axes, analysis.maps.items(), strict=True):
-        share = np.diff(view.mds.explained, prepend=0)
+        share = np.nan_to_num(np.diff(view.mds.explained, prepend=0))
         axes_shown = np.arange(1, len(share) + 1)
         axis.bar(axes_shown, share, color="#4477aa", label="members")
         equal = geometry.equidistant_share(len(view.squared), 1)
@@ -127,10 +133,12 @@ def scree(analysis: Analysis) -> Figure:
         axis.set_title(_scree_title(name, view))
         axis.set_xlabel("axis")
         axis.set_ylabel("share of variance")
-    axes[0].legend()
+        axis.set_ylim(0, 1.3 * max(share.max(), equal))  # room for the legend
+    axes[0].legend(loc="upper right")
     return figure
 
 
+@style.context(STYLE)
 def ensemble_curves(analysis: Analysis) -> Figure:
     """Each metric by ensemble size and combiner; bands hold 95% of the subsets."""
     figure, axes = _panels(len(_METRIC_LABELS))
@@ -151,9 +159,8 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     """A row of up to two panels, as many rows as it takes."""
     columns = min(count, 2)
     rows = -(-count // columns)
-    with style.context(STYLE):
-        figure = Figure(figsize=(_PANEL * columns + 0.8, _PANEL * rows))
-        grid = figure.subplots(rows, columns, squeeze=False)
+    figure = Figure(figsize=(_PANEL * columns + 0.8, _PANEL * rows))
+    grid = figure.subplots(rows, columns, squeeze=False)
     axes = list(grid.ravel())
     for unused in axes[count:]:
         unused.remove()
@@ -173,11 +180,6 @@ def _ellipse(place: NDArray[np.float64], cloud: NDArray[np.float64]) -> Ellipse:
     width, height = 2 * _WITHIN_95 * np.sqrt(np.maximum(values, 0))
     angle = float(np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0])))
     return Ellipse(tuple(place), width, height, angle=angle, color="#bbbbbb", alpha=0.6, zorder=1)
-
-
-def _smallest(distances: NDArray[np.float64]) -> float:
-    """The smallest distance between two members: the diagonal's zeros would wash the rest out."""
-    return float(distances[np.triu_indices(len(distances), 1)].min())
 
 
 def _scree_title(name: str, view: Map) -> str:

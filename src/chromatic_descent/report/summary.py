@@ -66,7 +66,8 @@ def table(numbers: dict[str, Any]) -> Table:
         f"{full['accuracy']:.4f}; NLL of the ensemble {full['nll']:.3f}",
     )
     for head in _MAP_HEAD:
-        shown.add_column(head, justify="left" if head == "distance" else "right")
+        name = head == "distance"
+        shown.add_column(head, justify="left" if name else "right", no_wrap=name)
     for name, distance in numbers["distances"].items():
         shown.add_row(*_map_row(name, distance))
     return shown

@@ -1,0 +1,55 @@
+# `make demo` and `make test` do all their own set-up: a machine needs Python 3.11+ and make.
+#   PYTHON=python3.12     the Python to build the environment from
+#   TORCH_INDEX=URL       a package index for torch alone, e.g. PyTorch's CPU-only one
+#   STUDY=name            the study that `make analyze` reads; the newest if not given
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+STUDY ?=
+BIN := .venv/bin
+READY := .venv/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo study analyze test test-slow lint bench clean
+
+help: ## show this
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## make the environment in .venv, with exact versions
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		$(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch torchvision
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(READY) ## 12 members on scikit-learn's digits and their analysis: no download, a minute
+	$(BIN)/python -m chromatic_descent.train -m 'seed=range(12)' experiment=demo study=demo
+	$(BIN)/python -m chromatic_descent.analyze study=demo
+
+study: $(READY) ## 12 members on CIFAR-10 and their analysis
+	$(BIN)/python -m chromatic_descent.train -m 'seed=range(12)' study=standard trainer.accelerator=auto
+	$(BIN)/python -m chromatic_descent.analyze study=standard
+
+analyze: $(READY) ## analyse the newest study, or STUDY=name
+	$(BIN)/python -m chromatic_descent.analyze $(if $(STUDY),study=$(STUDY))
+
+test: $(READY) ## the tests, under 5 minutes
+	$(BIN)/python -m pytest
+
+test-slow: $(READY) ## the tests that need CIFAR-10 (in data/ or CHROMATIC_DATA_DIR) or minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY) ## style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(READY) ## what is claimed about speed, measured here; needs CIFAR-10
+	$(BIN)/python benchmarks/run.py
+
+clean: ## remove the environment and caches; studies and data stay
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,81 @@
+"""Claims: a sweep costs at most 5% more than its members; skipping a member, at most 0.3 s.
+
+The command is `python -m chromatic_descent.train -m 'seed=range(12)' experiment=fast`, a process of
+its own in a temporary folder. Its wall time, imports and reading the data included, is divided by
+the sum of what its members' artefacts say of training and recording.
+
+Then the same command runs again, when all it can do is skip, beside the same for one member, three
+times in turn: a member's skip costs the difference of the two, divided by the difference in
+members. That no artefact was written again is checked.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from chromatic_descent.probe_logits import read_record
+from measure import claim, timed
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    members, rounds = (3, 1) if quick else (12, 3)
+    shorter = ["data.train_size=1000", "trainer.max_epochs=1", "probe.size=500"] if quick else []
+
+    with tempfile.TemporaryDirectory() as folder:
+
+        def sweep(count: int) -> float:
+            command = [sys.executable, "-m", "chromatic_descent.train", "-m", "experiment=fast"]
+            command += [f"seed=range({count})", "study=sweep", *shorter]
+            return timed(command, CHROMATIC_MULTIRUN_DIR=folder)[0]
+
+        started = time.time_ns()
+        process = sweep(members)
+        artefacts = sorted((Path(folder) / "sweep" / "artifacts" / "probes").glob("*.npz"))
+        written = [path.stat().st_mtime_ns for path in artefacts]
+        records = [read_record(path) for path in artefacts]
+        skips = [(sweep(members), sweep(1)) for _ in range(rounds)]
+        if len(written) != members or [path.stat().st_mtime_ns for path in artefacts] != written:
+            raise RuntimeError("the second sweep trained members that the first had completed")
+    seconds = [r["wall_time"]["train"] + r["wall_time"]["record"] for r in records]
+    # Where the rest goes: from one artefact to the next (in the order of training, which is that
+    # of their names), less the member's own time.
+    overhead = [
+        (end - begin) / 1e9 - own
+        for begin, end, own in zip([started, *written[:-1]], written, seconds, strict=True)
+    ]
+    per_skip = [(many - one) / (members - 1) for many, one in skips]
+    return {
+        "claims": [
+            claim(
+                "wall time of a sweep / sum of its members' training and recording",
+                [process / sum(seconds)],
+                "<= 1.05",
+                n=f"1 sweep of {members} members",
+            ),
+            claim(
+                "time to skip a complete member",
+                per_skip,
+                "<= 0.3",
+                unit="s",
+                n=f"{rounds} x ({members} members against 1)",
+            ),
+            claim(
+                "time to skip a complete member / to train and record it",
+                [skip / statistics.median(seconds) for skip in per_skip],
+            ),
+        ],
+        "absolute": {
+            "sweep, s": process,
+            "members, sum, s": sum(seconds),
+            "overhead of the start and the first member, s": overhead[0],
+            "overhead of each further member, s (median)": statistics.median(overhead[1:]),
+            "overhead after the last, s": process - (written[-1] - started) / 1e9,
+            "a member's training and recording, s (median)": statistics.median(seconds),
+            f"sweep that skips {members}, s": [many for many, _ in skips],
+            "sweep that skips 1, s": [one for _, one in skips],
+            "accuracy (median)": statistics.median(r["accuracy"] for r in records),
+        },
+    }
