@@ -12,6 +12,13 @@ settings.load_profile("here")
 torch.set_num_threads(1)  # tests are small; more threads only wait for each other
 
 
+@pytest.fixture(autouse=True)
+def paths_are_the_defaults(monkeypatch):
+    """Whatever the shell that runs the tests has set."""
+    for name in ("CHROMATIC_OUTPUTS_DIR", "CHROMATIC_MULTIRUN_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def command_line(tmp_path, monkeypatch, capfd):
     """Run `chromatic-train` or `chromatic-analyze` in this process, from an empty folder.
