@@ -206,6 +206,18 @@ def test_a_busy_member_is_left_alone(train, tmp_path):
     assert not artefact(study.path, "SEED_0000").exists()
 
 
+def test_two_processes_on_one_study_share_its_members(subprocess_line, train, tmp_path):
+    options = ("-m", *TINY, "trainer.max_epochs=20", "study=shared", "seed=range(4)")
+    both = [subprocess_line("train", *options) for _ in range(2)]
+    printed = [process.communicate(timeout=120)[0] for process in both]
+    assert not any("Traceback" in text for text in printed)
+    trained = [re.findall(r"(SEED_\d+): accuracy", text) for text in printed]
+    assert sorted(trained[0] + trained[1]) == sorted(set(trained[0] + trained[1]))  # none twice
+    code, again = train(*options[1:], "-m")
+    assert code == 0, again
+    assert len(list((tmp_path / "multirun" / "shared" / "artifacts" / "probes").iterdir())) == 4
+
+
 def kill_and_run_again(command_line, subprocess_line, tmp_path, options, kills):
     """Train one member undisturbed, and one killed at random moments; check that they are equal."""
     assert command_line("train", *options, "study=calm")[0] == 0

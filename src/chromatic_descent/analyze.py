@@ -73,7 +73,7 @@ def analyse_study(cfg: DictConfig) -> None:
         "study": study.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join(["chromatic-analyze", *sys.argv[1:]]),
         "config": options,
         "missing": missing,
         **_provenance(population),

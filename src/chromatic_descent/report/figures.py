@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from chromatic_descent import geometry
-from chromatic_descent.analysis import Analysis, Map, top_two
+from chromatic_descent.analysis import Analysis, Map, seed_spread, top_two
 from chromatic_descent.atomic import atomic_path
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _LABELS = {
     "logit_mse": "logit MSE",
     "logit_mse_centred": "logit MSE, centred",
     "logit_mse_matched": "logit MSE, centred,\ntemperature-matched",
-    "hellinger": "squared Hellinger",
+    "hellinger": "Hellinger",
 }
 _METRIC_LABELS = {"accuracy": "accuracy", "nll": "NLL (nats)", "brier": "Brier", "ece": "ECE"}
 
@@ -80,8 +80,6 @@ def maps(analysis: Analysis) -> Figure:
 @style.context(STYLE)
 def neighbour_layouts(analysis: Analysis, method: str) -> Figure:
     """t-SNE or UMAP under each distance, first seed, with how alike the other seeds came out."""
-    from chromatic_descent.analysis import seed_spread
-
     figure, axes = _panels(len(analysis.maps))
     accuracy = analysis.members["accuracy"].to_numpy()
     for axis, (name, view) in zip(axes, analysis.maps.items(), strict=True):
@@ -116,7 +114,7 @@ def heatmaps(analysis: Analysis) -> Figure:
         axis.set_xticks(range(len(seeds)) if few else [], seeds if few else [], rotation=90)
         axis.set_yticks(range(len(seeds)) if few else [], seeds if few else [])
         axis.spines[:].set_visible(False)
-        figure.colorbar(image, ax=axis, shrink=0.7)
+        figure.colorbar(image, ax=axis, shrink=0.7, label="root of the squared distance")
     return figure
 
 
