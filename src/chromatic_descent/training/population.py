@@ -105,5 +105,5 @@ def _quieten_lightning() -> None:
         ".*Starting from v1.9.0, `tensorboardX` has been removed",
     ):
         warnings.filterwarnings("ignore", message=harmless)
-    # deterministic=True would also fill each new tensor with NaN, 3% of a CPU step.
+    # deterministic=True would also fill each new tensor with NaN, which only costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
