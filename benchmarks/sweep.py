@@ -1,8 +1,8 @@
 """Claims: a sweep costs at most 5% more than its members; skipping a member, at most 0.3 s.
 
-The command is `python -m chromatic_descent.train -m 'seed=range(12)' experiment=fast`, a process of
-its own in a temporary folder. Its wall time, imports and reading the data included, is divided by
-the sum of what its members' artefacts say of training and recording.
+The command is `python -m chromatic_descent.train -m 'seed=range(12)'`, the default study, a process
+of its own in a temporary folder. Its wall time, imports and reading the data included, is divided
+by the sum of what its members' artefacts say of training and recording.
 
 Then the same command runs again, when all it can do is skip, beside the same for one member, three
 times in turn: a member's skip costs the difference of the two, divided by the difference in
@@ -27,7 +27,7 @@ def measure(quick: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
 
         def sweep(count: int) -> float:
-            command = [sys.executable, "-m", "chromatic_descent.train", "-m", "experiment=fast"]
+            command = [sys.executable, "-m", "chromatic_descent.train", "-m"]
             command += [f"seed=range({count})", "study=sweep", *shorter]
             return timed(command, CHROMATIC_MULTIRUN_DIR=folder)[0]
 

@@ -40,7 +40,7 @@ class SmallCNN(nn.Module):
                 f"model.widths={list(widths)} halves the image {len(widths)} times, and images of "
                 f"{image_size[0]}x{image_size[1]} do not last that long: give fewer widths."
             )
-        # Eigenvectors of the patches and their negatives: GELU keeps one sign of each. The layer is
+        # Eigenvectors of the patches and their negatives: ReLU keeps one of each pair. The layer is
         # fixed, its bias too: training that would need the gradient of the largest activations, a
         # quarter of a step's time on a CPU, which is better spent on width.
         whitened = 2 * in_channels * whiten_size**2
@@ -56,7 +56,7 @@ class SmallCNN(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """images [B, C, H, W] -> logits [B, classes]."""
-        x = F.gelu(self.whiten(images))
+        x = F.relu(self.whiten(images))
         x = self.groups(x)  # [B, W, h, w]
         x = x.amax((2, 3))  # [B, W]
         # bfloat16 has 8 bits: enough for features, too coarse for logits that will be compared.
