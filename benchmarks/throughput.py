@@ -10,7 +10,7 @@ weights, bit for bit, is checked and reported: they did the same work.
 How: the bare loop runs inside a callback, its step after each step of the framework's, so that both
 see the same machine at the same moment. The framework's step lasts from the end of the bare one to
 the next call of the callback: fetching the batch, every hook, and between epochs the log and the
-checkpoint, all count. A ratio is taken over each 50 consecutive pairs; the first 50 are not counted.
+checkpoint, all count. A ratio is taken over each 50 pairs in a row; the first 50 are not counted.
 """
 
 import copy

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -6,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chromatic_descent import probe_logits
-from chromatic_descent.probe_logits import ArtefactError, ProbeLogits, ProbeSliceLogits
+from chromatic_descent.errors import UserError
+from chromatic_descent.probe_logits import ArtefactError, ProbeLogits, ProbeSliceLogits, Trajectory
 
 
 def make_record(name="SEED_0000", seed=0, probe_hash="a" * 64):
@@ -47,6 +49,43 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
     assert np.array_equal(loaded.logits, member.logits)
     assert np.array_equal(loaded.slices["train"].logits, member.slices["train"].logits)
     assert [p.name for p in path.parent.iterdir()] == ["SEED_0000.npz"]  # no temporary file
+
+
+def with_trajectory(member, epochs=(0, 2), dtype=np.float32):
+    logits = np.stack([member.logits * k for k in range(len(epochs))]).astype(dtype)
+    return dataclasses.replace(member, trajectory=Trajectory(logits, np.array(epochs)))
+
+
+def test_trajectories_are_kept_and_stacked_if_all_were_recorded_alike(tmp_path):
+    members = [with_trajectory(make_member(f"SEED_000{seed}", seed)) for seed in range(2)]
+    for member in members:
+        probe_logits.save(tmp_path / f"{member.record['member']}.npz", member)
+    loaded = [probe_logits.load(path) for path in sorted(tmp_path.glob("*.npz"))]
+    together = probe_logits.stack(loaded)
+    assert together.trajectories.shape == (2, 2, 6, 3)
+    assert together.epochs.tolist() == [0, 2]
+    for other in (with_trajectory(make_member(), (0, 1)), make_member()):
+        assert probe_logits.stack([loaded[1], other]).trajectories is None
+
+
+@pytest.mark.parametrize(
+    ("member", "complaint"),
+    [
+        (with_trajectory(make_member(), (2, 0)), "rising"),
+        (with_trajectory(make_member(), (-1, 0)), "rising"),
+        (with_trajectory(make_member(), dtype=np.float64), "expected float32"),
+        (
+            dataclasses.replace(
+                make_member(),
+                trajectory=Trajectory(np.full((1, 6, 3), np.nan, "f4"), np.array([1])),
+            ),
+            "not finite",
+        ),
+    ],
+)
+def test_a_broken_trajectory_is_refused(tmp_path, member, complaint):
+    with pytest.raises(ArtefactError, match=complaint):
+        probe_logits.save(tmp_path / "SEED_0000.npz", member)
 
 
 def test_diverged_member_is_refused_and_what_was_there_stays(tmp_path):
@@ -170,3 +209,43 @@ def test_content_hash_separates_parts_types_and_shapes():
         for parts in [("ab", "c"), ("a", "bc"), (a,), (a.astype(np.int32),), (a.reshape(2, 2),)]
     }
     assert len(hashes) == 5
+
+
+def test_arrays_of_any_origin_are_a_population(tmp_path):
+    logits = np.random.default_rng(0).normal(size=(3, 2, 5, 4)).astype(np.float32)
+    labels = np.array([0, 1, 2, 3, 0])
+    np.save(tmp_path / "logits.npy", logits)
+    np.savez(tmp_path / "both.npz", logits=logits[:, -1], labels=labels)
+    along = probe_logits.from_arrays(tmp_path / "logits.npy", labels)
+    ends = probe_logits.from_arrays(tmp_path / "both.npz", tmp_path / "both.npz")
+    assert np.array_equal(along.logits, ends.logits)
+    assert np.array_equal(along.trajectories, logits)
+    assert ends.trajectories is None
+    assert along.names == ["0", "1", "2"]
+    assert along.classes == ["0", "1", "2", "3"]
+    assert isinstance(along.trajectories, np.memmap)  # read where it is used
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "complaint"),
+    [
+        (np.ones((3, 5)), np.zeros(5, int), "logits are float64"),
+        (np.ones((3, 5, 2)), np.zeros(4, int), "expected a whole number for each of the 5 images"),
+        (np.ones((3, 5, 2)), np.zeros(5), "labels are float64"),
+        (np.ones((3, 5, 2)), np.full(5, 2), "labels are 2 to 2: expected 0 to 1"),
+    ],
+)
+def test_arrays_that_do_not_fit(logits, labels, complaint):
+    with pytest.raises(UserError, match=complaint):
+        probe_logits.from_arrays(logits, labels)
+
+
+def test_no_array_is_unpickled(tmp_path):
+    np.save(tmp_path / "evil.npy", np.array([{}], dtype=object))
+    with pytest.raises(UserError, match=r"logits=.*evil.npy cannot be read as an array"):
+        probe_logits.from_arrays(tmp_path / "evil.npy", np.zeros(5, int))
+    with pytest.raises(UserError, match=r"labels=.*missing.npy cannot be read"):
+        probe_logits.from_arrays(np.ones((3, 5, 2)), tmp_path / "missing.npy")
+    np.savez(tmp_path / "other.npz", outputs=np.ones(3))
+    with pytest.raises(UserError, match=r"holds \['outputs'\]: expected an array 'logits'"):
+        probe_logits.from_arrays(tmp_path / "other.npz", np.zeros(5, int))

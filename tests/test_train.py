@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from chromatic_descent import probe_logits
+from chromatic_descent.errors import UserError
 from chromatic_descent.study import Member, Study, claim
 
 CIFAR = Path(os.environ.get("CHROMATIC_DATA_DIR", "data")).resolve()  # tests change the folder
@@ -85,6 +86,46 @@ def test_same_seed_same_bits_and_another_seed_other_bits(train, tmp_path):
     c = probe_logits.load(artefact(root / "c", "SEED_0001")).logits
     assert np.array_equal(a, b)
     assert not np.array_equal(a, c)
+
+
+def test_a_trajectory_is_recorded_and_changes_nothing(train, tmp_path):
+    train("study=plain")
+    train("study=along", "probe.every=1")
+    plain, along = (
+        probe_logits.load(artefact(tmp_path / "multirun" / s)) for s in ("plain", "along")
+    )
+    assert plain.trajectory is None
+    assert along.trajectory.epochs.tolist() == [0, 1, 2]
+    assert along.trajectory.logits.shape == (3, *plain.logits.shape)
+    assert np.array_equal(along.trajectory.logits[-1], along.logits)
+    assert np.array_equal(along.logits, plain.logits)
+    accuracy = (along.trajectory.logits.argmax(2) == along.labels).mean(1)
+    assert accuracy[0] < accuracy[-1]
+
+
+def test_a_trajectory_outlives_an_interruption(train, tmp_path, monkeypatch):
+    train("study=whole", "probe.every=1")
+
+    def stop(*arguments, **options):
+        raise UserError("interrupted")
+
+    monkeypatch.setattr("chromatic_descent.training.population.record_member", stop)
+    train("study=cut", "probe.every=1")
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    checkpoint = Member(Study(tmp_path / "multirun" / "cut"), "SEED_0000").checkpoint
+    assert checkpoint.exists()
+    train("study=cut", "probe.every=1")
+    whole, cut = (probe_logits.load(artefact(tmp_path / "multirun" / s)) for s in ("whole", "cut"))
+    assert cut.record["continued"]
+    assert np.array_equal(whole.trajectory.logits, cut.trajectory.logits)
+    assert whole.trajectory.epochs.tolist() == cut.trajectory.epochs.tolist()
+
+
+def test_a_negative_interval_is_refused(train):
+    code, printed = train("probe.every=-1")
+    assert code == 1
+    assert "probe.every=-1: expected a number of epochs" in printed
 
 
 def test_seed_zero_is_a_seed(train, tmp_path):
@@ -190,8 +231,6 @@ def test_a_folder_that_cannot_be_written_is_one_message(train, tmp_path):
 
 def test_a_traceback_is_there_for_the_asking(monkeypatch, command_line):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    from chromatic_descent.errors import UserError
-
     with pytest.raises(UserError, match=r"data\.train_size=0"):
         command_line("train", *TINY, "data.train_size=0")
 

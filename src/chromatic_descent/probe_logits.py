@@ -8,7 +8,9 @@ This is the contract between training and analysis. One member is one `.npz` wit
     record   []     str       a JSON object, see `RECORD_KEYS`
 
 and, for every further recorded slice (say `train`), `train.logits`, `train.labels`,
-`train.indices`. Files are read with `allow_pickle=False`: nothing in them is ever executed.
+`train.indices`; and, if the member was recorded along its way, `trajectory` [T, N, C] float32 and
+`epochs` [T] int64, the epochs trained by then (0: untrained). Files are read with
+`allow_pickle=False`: nothing in them is ever executed.
 """
 
 import hashlib
@@ -60,21 +62,35 @@ class ProbeSliceLogits:
 
 
 @dataclass(frozen=True)
+class Trajectory:
+    """Outputs on the probe along training: logits [T, N, C] after epochs [T], rising."""
+
+    logits: NDArray[np.float32]
+    epochs: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class ProbeLogits(ProbeSliceLogits):
-    """One member's probe artefact: outputs on the probe, its record, and any further slices."""
+    """One member's artefact: outputs on the probe, its record, further slices, its trajectory."""
 
     record: dict[str, Any]
     slices: dict[str, ProbeSliceLogits] = field(default_factory=dict)
+    trajectory: Trajectory | None = None
 
 
 @dataclass(frozen=True)
 class Population:
-    """Members on one probe: logits [S, N, C], labels [N], indices [N], and S records."""
+    """Members on one probe: logits [S, N, C], labels [N], indices [N], and S records.
+
+    `trajectories` are logits [S, T, N, C] if every member was recorded after the same `epochs` [T].
+    """
 
     logits: NDArray[np.float32]
     labels: NDArray[np.int64]
     indices: NDArray[np.int64]
     records: list[dict[str, Any]]
+    trajectories: NDArray[np.float32] | None = None
+    epochs: NDArray[np.int64] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -103,6 +119,9 @@ def save(path: Path, member: ProbeLogits) -> None:
         arrays[f"{prefix}logits"] = part.logits
         arrays[f"{prefix}labels"] = part.labels
         arrays[f"{prefix}indices"] = part.indices
+    if member.trajectory is not None:
+        arrays["trajectory"] = member.trajectory.logits
+        arrays["epochs"] = member.trajectory.epochs
     with atomic_path(path) as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
 
@@ -128,11 +147,16 @@ def load(path: Path) -> ProbeLogits:
         try:
             main = _slice(archive, "")
             slices = {prefix.rstrip("."): _slice(archive, prefix) for prefix in prefixes}
+            trajectory = (
+                Trajectory(archive["trajectory"], archive["epochs"])
+                if "trajectory" in archive
+                else None
+            )
         except KeyError as error:
             raise ArtefactError(
                 f"{path} is not a probe artefact: it has no array {error}"
             ) from None
-    member = ProbeLogits(main.logits, main.labels, main.indices, record, slices)
+    member = ProbeLogits(main.logits, main.labels, main.indices, record, slices, trajectory)
     _validate(member, path)
     return member
 
@@ -165,12 +189,91 @@ def stack(members: Sequence[ProbeLogits]) -> Population:
                 f"{member.record['member']} and {first.record['member']} name the same probe but "
                 "their labels, indices or shapes differ: one of the two files was altered."
             )
+    paths = [member.trajectory for member in members if member.trajectory is not None]
+    together = len(paths) == len(members) and all(
+        np.array_equal(path.epochs, paths[0].epochs) for path in paths
+    )
     return Population(
         logits=np.stack([member.logits for member in members]),  # [S, N, C]
         labels=first.labels,
         indices=first.indices,
         records=[member.record for member in members],
+        trajectories=np.stack([path.logits for path in paths]) if together else None,
+        epochs=paths[0].epochs if together else None,
     )
+
+
+def from_arrays(
+    logits: Path | str | NDArray[np.floating], labels: Path | str | NDArray[np.integer]
+) -> Population:
+    """A population from logits of any origin: members are numbered, classes too.
+
+    Args:
+        logits: [S, N, C], or [S, T, N, C] for members recorded T times along training; an array,
+            or the path of a `.npy`, or of an `.npz` with an array `logits`. A `.npy` is
+            memory-mapped: it may be larger than memory.
+        labels: [N], in the same ways (in an `.npz`: `labels`).
+
+    Raises:
+        UserError: a file that cannot be read; shapes or types that do not fit each other.
+    """
+    values, given = _array(logits, "logits"), _array(labels, "labels")
+    if values.dtype.kind != "f" or values.ndim not in (3, 4) or 0 in values.shape:
+        raise UserError(
+            f"logits are {values.dtype} {list(values.shape)}: expected floating-point numbers "
+            "[members, images, classes], or [members, epochs, images, classes]."
+        )
+    *_, images, classes = values.shape
+    if given.dtype.kind not in "iu" or given.shape != (images,):
+        raise UserError(
+            f"labels are {given.dtype} {list(given.shape)}: expected a whole number for each of "
+            f"the {images} images of the logits."
+        )
+    if given.min() < 0 or given.max() >= classes:
+        raise UserError(
+            f"labels are {given.min()} to {given.max()}: expected 0 to {classes - 1}, since the "
+            f"logits have {classes} classes."
+        )
+    along = values.ndim == 4
+    ends = values[:, -1] if along else values
+    digest = content_hash(given)
+    names = [f"{member:0{len(str(len(values) - 1))}d}" for member in range(len(values))]
+    return Population(
+        logits=ends,
+        labels=given.astype(np.int64),
+        indices=np.arange(images),
+        records=[
+            {
+                "member": name,
+                "seed": member,
+                "config": {},
+                "probe_hash": digest,
+                "dataset": {"name": "arrays", "classes": [str(c) for c in range(classes)]},
+            }
+            for member, name in enumerate(names)
+        ],
+        trajectories=values if along else None,
+        epochs=np.arange(values.shape[1]) if along else None,
+    )
+
+
+def _array(source: Path | str | NDArray[Any], key: str) -> NDArray[Any]:
+    """An array as it is, or read from a file, without unpickling anything."""
+    if not isinstance(source, (str, Path)):
+        return np.asarray(source)
+    try:
+        loaded = np.load(source, mmap_mode="r", allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            return np.asanyarray(loaded)
+        with loaded as archive:
+            if key not in archive:
+                raise UserError(f"{key}={source} holds {list(archive)}: expected an array '{key}'.")
+            return np.asarray(archive[key])
+    except _BROKEN as error:
+        raise UserError(
+            f"{key}={source} cannot be read as an array ({type(error).__name__}: {error}): "
+            "expected a .npy, or an .npz, without pickled objects."
+        ) from error
 
 
 def content_hash(*parts: bytes | str | NDArray[Any]) -> str:
@@ -273,3 +376,31 @@ def _validate(member: ProbeLogits, path: Path) -> None:
                 f"{where}: {bad} of {part.logits.size} logits are not finite. Training diverged: "
                 "lower the learning rate."
             )
+    if member.trajectory is not None:
+        _validate_trajectory(member.trajectory, member.logits.shape, path)
+
+
+def _validate_trajectory(path: Trajectory, shape: tuple[int, ...], where: Path) -> None:
+    logits, epochs = path.logits, path.epochs
+    if (
+        logits.dtype != np.float32
+        or logits.ndim != 3
+        or len(logits) == 0
+        or logits.shape[1:] != shape
+    ):
+        raise ArtefactError(
+            f"{where}: its trajectory is {logits.dtype} {list(logits.shape)}, expected float32 "
+            f"[epochs, {shape[0]}, {shape[1]}]."
+        )
+    if (
+        epochs.dtype != np.int64
+        or epochs.shape != (len(logits),)
+        or epochs[0] < 0
+        or (np.diff(epochs) <= 0).any()
+    ):
+        raise ArtefactError(
+            f"{where}: its trajectory's epochs are {epochs.tolist()}, expected {len(logits)} "
+            "rising whole numbers from 0."
+        )
+    if not np.isfinite(logits).all():
+        raise ArtefactError(f"{where}: its trajectory holds logits that are not finite.")

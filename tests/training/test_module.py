@@ -99,3 +99,9 @@ def test_loss_is_torchs_cross_entropy_with_smoothing():
     logits = torch.tensor([1.0, 0.0, 0.0, 0.0]).expand(32, 4)
     wanted = nn.functional.cross_entropy(logits, labels, label_smoothing=0.2)
     assert losses[0] == pytest.approx(wanted.item(), rel=1e-5)
+
+
+def test_lr_scale_multiplies_every_rate():
+    half, _ = fit(epochs=1, lr_scale=0.5, schedule="constant")
+    (group,) = half.optimizers().param_groups
+    assert group["lr"] == 0.05

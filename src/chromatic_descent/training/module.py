@@ -32,6 +32,7 @@ class Classifier(lightning.LightningModule):
     Args:
         network: images [B, C, H, W] -> logits [B, classes].
         optimizer: (network, batch size) -> optimiser.
+        lr_scale: multiplies every learning rate.
         schedule, warmup: see `optim.scale`.
         label_smoothing: share of the target spread evenly over all classes.
         seed: the member's; what a network draws while training (dropout) is a function of
@@ -44,6 +45,7 @@ class Classifier(lightning.LightningModule):
         network: nn.Module,
         optimizer: Callable[[nn.Module, int], Optimizer],
         *,
+        lr_scale: float = 1.0,
         schedule: Schedule = "linear",
         warmup: float = 0.0,
         label_smoothing: float = 0.0,
@@ -56,7 +58,7 @@ class Classifier(lightning.LightningModule):
         # checkpoints do not depend on whether it was compiled.
         self._run = (torch.compile(network) if compile_network else network,)
         self._optimizer = optimizer
-        self.schedule, self.warmup = schedule, warmup
+        self.lr_scale, self.schedule, self.warmup = lr_scale, schedule, warmup
         self.label_smoothing, self.seed = label_smoothing, seed
         self._loss: Tensor | float = 0.0
         self._correct: Tensor | int = 0
@@ -113,7 +115,7 @@ class Classifier(lightning.LightningModule):
         steps = self.trainer.estimated_stepping_batches
 
         def factor(step: int) -> float:
-            return scale(self.schedule, self.warmup, min(step / steps, 1.0))
+            return self.lr_scale * scale(self.schedule, self.warmup, min(step / steps, 1.0))
 
         return {
             "optimizer": optimizer,

@@ -18,7 +18,7 @@ from chromatic_descent.training.checkpoint import AtomicCheckpointIO, every_epoc
 from chromatic_descent.training.hardware import resolve_precision
 from chromatic_descent.training.module import Classifier
 from chromatic_descent.training.progress import MemberProgress
-from chromatic_descent.training.record import record_member
+from chromatic_descent.training.record import RecordTrajectory, record_member
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,7 @@ def build_module(cfg: DictConfig, data: ImageData) -> Classifier:
     return Classifier(
         network,
         instantiate(cfg.optim.optimizer),
+        lr_scale=cfg.lr_scale,
         schedule=cfg.optim.schedule,
         warmup=cfg.optim.warmup,
         label_smoothing=cfg.label_smoothing,
@@ -80,6 +81,8 @@ def build_module(cfg: DictConfig, data: ImageData) -> Classifier:
 def build_trainer(cfg: DictConfig, member: Member) -> Trainer:
     """Lightning's trainer with the member's checkpoint, loggers, callbacks and precision."""
     callbacks = [every_epoch(member), *instantiate(cfg.callbacks).values()]
+    if cfg.probe.every:
+        callbacks.append(RecordTrajectory(cfg.probe.every, cfg.probe.tta))
     if cfg.repulsion.callback is not None:
         callbacks.append(instantiate(cfg.repulsion.callback))
     if cfg.trainer.enable_progress_bar:

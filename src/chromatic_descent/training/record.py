@@ -3,15 +3,64 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import lightning
 import numpy as np
 import torch
 from lightning import Trainer
 from torch import Tensor
 
 from chromatic_descent.data import ImageData, ProbeSlice
-from chromatic_descent.probe_logits import SCHEMA_VERSION, ProbeLogits, ProbeSliceLogits
+from chromatic_descent.errors import UserError
+from chromatic_descent.probe_logits import SCHEMA_VERSION, ProbeLogits, ProbeSliceLogits, Trajectory
 from chromatic_descent.training.hardware import describe_hardware, describe_versions
 from chromatic_descent.training.module import Classifier
+
+
+class RecordTrajectory(lightning.Callback):
+    """Records the probe along training: untrained, and after every `every` epochs.
+
+    What was recorded travels in the checkpoint, so that a continued member keeps it. Recording
+    draws nothing at random and leaves the network as it was: the member ends the same without it.
+    """
+
+    def __init__(self, every: int, tta: bool):
+        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+            raise UserError(f"probe.every={every}: expected a number of epochs, or 0 for none.")
+        self.every, self.tta = every, tta
+        self._logits: list[Tensor] = []  # [N, C] each
+        self._epochs: list[int] = []
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """What was recorded: logits [T, N, C] after epochs [T]."""
+        return Trajectory(torch.stack(self._logits).numpy(), np.array(self._epochs, dtype=np.int64))
+
+    def on_train_start(self, trainer: Trainer, pl_module: lightning.LightningModule) -> None:
+        """Record the untrained network."""
+        if not self._epochs:
+            self._record(trainer, pl_module, 0)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: lightning.LightningModule) -> None:
+        """Record after every `every` epochs; Lightning writes the checkpoint after this."""
+        trained = trainer.current_epoch + 1
+        if trained % self.every == 0:
+            self._record(trainer, pl_module, trained)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"logits": list(self._logits), "epochs": list(self._epochs)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._logits, self._epochs = state_dict["logits"], state_dict["epochs"]
+
+    def _record(self, trainer: Trainer, module: lightning.LightningModule, epoch: int) -> None:
+        assert isinstance(module, Classifier)
+        data: ImageData = trainer.datamodule  # type: ignore[attr-defined]
+        outputs = slice_logits(module, data, data.probe, trainer, self.tta).logits
+        module.network.train()
+        self._logits.append(torch.from_numpy(outputs))
+        self._epochs.append(epoch)
 
 
 @torch.inference_mode()
@@ -72,4 +121,10 @@ def record_member(
         "wall_time": wall_time,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    return ProbeLogits(probe.logits, probe.labels, probe.indices, record, recorded)
+    along = [c.trajectory for c in _callbacks(trainer) if isinstance(c, RecordTrajectory)]
+    trajectory = along[0] if along else None
+    return ProbeLogits(probe.logits, probe.labels, probe.indices, record, recorded, trajectory)
+
+
+def _callbacks(trainer: Trainer) -> list[lightning.Callback]:
+    return trainer.callbacks  # type: ignore[attr-defined, no-any-return]
