@@ -150,14 +150,16 @@ def cross_calibrated(logits: ArrayLike, labels: ArrayLike, *, seed: int = 0) -> 
     """
     array, y = _check(logits, labels)
     first = probe_halves(len(y), seed)
-    log_probs = np.empty(array.shape)
-    temperatures = np.empty((*array.shape[:-2], 2))
-    for k, half in enumerate((first, ~first)):
-        fitted = fit_temperature(array[..., half, :], y[half])
-        temperatures[..., k] = fitted
-        rest = array[..., ~half, :].astype(np.float64)
-        log_probs[..., ~half, :] = log_softmax(rest / np.asarray(fitted)[..., None, None])
-    return CrossCalibrated(log_probs, temperatures, first)
+    rows = array.reshape(-1, *array.shape[-2:])
+    log_probs = np.empty(rows.shape)
+    betas = np.empty((len(rows), 2))
+    for row, into, beta in zip(rows, log_probs, betas, strict=True):
+        z = _relative(row.T)  # [C, N]
+        for k, half in enumerate((first, ~first)):
+            beta[k] = best_beta(np.ascontiguousarray(z[:, half]), y[half])
+            into[~half] = log_softmax(beta[k] * z[:, ~half].T)
+    temperatures = (1 / betas).reshape(*array.shape[:-2], 2)
+    return CrossCalibrated(log_probs.reshape(array.shape), temperatures, first)
 
 
 def calibrated_scores(

@@ -61,7 +61,11 @@ def mean_probability(logits: ArrayLike) -> NDArray[np.float64]:
     >>> np.exp(mean_probability([[[1e4, 0.0]], [[0.0, 0.0]]]))
     array([[0.75, 0.25]])
     """
-    return log_mean_exp(log_softmax(check_stack(logits)))
+    stack = check_stack(logits)
+    combined = np.empty(stack.shape[1:])
+    for block, log_p in log_softmax_blocks(stack):  # [S, n, C]
+        combined[block] = log_mean_exp(log_p)
+    return combined
 
 
 def mean_logit(logits: ArrayLike) -> NDArray[np.float64]:
@@ -111,7 +115,11 @@ def geometric_mean(logits: ArrayLike) -> NDArray[np.float64]:
     >>> np.exp(geometric_mean(np.log(p))).round(6)
     array([[0.666667, 0.333333]])
     """
-    return log_softmax(log_softmax(check_stack(logits)).mean(axis=0))
+    stack = check_stack(logits)
+    mean = np.empty(stack.shape[1:])
+    for block, log_p in log_softmax_blocks(stack):  # [S, n, C]
+        mean[block] = log_p.mean(axis=0)
+    return log_softmax(mean)
 
 
 def majority_vote(logits: ArrayLike) -> NDArray[np.float64]:
@@ -148,11 +156,13 @@ def majority_vote(logits: ArrayLike) -> NDArray[np.float64]:
     stack = check_stack(logits)
     members, items, classes = stack.shape
     votes: NDArray[np.float64] = np.full((items, classes), 1 / classes)
-    for member in stack:
-        votes += TIE_BREAK * np.exp(log_softmax(member))
-        votes[np.arange(items), member.argmax(axis=-1)] += 1
-    log_p: NDArray[np.float64] = np.log(votes / (members * (1 + TIE_BREAK) + 1))
-    return log_p
+    for block, log_p in log_softmax_blocks(stack):  # [S, n, C]
+        votes[block] += TIE_BREAK * np.exp(log_p).sum(axis=0)
+        n = log_p.shape[1]
+        voted = stack[:, block].argmax(axis=-1) + classes * np.arange(n)  # [S, n]
+        votes[block] += np.bincount(voted.ravel(), minlength=n * classes).reshape(n, classes)
+    log_votes: NDArray[np.float64] = np.log(votes / (members * (1 + TIE_BREAK) + 1))
+    return log_votes
 
 
 def log_mean_exp(log_p: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -193,7 +203,9 @@ def check_logits(logits: ArrayLike) -> NDArray[np.floating]:
         raise UserError(
             f"logits must have shape [..., C] with at least 2 classes; found {list(array.shape)}"
         )
-    bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+    # Member by member: the array may be on disk, and larger than memory.
+    parts = array if array.ndim > 2 else [array]
+    bad = sum(part.size - int(np.count_nonzero(np.isfinite(part))) for part in parts)
     if bad:
         raise UserError(f"logits must be finite; found {bad} of {array.size} to be NaN or infinite")
     return array

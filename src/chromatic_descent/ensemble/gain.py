@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student_t
 
-from chromatic_descent.ensemble.combine import check_stack
-from chromatic_descent.ensemble.metrics import check_labels
+from chromatic_descent.ensemble.combine import check_stack, log_softmax
+from chromatic_descent.ensemble.metrics import accuracy, check_labels, nll
 from chromatic_descent.ensemble.selection import check_squared
 from chromatic_descent.ensemble.subsets import draw_subsets, membership, score_subsets
 from chromatic_descent.errors import UserError
@@ -125,14 +125,14 @@ def distance_predicts_gain(
     spread = _spreads(d, index[None])[0]
     if np.ptp(spread) <= 1e-9 * np.abs(d).max():
         raise UserError("all subsets are equally spread: there is nothing to correlate")
-    alone = [[(i,)] for i in range(members)]
-    scores = score_subsets(stack, y, [*alone, chosen])["raw"].metrics
-    accuracy, nll = scores["accuracy"], scores["nll"]
+    scores = score_subsets(stack, y, [chosen])["raw"].metrics
+    alone = np.array([[metric(log_softmax(f), y) for metric in (accuracy, nll)] for f in stack])
+    member_accuracy, member_nll = alone.T  # [S] each
     targets = {
-        "accuracy_gain": accuracy[members:] - inside @ accuracy[:members] / size,
-        "nll_gain": inside @ nll[:members] / size - nll[members:],
-        "accuracy": accuracy[members:],
-        "nll_reduction": -nll[members:],
+        "accuracy_gain": scores["accuracy"] - inside @ member_accuracy / size,
+        "nll_gain": inside @ member_nll / size - scores["nll"],
+        "accuracy": scores["accuracy"],
+        "nll_reduction": -scores["nll"],
     }
     values = np.stack(list(targets.values()))  # [T, M]
 
