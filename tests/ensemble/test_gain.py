@@ -102,8 +102,7 @@ def test_finds_what_is_planted():
 def test_size_of_the_test():
     """Distances that have nothing to do with the members: p below 0.1 in about a tenth of studies.
 
-    Subsets share members: taken as independent observations, they reject two to three times as
-    often. 11 to 31 of 200 is a 99% interval around 10%.
+    8 to 34 of 200 holds more than 99% of what a rate of 10% gives.
     """
     logits, labels = population(8, 60)
     p = [

@@ -162,6 +162,16 @@ def test_p_values_of_rules_that_know_nothing_are_uniform():
     assert np.mean(p) > 0.35
 
 
+@pytest.mark.parametrize("same", [np.zeros((4, 30, 3)), np.repeat(population(1, 30)[0], 4, axis=0)])
+def test_identical_members_all_do_equally_well(same):
+    """Constant logits, and one member four times: every pick ties with every draw."""
+    labels = np.arange(30) % 3
+    table = selection_curves(same, labels, lambda half: np.zeros((4, 4)))
+    assert (table.loc[table["method"] != "random", "p_value"] == 1).all()
+    spread = table.groupby("metric")["mean"].agg(np.ptp)
+    np.testing.assert_allclose(spread, 0, atol=1e-12)
+
+
 def test_default_sizes():
     logits, labels = population(18, 20)
     table = selection_curves(logits, labels, mean_squared, draws=3)

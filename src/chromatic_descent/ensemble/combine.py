@@ -34,10 +34,7 @@ def log_softmax(logits: ArrayLike) -> NDArray[np.float64]:
     array([[0.5, 0.5],
            [1. , 0. ]])
     """
-    values = check_logits(logits).astype(np.float64)
-    values -= values.max(axis=-1, keepdims=True)
-    values -= np.log(np.exp(values).sum(axis=-1, keepdims=True))
-    return values
+    return _log_softmax(check_logits(logits))
 
 
 def mean_probability(logits: ArrayLike) -> NDArray[np.float64]:
@@ -165,6 +162,13 @@ def majority_vote(logits: ArrayLike) -> NDArray[np.float64]:
     return log_votes
 
 
+def _log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    values = logits.astype(np.float64)
+    values -= values.max(axis=-1, keepdims=True)
+    values -= np.log(np.exp(values).sum(axis=-1, keepdims=True))
+    return values
+
+
 def log_mean_exp(log_p: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return log (1/S) Σ_i exp(log p_i), stably: [S, ...] -> [...]."""
     top = log_p.max(axis=0)
@@ -189,7 +193,7 @@ def log_softmax_blocks(
     step = max(1, _BLOCK // (members * classes))
     for start in range(0, items, step):
         block = slice(start, start + step)
-        yield block, log_softmax(stack[:, block])
+        yield block, _log_softmax(stack[:, block])
 
 
 def check_logits(logits: ArrayLike) -> NDArray[np.floating]:

@@ -16,7 +16,7 @@ from chromatic_descent.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-_FEWEST = 5  # members: four have but 24 relabellings, and no test at 5% has any power
+_FEWEST = 5  # members: four have but 24 relabellings, hardly enough for a test at 5%
 
 # Relabelled distances are gathered in batches of about this many float64 values (16 MiB).
 _BATCH = 2**21

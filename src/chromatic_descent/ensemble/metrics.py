@@ -194,7 +194,7 @@ def classwise_gaps(
     """Return Σ_{n: p_cn∈b} (p_cn − [y_n = c]) for each class and bin: [C, N] -> [C, bins]."""
     classes, items = p.shape
     flat = np.ravel(p)
-    # Nine in ten probabilities lie in the first bin: it gets what the others leave of the sum.
+    # Most probabilities lie in the first bin: it gets what the others leave of the sum.
     above = np.flatnonzero(flat > (1 + 1e-9) / bins)
     values = flat[above]
     cell = above // items * bins + bin_index(values, bins)
