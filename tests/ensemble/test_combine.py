@@ -1,10 +1,21 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import log_softmax as scipy_log_softmax
 from scipy.special import logsumexp
 
-from chromatic_descent.ensemble import log_softmax, mean_logit, mean_probability
+from chromatic_descent.ensemble import (
+    COMBINERS,
+    geometric_mean,
+    log_softmax,
+    majority_vote,
+    mean_logit,
+    mean_probability,
+)
 from chromatic_descent.errors import UserError
+
+ALL = list(COMBINERS.values())
 
 
 def population(seed=0, scale=3.0, dtype=np.float64):
@@ -24,13 +35,58 @@ def test_matches_scipy_in_log_space(scale, dtype):
     np.testing.assert_allclose(mean_logit(logits), geometric, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("combine", [mean_probability, mean_logit])
+@pytest.mark.parametrize("combine", ALL)
 def test_is_a_distribution_whatever_the_order_of_members(combine):
     logits = population()
     combined = combine(logits)
     np.testing.assert_allclose(np.exp(combined).sum(-1), 1)
     np.testing.assert_allclose(combine(logits[::-1]), combined)
+
+
+@pytest.mark.parametrize("combine", [mean_probability, mean_logit, geometric_mean])
+def test_one_member_is_itself(combine):
+    logits = population()
     np.testing.assert_allclose(combine(logits[:1]), log_softmax(logits[0]))
+
+
+@given(st.integers(0, 99), st.integers(1, 6), st.sampled_from([1e-3, 1.0, 30.0, 1e4]))
+def test_geometric_mean_is_mean_logit(seed, members, scale):
+    """Also with a shift of its own for every member and item, which no probability sees."""
+    rng = np.random.default_rng(seed)
+    logits = scale * rng.normal(size=(members, 7, 3))
+    shifted = logits + 100 * rng.normal(size=(members, 7, 1))
+    tolerance = {"rtol": 1e-12, "atol": 1e-12 * (100 + scale)}
+    np.testing.assert_allclose(geometric_mean(shifted), mean_logit(logits), **tolerance)
+    np.testing.assert_allclose(mean_logit(shifted), mean_logit(logits), **tolerance)
+
+
+def test_geometric_mean_by_its_definition():
+    p = np.exp(log_softmax(population()))
+    product = p.prod(axis=0) ** (1 / len(p))
+    expected = product / product.sum(-1, keepdims=True)
+    np.testing.assert_allclose(np.exp(geometric_mean(population())), expected)
+
+
+@given(st.integers(0, 200), st.integers(1, 7), st.integers(2, 4))
+def test_majority_vote_by_counting(seed, members, classes):
+    logits = np.random.default_rng(seed).normal(size=(members, 20, classes))
+    p = np.exp(majority_vote(logits))
+    share = np.exp(mean_probability(logits))
+    for n in range(20):
+        counts = np.bincount(logits[:, n].argmax(-1), minlength=classes)
+        np.testing.assert_allclose(p[n], (counts + 1 / classes) / (members + 1), atol=2e-6)
+        tied = np.flatnonzero(counts == counts.max())
+        assert p[n].argmax() == tied[share[n, tied].argmax()]
+
+
+def test_a_vote_is_never_overturned_and_never_impossible():
+    """499 members who are hardly sure against 498 who are certain."""
+    logits = np.zeros((997, 1, 3))
+    logits[:499, 0, 2] = 1e-3
+    logits[499:, 0, 0] = 1e4
+    log_p = majority_vote(logits)
+    assert log_p.argmax() == 2
+    assert log_p[0, 1] == pytest.approx(-np.log(3 * 998), rel=1e-3)
 
 
 def test_sure_and_wrong_stays_finite():
@@ -38,17 +94,19 @@ def test_sure_and_wrong_stays_finite():
     logits[..., 0] = 1e4
     np.testing.assert_allclose(mean_probability(logits), [[0, -2e4]], atol=1e-12)
     np.testing.assert_allclose(mean_logit(logits), [[0, -2e4]])
+    np.testing.assert_allclose(geometric_mean(logits), [[0, -2e4]])
 
 
 def test_leaves_its_input_alone():
     logits = population()
     before = logits.copy()
     log_softmax(logits)
-    mean_probability(logits)
+    for combine in ALL:
+        combine(logits)
     np.testing.assert_array_equal(logits, before)
 
 
-@pytest.mark.parametrize("combine", [mean_probability, mean_logit])
+@pytest.mark.parametrize("combine", ALL)
 @pytest.mark.parametrize(
     ("logits", "message"),
     [

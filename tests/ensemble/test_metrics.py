@@ -3,14 +3,21 @@ import pytest
 import torch
 from sklearn.metrics import brier_score_loss, log_loss
 from torchmetrics.functional.classification import (
+    binary_calibration_error,
     multiclass_accuracy,
     multiclass_calibration_error,
 )
 
-from chromatic_descent.ensemble import accuracy, brier, ece, log_softmax, nll
+from chromatic_descent.ensemble import (
+    METRICS,
+    accuracy,
+    brier,
+    classwise_ece,
+    ece,
+    log_softmax,
+    nll,
+)
 from chromatic_descent.errors import UserError
-
-METRICS = [accuracy, nll, brier, ece]
 
 
 def predictions(seed=0, lead=(), items=400, classes=5, scale=2.0):
@@ -31,11 +38,16 @@ def test_matches_torchmetrics_and_scikit_learn(seed):
     expected = brier_score_loss(labels, p, labels=range(5), scale_by_half=False)
     assert brier(log_p, labels) == pytest.approx(expected)
     for bins in (1, 10, 15):
+        of_class = [
+            binary_calibration_error(of_c, (y == c).long(), n_bins=bins, norm="l1").item()
+            for c, of_c in enumerate(torch_p.T.contiguous())
+        ]
+        assert classwise_ece(log_p, labels, bins=bins) == pytest.approx(np.mean(of_class), abs=1e-6)
         expected = multiclass_calibration_error(torch_p, y, 5, n_bins=bins, norm="l1").item()
         assert ece(log_p, labels, bins=bins) == pytest.approx(expected, abs=1e-6)  # float32
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", METRICS.values())
 def test_leading_axes_are_kept(metric):
     log_p, labels = predictions(lead=(3, 2), items=50)
     got = metric(log_p, labels)
@@ -48,8 +60,8 @@ def test_leading_axes_are_kept(metric):
 
 def test_certain_predictions():
     right = log_softmax(np.array([[1e4, -1e4, -1e4], [-1e4, -1e4, 1e4]]))
-    assert [float(metric(right, [0, 2])) for metric in METRICS] == [1, 0, 0, 0]
-    assert [float(metric(right, [1, 0])) for metric in METRICS] == [0, 2e4, 2, 1]
+    assert [float(metric(right, [0, 2])) for metric in METRICS.values()] == [1, 0, 0, 0, 0]
+    assert [float(metric(right, [1, 0])) for metric in METRICS.values()] == [0, 2e4, 2, 1, 2 / 3]
     with np.errstate(divide="ignore"):
         impossible = np.log(np.eye(3))
     assert nll(impossible, [0, 1, 0]) == np.inf
@@ -89,12 +101,12 @@ def test_bins_take_probabilities_that_round_out_of_range():
 def test_leaves_its_input_alone():
     log_p, labels = predictions()
     before = log_p.copy()
-    for metric in METRICS:
+    for metric in METRICS.values():
         metric(log_p, labels)
     np.testing.assert_array_equal(log_p, before)
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", METRICS.values())
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -114,6 +126,33 @@ def test_mistakes_are_named(metric, change, message):
         metric(*change(*predictions()))
 
 
-def test_ece_wants_a_bin():
+@pytest.mark.parametrize("metric", [ece, classwise_ece])
+def test_calibration_errors_want_a_bin(metric):
     with pytest.raises(UserError, match="bins must be at least 1"):
-        ece(*predictions(), bins=0)
+        metric(*predictions(), bins=0)
+
+
+@pytest.mark.parametrize("bins", [1, 2, 15, 40])
+def test_classwise_ece_by_its_definition(bins):
+    log_p, labels = predictions(items=150, scale=3.0)
+    log_p[:5] = np.log([[0.2] * 5] * 5)  # on an edge: 3/15
+    labels[labels == 4] = 0  # a class without an item
+    p = np.exp(log_p)
+    total = 0.0
+    for c in range(5):
+        for b in range(bins):
+            lower = -1 if b == 0 else b / bins + 1e-12
+            inside = (p[:, c] > lower) & (p[:, c] <= (b + 1) / bins + 1e-12)
+            if inside.any():
+                gap = abs((labels[inside] == c).mean() - p[inside, c].mean())
+                total += inside.mean() * gap / 5
+    assert classwise_ece(log_p, labels, bins=bins) == pytest.approx(total, abs=1e-12)
+
+
+def test_classwise_ece_of_two_classes_from_one():
+    """With two classes the gaps of one mirror those of the other, where no p is on an edge."""
+    log_p, labels = predictions(classes=2)
+    one = binary_calibration_error(
+        torch.as_tensor(np.exp(log_p[:, 1]).copy()), torch.as_tensor(labels), n_bins=15, norm="l1"
+    )
+    assert classwise_ece(log_p, labels) == pytest.approx(one.item(), abs=1e-6)

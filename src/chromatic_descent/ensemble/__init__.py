@@ -1,21 +1,70 @@
-"""Ensembles: combining members, scoring the result, calibrating it.
+"""Ensembles: combining members, scoring the result, calibrating it, and what diversity is worth.
 
 Pure functions on NumPy arrays; a `.npy` of logits [S, N, C] from any source is enough.
 """
 
-from chromatic_descent.ensemble.calibration import fit_temperature
-from chromatic_descent.ensemble.combine import log_softmax, mean_logit, mean_probability
-from chromatic_descent.ensemble.curves import size_curve
-from chromatic_descent.ensemble.metrics import accuracy, brier, ece, nll
+from chromatic_descent.ensemble.calibration import (
+    CrossCalibrated,
+    Reliability,
+    calibrated_scores,
+    cross_calibrated,
+    fit_temperature,
+    probe_halves,
+    reliability,
+)
+from chromatic_descent.ensemble.combine import (
+    COMBINERS,
+    geometric_mean,
+    log_softmax,
+    majority_vote,
+    mean_logit,
+    mean_probability,
+)
+from chromatic_descent.ensemble.curves import size_curves
+from chromatic_descent.ensemble.decomposition import Decomposition, decompositions
+from chromatic_descent.ensemble.diversity import Diversity, diversity, oracle_accuracy
+from chromatic_descent.ensemble.gain import DistanceGain, distance_predicts_gain
+from chromatic_descent.ensemble.metrics import METRICS, accuracy, brier, classwise_ece, ece, nll
+from chromatic_descent.ensemble.selection import (
+    farthest_point,
+    greedy_forward,
+    k_medoids,
+    selection_curves,
+)
+from chromatic_descent.ensemble.uncertainty import Uncertainty, uncertainty
 
 __all__ = [
+    "COMBINERS",
+    "METRICS",
+    "CrossCalibrated",
+    "Decomposition",
+    "DistanceGain",
+    "Diversity",
+    "Reliability",
+    "Uncertainty",
     "accuracy",
     "brier",
+    "calibrated_scores",
+    "classwise_ece",
+    "cross_calibrated",
+    "decompositions",
+    "distance_predicts_gain",
+    "diversity",
     "ece",
+    "farthest_point",
     "fit_temperature",
+    "geometric_mean",
+    "greedy_forward",
+    "k_medoids",
     "log_softmax",
+    "majority_vote",
     "mean_logit",
     "mean_probability",
     "nll",
-    "size_curve",
+    "oracle_accuracy",
+    "probe_halves",
+    "reliability",
+    "selection_curves",
+    "size_curves",
+    "uncertainty",
 ]

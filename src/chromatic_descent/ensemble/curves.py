@@ -1,73 +1,90 @@
 """What another member is worth: ensemble quality by ensemble size."""
 
-import itertools
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chromatic_descent.ensemble.combine import (
-    check_stack,
-    log_softmax,
-    mean_logit,
-    mean_probability,
+from chromatic_descent.ensemble.calibration import probe_halves
+from chromatic_descent.ensemble.combine import COMBINERS, check_stack, geometric_mean, mean_logit
+from chromatic_descent.ensemble.metrics import METRICS, check_labels
+from chromatic_descent.ensemble.subsets import (
+    Combiner,
+    draw_subsets,
+    membership,
+    score_subsets,
 )
-from chromatic_descent.ensemble.metrics import at_label, calibration_gaps, check_labels
 from chromatic_descent.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Subsets are scored in blocks of about this many float64 probabilities (4 MiB).
-_BLOCK = 2**19
-
-# A mean probability below this may have lost digits, or everything, to underflow.
-_TINY = 1e-290
+_ALL_SIZES = 16  # up to so many members every size is scored, beyond it powers of two
 
 
-def size_curve(
+def size_curves(
     logits: ArrayLike,
     labels: ArrayLike,
     *,
-    combiner: Callable[[NDArray[np.floating]], NDArray[np.float64]] = mean_probability,
+    combiners: Sequence[str] | Mapping[str, Combiner] = tuple(COMBINERS),
     subsets: int = 50,
     seed: int = 0,
     sizes: Sequence[int] | None = None,
+    calibrate: bool = True,
+    resamples: int = 200,
 ) -> "pd.DataFrame":
     """Score ensembles of every size, over subsets of the members, as a tidy table.
 
     For each size all subsets are taken when there are at most `subsets` of them, else `subsets`
-    different ones at random. Scores are those of `accuracy`, `nll`, `brier` and `ece` (15 bins).
+    different ones at random. Each is scored by all of `METRICS`, as it is (stage `raw`) and after
+    temperature scaling (stage `calibrated`): combined first, then tempered, each half of the items
+    with the temperature that fits the other half best, as in `cross_calibrated`.
 
-    low and high are the 2.5% and 97.5% quantiles *over subsets of these members*: how much it
-    matters which members are picked. They are no confidence interval for other members or other
-    items; subsets overlap, so the band narrows towards the full ensemble, where it is one point.
+    Two intervals answer two questions; neither speaks of members that were not trained.
+
+    - low, high: the 2.5% and 97.5% quantiles *over subsets of these members*: how much it matters
+      which members are picked. Subsets overlap, so the band narrows towards the full ensemble,
+      where it is one point.
+    - item_low, item_high: the 95% bootstrap interval *over probe items* of the mean over subsets:
+      how much it matters which images the probe holds. Temperatures are held fixed. Not given
+      (NaN) for the calibration errors: resampled items carry their noise into every bin a second
+      time, so a bootstrap of them is biased upwards.
+
+    The rows of combiner `oracle` (metric accuracy) are the share of items that any member of the
+    subset gets right: what choosing the right member for each item would reach.
 
     Args:
         logits: [S, N, C].
         labels: [N], whole numbers from 0 to C − 1.
-        combiner: logits [s, n, C] -> log-probabilities [n, C], item by item; for
-            `mean_probability` and `mean_logit` all subsets are one matrix product.
+        combiners: names from `COMBINERS`, or combiners by name: each takes logits [s, n, C] and
+            returns log-probabilities [n, C], item by item. For those of `COMBINERS` all subsets
+            are one matrix product.
         subsets: most subsets per size.
-        seed: of the choice of subsets; a size's subsets do not depend on the other sizes.
-        sizes: ensemble sizes, 1 to S each; all of them unless given.
+        seed: of the choice of subsets (a size's do not depend on the other sizes), the halves and
+            the resamples.
+        sizes: ensemble sizes, 1 to S each. Unless given, all of them up to 16 members; beyond,
+            1, 2, 4, 8, … and S.
+        calibrate: whether to score the calibrated stage; it needs 2 items.
+        resamples: of the items; 0 leaves item_low and item_high NaN.
 
     Returns:
-        One row per size and metric: size, metric (accuracy, nll, brier, ece), mean, low, high,
-        subsets (how many were scored). NLL in nats, Brier summed over classes.
+        One row per combiner, stage, size and metric: combiner, stage (raw, calibrated), size,
+        metric (as `METRICS`), mean, low, high, item_low, item_high, subsets (how many were
+        scored). NLL in nats, Brier summed over classes.
 
     Raises:
-        UserError: logits or labels of another shape, or out of range; sizes or subsets out of
-            range.
+        UserError: logits or labels of another shape, or out of range; an unknown combiner; sizes,
+            subsets or resamples out of range; fewer than 2 items to calibrate on.
 
-    Source: Lakshminarayanan, Pritzel & Blundell 2017, arXiv:1612.01474.
+    Source: Lakshminarayanan, Pritzel & Blundell 2017, arXiv:1612.01474; calibration of the
+    combination Rahaman & Thiery 2021, arXiv:2007.08792.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
-    >>> curve = size_curve(rng.normal(size=(4, 100, 3)), rng.integers(3, size=100))
-    >>> curve[curve.metric == "nll"].subsets.tolist()  # 4 of 1, 6 of 2, 4 of 3, 1 of 4
+    >>> curves = size_curves(rng.normal(size=(4, 100, 3)), rng.integers(3, size=100))
+    >>> nll = curves.query("combiner == 'mean_logit' and stage == 'calibrated' and metric == 'nll'")
+    >>> nll.subsets.tolist()  # 4 of 1, 6 of 2, 4 of 3, 1 of 4
     [4, 6, 4, 1]
     """
     import pandas as pd
@@ -75,96 +92,97 @@ def size_curve(
     logits = check_stack(logits)
     members, items, classes = logits.shape
     y = check_labels(labels, items, classes)
-    sizes = range(1, members + 1) if sizes is None else sizes
-    if subsets < 1:
-        raise UserError(f"subsets must be at least 1; found {subsets}")
+    chosen = _check_combiners(combiners)
+    sizes = default_sizes(members) if sizes is None else sizes
+    if subsets < 1 or resamples < 0:
+        raise UserError(
+            f"subsets must be at least 1 and resamples at least 0; found {subsets} and {resamples}"
+        )
     if not sizes or not all(1 <= size <= members for size in sizes):
         raise UserError(f"sizes must be from 1 to the {members} members; found {list(sizes)}")
 
-    chosen = [draw_subsets(members, size, subsets, seed) for size in sizes]
-    scores = _scores(logits, y, list(itertools.chain(*chosen)), combiner)
-    rows = []
-    start = 0
-    for size, of_size in zip(sizes, chosen, strict=True):
-        for metric, values in scores.items():
-            these = values[start : start + len(of_size)]
-            low, high = np.quantile(these, [0.025, 0.975])
-            rows.append((size, metric, these.mean(), low, high, len(of_size)))
-        start += len(of_size)
-    return pd.DataFrame(rows, columns=["size", "metric", "mean", "low", "high", "subsets"])
+    groups = [draw_subsets(members, size, subsets, seed) for size in sizes]
+    ends = np.cumsum([len(group) for group in groups])
+    first_half = probe_halves(items, seed) if calibrate else None
+    weights = item_weights(items, resamples, seed)
+    rows: list[tuple[object, ...]] = []
+
+    def add(
+        combiner: str,
+        stage: str,
+        metric: str,
+        values: NDArray[np.float64],
+        of_items: NDArray[np.float64] | None,
+    ) -> None:
+        bands = item_intervals(of_items, weights) if of_items is not None else None
+        for g, of_size in enumerate(np.split(values, ends[:-1])):
+            band = (np.nan, np.nan) if bands is None else bands[g]
+            spread = (sizes[g], metric, of_size.mean(), *_quantiles(of_size))
+            rows.append((combiner, stage, *spread, *band, len(of_size)))
+
+    done = {}
+    for name, combiner in chosen.items():
+        # One combiner under two names: scored once.
+        combiner = mean_logit if combiner is geometric_mean else combiner
+        if combiner not in done:
+            done[combiner] = score_subsets(logits, y, groups, combiner, first_half)
+        for stage, scores in done[combiner].items():
+            for metric in METRICS:
+                add(name, stage, metric, scores.metrics[metric], scores.items.get(metric))
+    right = (logits.argmax(axis=-1) == y).astype(np.float32)  # [S, N]
+    any_right = [(membership(g, members).astype(np.float32) @ right) > 0 for g in groups]
+    add(
+        "oracle",
+        "raw",
+        "accuracy",
+        np.concatenate([hits.mean(axis=1) for hits in any_right]),
+        np.stack([hits.mean(axis=0) for hits in any_right]),
+    )
+    columns = ["combiner", "stage", "size", "metric", "mean", "low", "high"]
+    return pd.DataFrame(rows, columns=[*columns, "item_low", "item_high", "subsets"])
 
 
-def draw_subsets(members: int, size: int, limit: int, seed: int) -> list[tuple[int, ...]]:
-    """Return all subsets of one size if there are at most `limit`, else `limit` different ones."""
-    if math.comb(members, size) <= limit:
-        return list(itertools.combinations(range(members), size))
-    rng = np.random.default_rng([seed, size])
-    drawn: dict[tuple[int, ...], None] = {}  # a set that keeps its order
-    while len(drawn) < limit:
-        drawn[tuple(sorted(rng.choice(members, size, replace=False).tolist()))] = None
-    return list(drawn)
+def default_sizes(members: int) -> list[int]:
+    """Return all sizes up to 16 members; beyond, the powers of two below S, and S."""
+    if members <= _ALL_SIZES:
+        return list(range(1, members + 1))
+    return [*(2**k for k in range((members - 1).bit_length())), members]
 
 
-def _scores(
-    logits: NDArray[np.floating],
-    labels: NDArray[np.intp],
-    subsets: list[tuple[int, ...]],
-    combiner: Callable[[NDArray[np.floating]], NDArray[np.float64]],
-    bins: int = 15,
-) -> dict[str, NDArray[np.float64]]:
-    """Return every metric of every subset, [M] each, in one pass over blocks of items."""
-    items, classes = logits.shape[1:]
-    correct, log_p_sum, brier = np.zeros((3, len(subsets)))
-    gaps = np.zeros((len(subsets), bins))
-    step = max(1, _BLOCK // (len(subsets) * classes))
-    for start in range(0, items, step):
-        y = labels[start : start + step]
-        p, label_log_p = _combine(logits[:, start : start + step], y, subsets, combiner)
-        predicted = p.argmax(axis=-1)  # [M, n]
-        right = predicted == y
-        correct += right.sum(axis=-1)
-        log_p_sum += label_log_p.sum(axis=-1)
-        confidence = np.take_along_axis(p, predicted[..., None], axis=-1)[..., 0]
-        gaps += calibration_gaps(confidence, right, bins)
-        p[:, np.arange(len(y)), y] -= 1
-        error = p.reshape(len(p), -1)
-        brier += np.vecdot(error, error)
-    return {
-        "accuracy": correct / items,
-        "nll": -log_p_sum / items,
-        "brier": brier / items,
-        "ece": np.abs(gaps).sum(axis=-1) / items,
-    }
+def item_weights(items: int, resamples: int, seed: int) -> NDArray[np.float64]:
+    """Return how often each item is drawn in each resample of the items, over N: [B, N]."""
+    rng = np.random.default_rng(seed)
+    weights = np.empty((resamples, items))
+    for row in weights:
+        row[:] = np.bincount(rng.integers(items, size=items), minlength=items)
+    return weights / items
 
 
-def _combine(
-    logits: NDArray[np.floating],
-    labels: NDArray[np.intp],
-    subsets: list[tuple[int, ...]],
-    combiner: Callable[[NDArray[np.floating]], NDArray[np.float64]],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return each subset's probabilities [M, n, C], and log-probabilities of the labels [M, n]."""
-    shape = (len(subsets), *logits.shape[1:])
-    share = np.zeros((len(subsets), len(logits)))  # [M, S] each row averages its subset
-    for row, subset in zip(share, subsets, strict=True):
-        row[list(subset)] = 1 / len(subset)
+def item_intervals(
+    of_items: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return 95% bootstrap intervals of means over items: [G, N], [B, N] -> [G, 2]."""
+    bands = np.full((len(of_items), 2), np.nan)
+    known = np.isfinite(of_items).all(axis=1)  # an infinite NLL has no interval
+    if len(weights) and known.any():
+        means = weights @ of_items[known].T  # [B, G]
+        bands[known] = np.quantile(means, [0.025, 0.975], axis=0).T
+    return bands
 
-    if combiner is mean_probability:
-        log_p = log_softmax(logits)  # [S, n, C]
-        p = (share @ np.exp(log_p).reshape(len(logits), -1)).reshape(shape)
-        label_p = at_label(p, labels)
-        label_log_p = np.log(np.maximum(label_p, _TINY))
-        rows, columns = np.nonzero(label_p < _TINY)  # sure and wrong: again, in log space
-        if len(rows):
-            parts = np.where(share[rows] > 0, at_label(log_p, labels).T[columns], -np.inf)
-            top = parts.max(axis=-1, keepdims=True)  # [repairs, 1]
-            total = (share[rows] * np.exp(parts - top)).sum(axis=-1)
-            label_log_p[rows, columns] = top[:, 0] + np.log(total)
-        return p, label_log_p
 
-    if combiner is mean_logit:
-        flat = logits.reshape(len(logits), -1).astype(np.float64)
-        log_p = log_softmax((share @ flat).reshape(shape))
+def _quantiles(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the 2.5% and 97.5% quantiles; between a finite and an infinite value, the latter."""
+    if not np.isfinite(values).all():
+        low, high = np.quantile(values, [0.025, 0.975], method="higher")
     else:
-        log_p = np.stack([combiner(logits[list(subset)]) for subset in subsets])
-    return np.exp(log_p), at_label(log_p, labels)
+        low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _check_combiners(combiners: Sequence[str] | Mapping[str, Combiner]) -> dict[str, Combiner]:
+    """Return combiners by name, or raise UserError if a name is unknown."""
+    if isinstance(combiners, Mapping):
+        return dict(combiners)
+    if unknown := [name for name in combiners if name not in COMBINERS]:
+        raise UserError(f"combiners={unknown}: expected names from {list(COMBINERS)}")
+    return {name: COMBINERS[name] for name in combiners}

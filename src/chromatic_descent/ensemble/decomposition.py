@@ -1,0 +1,137 @@
+"""What diversity is worth: the ensemble's loss as the members' mean loss less a diversity term.
+
+    ensemble = members − diversity, for every item
+
+Which term that is follows from the loss and from how the members are combined. For a loss and its
+own combiner (cross-entropy and the geometric mean, squared error and the mean) the term is a
+spread of the members around the ensemble: non-negative, and blind to the label. For any other
+pair it depends on the label, and says only what combining did.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chromatic_descent.ensemble.combine import (
+    check_stack,
+    log_mean_exp,
+    log_softmax,
+    log_softmax_blocks,
+    majority_vote,
+)
+from chromatic_descent.ensemble.metrics import at_label, check_labels
+
+
+@dataclass(frozen=True, eq=False)
+class Decomposition:
+    """One loss, item by item: ensemble = members − diversity.
+
+    Attributes:
+        combiner: how the members are combined, a name from `COMBINERS`.
+        ensemble: [N], the ensemble's loss.
+        members: [N], the members' mean loss.
+        diversity: [N], what the ensemble gains on its members; negative where it loses.
+    """
+
+    combiner: str
+    ensemble: NDArray[np.float64]
+    members: NDArray[np.float64]
+    diversity: NDArray[np.float64]
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Each part's mean over items, in the unit of the loss."""
+        parts = {"ensemble": self.ensemble, "members": self.members, "diversity": self.diversity}
+        return {name: float(values.mean()) for name, values in parts.items()}
+
+    @property
+    def residual(self) -> float:
+        """max_n |ensemble − (members − diversity)|: round-off, if the identity holds."""
+        return float(np.abs(self.ensemble - (self.members - self.diversity)).max())
+
+
+def decompositions(logits: ArrayLike, labels: ArrayLike) -> dict[str, Decomposition]:
+    """Decompose cross-entropy, Brier score and 0-1 loss of the ensemble, item by item.
+
+    With y the label's class, [y] its one-hot vector, means over the S members i:
+
+    | key                              | ensemble   | members           | diversity           |
+    |----------------------------------|------------|-------------------|---------------------|
+    | `cross_entropy_geometric_mean`   | −log q̄_y   | mean −log p_iy    | mean KL(q̄‖p_i)      |
+    | `cross_entropy_mean_probability` | −log p̄_y   | mean −log p_iy    | mean log(p̄_y/p_iy)  |
+    | `brier`                          | ‖p̄ − [y]‖² | mean ‖p_i − [y]‖² | mean ‖p_i − p̄‖²     |
+    | `zero_one`                       | vote ≠ y   | share of i wrong  | members − ensemble  |
+
+    q̄ is the normalised geometric mean, p̄ the mean probability, the vote `majority_vote`'s. The
+    first and third are the exact decompositions of their loss: a diversity that needs no label and
+    is never negative. The second is Jensen's gap: never negative, but dependent on the label. The
+    fourth, the effect of diversity on the vote, has either sign: where most members are wrong,
+    voting makes it worse. Everything is taken in log space, so all of it holds to round-off at any
+    confidence. The first three are computed each from its own formula, so `residual` is a check.
+
+    Args:
+        logits: [S, N, C].
+        labels: [N], whole numbers from 0 to C − 1.
+
+    Returns:
+        A `Decomposition` for each key; cross-entropies in nats, Brier summed over classes, 0-1
+        loss as a share.
+
+    Raises:
+        UserError: logits or labels of another shape, or out of range.
+
+    Source: Wood et al. 2023, arXiv:2301.03962; for squared error Krogh & Vedelsby 1995.
+
+    >>> two = decompositions([[[1.0, 0.0]], [[0.0, 3.0]]], [0])
+    >>> {name: round(float(part.diversity[0]), 4) for name, part in two.items()}
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'cross_entropy_geometric_mean': 0.3677, 'cross_entropy_mean_probability': 0.7374,
+     'brier': 0.2337, 'zero_one': -0.5}
+    """
+    stack = check_stack(logits)
+    items, classes = stack.shape[1:]
+    y = check_labels(labels, items, classes)
+    parts = {
+        name: Decomposition(combiner, *np.empty((3, items)))
+        for name, combiner in (
+            ("cross_entropy_geometric_mean", "geometric_mean"),
+            ("cross_entropy_mean_probability", "mean_probability"),
+            ("brier", "mean_probability"),
+            ("zero_one", "majority_vote"),
+        )
+    }
+
+    def note(name: str, block: slice, *values: NDArray[np.float64]) -> None:
+        part = parts[name]
+        part.ensemble[block], part.members[block], part.diversity[block] = values
+
+    for block, log_p in log_softmax_blocks(stack):  # [S, n, C]
+        labels_here = y[block]
+        label_log_p = at_label(log_p, labels_here)  # [S, n]
+        loss = -label_log_p.mean(axis=0)
+
+        log_q = log_softmax(log_p.mean(axis=0))  # [n, C]
+        divergence = (np.exp(log_q) * (log_q - log_p)).sum(axis=-1).mean(axis=0)
+        note("cross_entropy_geometric_mean", block, -at_label(log_q, labels_here), loss, divergence)
+
+        log_mean = log_mean_exp(log_p)
+        label_log_mean = at_label(log_mean, labels_here)
+        gap = (label_log_mean - label_log_p).mean(axis=0)
+        note("cross_entropy_mean_probability", block, -label_log_mean, loss, gap)
+
+        target = np.eye(classes)[labels_here]
+        p, mean = np.exp(log_p), np.exp(log_mean)
+        note(
+            "brier",
+            block,
+            np.square(mean - target).sum(axis=-1),
+            np.square(p - target).sum(axis=-1).mean(axis=0),
+            np.square(p - mean).sum(axis=-1).mean(axis=0),
+        )
+
+        chosen = stack[:, block]
+        wrong = (chosen.argmax(axis=-1) != labels_here).mean(axis=0)
+        vote_wrong = (majority_vote(chosen).argmax(axis=-1) != labels_here).astype(np.float64)
+        note("zero_one", block, vote_wrong, wrong, wrong - vote_wrong)
+    return parts
