@@ -4,9 +4,20 @@ import doctest
 
 import pytest
 
-from chromatic_descent.geometry import alignment, distances, embeddings, nulls, stability
+from chromatic_descent.geometry import (
+    alignment,
+    definitions,
+    distances,
+    embeddings,
+    items,
+    logits,
+    nulls,
+    stability,
+)
 
 
-@pytest.mark.parametrize("module", [alignment, distances, embeddings, nulls, stability])
+@pytest.mark.parametrize(
+    "module", [alignment, definitions, distances, embeddings, items, logits, nulls, stability]
+)
 def test_examples(module):
     assert doctest.testmod(module).failed == 0

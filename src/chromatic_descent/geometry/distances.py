@@ -1,6 +1,6 @@
 """Squared distances between members, in function space: [S, N, C] logits -> [S, S].
 
-What each distance is, and what it cannot see, is tabled in `features`. All of them read the logits
+What each distance is, and what it cannot see, is tabled in `definitions`. All of them read the logits
 in blocks of items, so that a memory-mapped stack may be larger than memory, and add up in float64.
 """
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.cka import cka_distances
 from chromatic_descent.geometry.divergences import divergence
-from chromatic_descent.geometry.features import check_name
+from chromatic_descent.geometry.definitions import check_name
 from chromatic_descent.geometry.grams import GRAMS, gram_distances
 from chromatic_descent.geometry.logits import (
     Logits,
@@ -36,13 +36,13 @@ def distance_matrix(
 ) -> NDArray[np.float64]:
     """Return the squared distance between every two members.
 
-        D_ij = Σ_n w_n d_nij / Σ_n w_n, d_nij the item's part of the table in `features`, w_n = 1
+        D_ij = Σ_n w_n d_nij / Σ_n w_n, d_nij the item's part of the table in `definitions`, w_n = 1
         unless given; for `error_disagreement` n runs over the items that both get wrong;
         cka: D = 1 − debiased linear CKA, no mean over items
 
-    Exact to about 1e-8 relative in every entry (`cka`: to 1e-14 absolute), however close two
-    members are and whatever offset all of them share; symmetric, non-negative, with a diagonal of
-    zeros; identical members are at exactly 0. The coefficient in `bhattacharyya` counts as no less
+    Exact to about 1e-8 relative in every entry, or what float64 makes of probabilities near 1
+    (`cka`: to 1e-14 absolute), however close two members are and whatever offset all of them share;
+    symmetric, non-negative, with a diagonal of zeros; identical members are at exactly 0. The coefficient in `bhattacharyya` counts as no less
     than 1e-30, so an item adds at most 69.1 nats.
 
     Args:
@@ -144,9 +144,7 @@ def _distances(
                 progress((sum(efforts[:k]) + efforts[k] * fraction) / sum(efforts))
 
         if part[0] in GRAMS:
-            found |= gram_distances(
-                array, part, labels=y, temperature=t, weights=w, report=report
-            )
+            found |= gram_distances(array, part, labels=y, temperature=t, weights=w, report=report)
         elif part[0] == "cka":
             found["cka"] = cka_distances(array, report)
         else:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from chromatic_descent.geometry.features import form, item_distances
+from chromatic_descent.geometry.definitions import form, item_distances
 from chromatic_descent.geometry.kernels import processors, weighted_kernels
 from chromatic_descent.geometry.logits import item_blocks
 
@@ -54,17 +54,15 @@ def divergence(
             x = form(logits[:, block], name)
             for i in np.flatnonzero(close.any(axis=1)).tolist():
                 exact[i, close[i]] += item_distances(x, name, i, close[i]) @ weight[block]
-        exact /= len(weight)
-        close |= close.T
-        squared[close] = (exact + exact.T)[close]
-    np.fill_diagonal(squared, 0.0)
-    return squared
+        squared[close] = exact[close] / len(weight)
+    upper: NDArray[np.float64] = np.triu(squared, k=1)
+    return upper + upper.T
 
 
 def _mixtures(
     logits: NDArray[np.floating], weights: NDArray[np.float64], report: Callable[[float], None]
 ) -> NDArray[np.float64]:
-    """Return U_ij = Σ t log t over items and classes, t = w (p_i + p_j): [S, S].
+    """Return U_ij = Σ t log t over items and classes, t = w (p_i + p_j): [S, S], j >= i.
 
     ¼ U is a kernel of Jensen-Shannon: ½ H-terms of p_i and p_j and all that w and the ½ of the
     mixture add are terms of one member, which drop out of U_ii + U_jj − 2 U_ij.
@@ -92,5 +90,6 @@ def _mixtures(
             spare = [np.empty((2, _MEMBERS, flat.shape[1])) for _ in range(workers)]
             list(pool.map(work, range(workers), [flat] * workers, spare))  # raises what they raised
             report(min(1.0, (start + step) / items))
-    lower = np.tril(sums, -1)
-    return lower + lower.T + np.diag(sums.diagonal())
+    upper = np.tril(sums, -1).T
+    upper[np.diag_indices(members)] = sums.diagonal()
+    return upper

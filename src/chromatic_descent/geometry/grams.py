@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.blas import dsyr2k, dsyrk, ssyrk
 
-from chromatic_descent.geometry.features import (
+from chromatic_descent.geometry.definitions import (
     directions,
     divisor,
     form,

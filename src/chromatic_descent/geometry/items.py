@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.features import check_name, form, item_distances
+from chromatic_descent.geometry.definitions import check_name, form, item_distances
 from chromatic_descent.geometry.logits import (
     Logits,
     check_labels,

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from chromatic_descent.geometry.features import COEFFICIENT_FLOOR, divisor, form
+from chromatic_descent.geometry.definitions import COEFFICIENT_FLOOR, divisor, form
 from chromatic_descent.geometry.items import no_common_errors
 
 _TILE = 64  # members

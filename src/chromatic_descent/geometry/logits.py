@@ -74,20 +74,27 @@ def check_logits(logits: Logits) -> NDArray[np.floating]:
     return array
 
 
+# What numpy and zipfile raise for files that are truncated, altered or something else.
+_BROKEN = (
+    *(OSError, ValueError, TypeError, EOFError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
+
 def _open(path: Path) -> NDArray[np.generic]:
     expected = "expected a .npy file, or an .npz file with an array named 'logits'"
     if path.suffix not in (".npy", ".npz"):
         raise UserError(f"logits cannot be read from '{path}': {expected}")
     try:
-        opened = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(opened, np.ndarray):
-            return opened
-        with opened:
-            if "logits" in opened:
-                array: NDArray[np.generic] = opened["logits"]
+        if path.suffix == ".npy":
+            mapped: NDArray[np.generic] = np.lib.format.open_memmap(path, mode="r")
+            return mapped
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            names = ", ".join(archive.files) or "no array"
+            if "logits" in archive.files:
+                array: NDArray[np.generic] = archive["logits"]
                 return array
-            names = ", ".join(opened.files) or "no array"
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except _BROKEN as error:
         raise UserError(f"logits cannot be read from '{path}': {error}; {expected}") from error
     raise UserError(f"logits cannot be read from '{path}': found {names}; {expected}")
 

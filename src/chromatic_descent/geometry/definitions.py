@@ -142,8 +142,8 @@ def form(
     """Return what `item_distances` compares, without checks: [S, n, C] -> a new [S, n, K].
 
     For the Euclidean distances these are `features` times √`divisor`, since dividing large logits
-    would round them first. `bhattacharyya` has √p, `jensen_shannon` p, `kl_symmetric` p and f̃ side
-    by side, `error_disagreement` the one-hot answer where it is wrong and zeros where it is right.
+    would round them first. `bhattacharyya` has √p, `jensen_shannon` p, `kl_symmetric` p and log p
+    side by side, `error_disagreement` the one-hot answer where it is wrong and zeros where it is right.
     """
     if name in ("disagreement", "error_disagreement"):
         answers = logits.argmax(axis=-1)  # [S, n]
@@ -160,9 +160,12 @@ def form(
     if name in ("prob_l2", "jensen_shannon"):
         return np.square(root_softmax(f))
     if name == "kl_symmetric":
-        p = np.square(root_softmax(f.copy()))
-        f -= f.mean(axis=-1, keepdims=True)
-        return np.concatenate([p, f], axis=-1)
+        # log p and not f̃, which differs from it by a shift: where p rounds to 1, (p − q) is but
+        # round-off, and must not be multiplied by more than log p − log q ≈ 0.
+        f -= f.max(axis=-1, keepdims=True)
+        p = np.exp(f)
+        total = p.sum(axis=-1, keepdims=True)
+        return np.concatenate([p / total, f - np.log(total)], axis=-1)
     if name == "logit_cosine":
         return directions(f)
     f -= f.mean(axis=-1, keepdims=True)
@@ -216,7 +219,7 @@ def item_distances(
     if name == "kl_symmetric":
         classes = x.shape[-1] // 2
         product = np.einsum("jnc,jnc->jn", difference[..., :classes], difference[..., classes:])
-        return np.maximum(product, 0.0)  # p and f̃ of near twins differ by round-off of any sign
+        return np.maximum(product, 0.0)  # near twins may differ by round-off of either sign
     squared: NDArray[np.float64] = np.einsum("jnc,jnc->jn", difference, difference)
     if name == "bhattacharyya":
         squared *= 0.5  # 1 − Σ √(p q)
