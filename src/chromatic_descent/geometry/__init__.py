@@ -4,9 +4,9 @@ Pure functions on NumPy arrays; a `.npy` of logits [S, N, C] from any source is 
 """
 
 from chromatic_descent.geometry.alignment import Alignment, procrustes
+from chromatic_descent.geometry.definitions import DISTANCES, EUCLIDEAN, features
 from chromatic_descent.geometry.distances import distance_matrices, distance_matrix
 from chromatic_descent.geometry.embeddings import ClassicalMDS, classical_mds, tsne, umap
-from chromatic_descent.geometry.definitions import DISTANCES, EUCLIDEAN, features
 from chromatic_descent.geometry.items import reweighted_distances
 from chromatic_descent.geometry.logits import check_logits
 from chromatic_descent.geometry.nulls import NullTest, equidistant_share, permuted_distances
