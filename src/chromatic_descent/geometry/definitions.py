@@ -218,11 +218,10 @@ def item_distances(
     difference = rest - one
     if name == "kl_symmetric":
         classes = x.shape[-1] // 2
-        product: NDArray[np.float64] = np.einsum(
-            "jnc,jnc->jn", difference[..., :classes], difference[..., classes:]
-        )
-        product = np.maximum(product, 0.0)  # near twins may differ by round-off of either sign
-        return product
+        p, log_p = difference[..., :classes], difference[..., classes:]
+        nats: NDArray[np.float64] = np.einsum("jnc,jnc->jn", p, log_p)
+        nats[nats < 0] = 0.0  # what near twins leave is round-off of either sign
+        return nats
     squared: NDArray[np.float64] = np.einsum("jnc,jnc->jn", difference, difference)
     if name == "bhattacharyya":
         squared *= 0.5  # 1 − Σ √(p q)
@@ -230,7 +229,8 @@ def item_distances(
         far = squared > 0.5
         np.log1p(-squared, out=squared, where=~far)
         np.log(coefficient, out=squared, where=far)
-        return np.negative(squared, out=squared)
+        np.negative(squared, out=squared)
+        return squared
     squared /= divisor(name, x.shape[-1])
     return squared
 

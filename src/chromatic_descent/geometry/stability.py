@@ -276,7 +276,7 @@ def _axis_correlations(one: NDArray[np.float64], other: NDArray[np.float64]) -> 
     size = np.linalg.norm(one, axis=0) * np.linalg.norm(other, axis=0)
     cosine = np.full(len(size), np.nan)
     np.divide(product, size, where=size > 0, out=cosine)
-    cosine = np.minimum(1.0, cosine)  # round-off may pass 1
+    cosine[cosine > 1] = 1.0  # by round-off
     return cosine
 
 
