@@ -10,7 +10,15 @@ from chromatic_descent.geometry.distances import (
     features,
     reweighted_distances,
 )
-from chromatic_descent.geometry.embeddings import ClassicalMDS, classical_mds, tsne, umap
+from chromatic_descent.geometry.embeddings import (
+    ClassicalMDS,
+    Smacof,
+    classical_mds,
+    explained_stress,
+    smacof,
+)
+from chromatic_descent.geometry.inpca import InPCA, inpca
+from chromatic_descent.geometry.neighbours import seed_spread, trustworthiness, tsne, umap
 from chromatic_descent.geometry.nulls import NullTest, equidistant_share, permuted_distances
 from chromatic_descent.geometry.stability import Bootstrap, bootstrap_layouts
 
@@ -19,15 +27,22 @@ __all__ = [
     "Alignment",
     "Bootstrap",
     "ClassicalMDS",
+    "InPCA",
     "NullTest",
+    "Smacof",
     "bootstrap_layouts",
     "classical_mds",
     "distance_matrix",
     "equidistant_share",
+    "explained_stress",
     "features",
+    "inpca",
     "permuted_distances",
     "procrustes",
     "reweighted_distances",
+    "seed_spread",
+    "smacof",
+    "trustworthiness",
     "tsne",
     "umap",
 ]
