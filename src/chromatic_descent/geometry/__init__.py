@@ -18,8 +18,20 @@ from chromatic_descent.geometry.embeddings import (
     smacof,
 )
 from chromatic_descent.geometry.inpca import InPCA, inpca
+from chromatic_descent.geometry.mantel import MantelMatrix, mantel, mantel_matrix
 from chromatic_descent.geometry.neighbours import seed_spread, trustworthiness, tsne, umap
-from chromatic_descent.geometry.nulls import NullTest, equidistant_share, permuted_distances
+from chromatic_descent.geometry.nulls import (
+    NullTest,
+    equidistant_share,
+    isotropic,
+    permuted_distances,
+)
+from chromatic_descent.geometry.permanova import Permanova, permanova
+from chromatic_descent.geometry.shuffles import (
+    independent_errors,
+    temperature_and_bias,
+    within_class_shuffles,
+)
 from chromatic_descent.geometry.stability import Bootstrap, bootstrap_layouts
 
 __all__ = [
@@ -28,7 +40,9 @@ __all__ = [
     "Bootstrap",
     "ClassicalMDS",
     "InPCA",
+    "MantelMatrix",
     "NullTest",
+    "Permanova",
     "Smacof",
     "bootstrap_layouts",
     "classical_mds",
@@ -36,13 +50,20 @@ __all__ = [
     "equidistant_share",
     "explained_stress",
     "features",
+    "independent_errors",
     "inpca",
+    "isotropic",
+    "mantel",
+    "mantel_matrix",
+    "permanova",
     "permuted_distances",
     "procrustes",
     "reweighted_distances",
     "seed_spread",
     "smacof",
+    "temperature_and_bias",
     "trustworthiness",
     "tsne",
     "umap",
+    "within_class_shuffles",
 ]

@@ -89,7 +89,7 @@ def inpca(divergence: ArrayLike, dimensions: int = 2) -> InPCA:
 
         W = −½ J D J = UΛUᵀ, coordinates U√|Λ| ordered by |λ|
 
-    D itself plays the squared distance: Σ_k sign(λ_k) (x_ik − x_jk)² over all axes is D_ij, exactly.
+    D itself plays the squared distance: over all axes Σ_k sign(λ_k) (x_ik − x_jk)² is D_ij exactly.
     Axes with λ < 0 are imaginary, and distances along them are to be subtracted; a picture of two
     axes that does not say so misleads. Where D is squared Euclidean all λ ≥ 0, and this is
     classical MDS. Axes are turned as those of `classical_mds`.

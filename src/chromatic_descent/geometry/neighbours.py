@@ -102,8 +102,6 @@ def umap(squared: ArrayLike, seed: int, neighbours: int = 15) -> NDArray[np.floa
     return layout
 
 
-
-
 def trustworthiness(squared: ArrayLike, layout: ArrayLike, neighbours: int = 5) -> float:
     """Return how far neighbours in a layout are neighbours in fact.
 
