@@ -23,8 +23,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.distances import check_logits, distance_matrix, features
+from chromatic_descent.geometry.definitions import features
+from chromatic_descent.geometry.distances import distance_matrix
 from chromatic_descent.geometry.embeddings import double_centred
+from chromatic_descent.geometry.logits import check_logits
 from chromatic_descent.geometry.nulls import (
     NullTest,
     check_null,
