@@ -211,8 +211,9 @@ def item_distances(
     """
     one, rest = x[member], x[others]
     if name == "error_disagreement":
-        same: NDArray[np.float64] = np.einsum("jnc,nc->jn", rest, one)
-        return rest.sum(axis=-1) * one.sum(axis=-1) - same
+        both: NDArray[np.float64] = rest.sum(axis=-1) * one.sum(axis=-1)  # [others, n] 1 or 0
+        both -= np.einsum("jnc,nc->jn", rest, one)  # alike
+        return both
     if name == "jensen_shannon":
         return _jensen_shannon(rest, one)
     difference = rest - one
