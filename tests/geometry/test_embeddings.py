@@ -1,10 +1,8 @@
-import importlib.util
-import sys
-
 import numpy as np
 import pytest
 from scipy.spatial.distance import pdist, squareform
 from sklearn.manifold import ClassicalMDS as SklearnClassicalMDS
+from sklearn.manifold import smacof as sklearn_smacof
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry import (
@@ -12,8 +10,7 @@ from chromatic_descent.geometry import (
     distance_matrix,
     equidistant_share,
     procrustes,
-    tsne,
-    umap,
+    smacof,
 )
 
 
@@ -133,59 +130,64 @@ def test_mistakes_are_named(squared, dimensions, message):
         classical_mds(squared, dimensions)
 
 
-def two_clusters(members=12):
-    x = 0.1 * points(members)
-    x[members // 2 :] += 10
-    return squared_distances(x)
+def test_smacof_matches_scikit_learn():
+    squared = squared_distances(points())
+    ours = smacof(squared, 2, seed=3, starts=5)
+    starts = [
+        {"init": classical_mds(squared).coordinates, "n_init": 1},
+        {"n_init": 5, "random_state": 3},
+    ]
+    theirs = [sklearn_smacof(np.sqrt(squared), normalized_stress=True, **start) for start in starts]
+    layout, stress = min(theirs, key=lambda run: run[1])
+    assert ours.stress == pytest.approx(stress, rel=1e-6)
+    assert procrustes(layout, ours.coordinates).correlation == pytest.approx(1, abs=1e-9)
+    np.testing.assert_allclose(
+        squared_distances(ours.coordinates), squared_distances(layout), atol=1e-9
+    )
+    assert ours.iterations > 1
 
 
-def assert_separates(layout, members=12):
-    first, second = layout[: members // 2], layout[members // 2 :]
-    gap = np.linalg.norm(first[:, None] - second, axis=-1).min()
-    assert gap > max(pdist(first).max(), pdist(second).max())
+def test_smacof_lies_closer_to_the_distances_than_classical_mds():
+    squared = squared_distances(points(15, 8))
+    classical = classical_mds(squared).coordinates
+    given, kept = np.sqrt(squared), np.sqrt(squared_distances(classical))
+    layout = smacof(squared)
+    ours = np.sqrt(squared_distances(layout.coordinates))
+    assert ((given - ours) ** 2).sum() < ((given - kept) ** 2).sum()
+    np.testing.assert_allclose(layout.coordinates.mean(0), 0, atol=1e-12)
+    cross = layout.coordinates.T @ layout.coordinates
+    assert cross[0, 0] > cross[1, 1]
+    assert abs(cross[0, 1]) < 1e-9 * cross[0, 0]
 
 
-def test_tsne_separates_clusters_and_repeats_itself():
-    squared = two_clusters()
-    layout = tsne(squared, seed=0)
-    assert layout.shape == (12, 2)
-    assert layout.dtype == np.float64
-    assert_separates(layout)
-    np.testing.assert_array_equal(layout, tsne(squared, seed=0))
-    assert not np.allclose(layout, tsne(squared, seed=1))
+def test_smacof_repeats_itself_and_uses_its_seed():
+    squared = squared_distances(points(9, 6))
+    one, again = smacof(squared, seed=1), smacof(squared, seed=1)
+    np.testing.assert_array_equal(one.coordinates, again.coordinates)
+    classical = smacof(squared, starts=0)
+    assert one.stress <= classical.stress + 1e-12
 
 
-def test_tsne_smallest_population():
-    assert np.isfinite(tsne(1 - np.eye(4), seed=0)).all()
-    with pytest.raises(UserError, match="at least 4 members; found 3"):
-        tsne(1 - np.eye(3), seed=0)
+def test_smacof_recovers_a_plane():
+    x = points(10, 2)
+    layout = smacof(squared_distances(x))
+    assert procrustes(x, layout.coordinates).correlation == pytest.approx(1, abs=1e-6)
+    assert layout.stress < 1e-3
 
 
-@pytest.mark.parametrize("perplexity", [0.5, 12, 30])
-def test_tsne_perplexity_range(perplexity):
-    with pytest.raises(UserError, match="below the 12 members"):
-        tsne(1 - np.eye(12), seed=0, perplexity=perplexity)
+def test_smacof_of_few_members():
+    two = smacof([[0.0, 9.0], [9.0, 0.0]])
+    np.testing.assert_allclose(two.coordinates, [[1.5, 0], [-1.5, 0]], atol=1e-3)
+    three = smacof(1 - np.eye(3), 3)
+    assert three.coordinates.shape == (3, 3)
+    assert three.stress < 1e-3
+    same = smacof(np.zeros((4, 4)))
+    assert not same.coordinates.any()
+    assert np.isnan(same.stress)
 
 
-def test_umap_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "umap", None)  # as if it were not installed
-    with pytest.raises(UserError, match=r"pip install 'chromatic-descent\[umap\]'"):
-        umap(1 - np.eye(12), seed=0)
-
-
-@pytest.mark.slow  # the first import compiles for up to 20 s
-@pytest.mark.skipif(importlib.util.find_spec("umap") is None, reason="umap-learn not installed")
-def test_umap_separates_clusters_and_repeats_itself():
-    squared = two_clusters(24)
-    layout = umap(squared, seed=0, neighbours=6)
-    assert layout.shape == (24, 2)
-    assert_separates(layout, 24)
-    np.testing.assert_array_equal(layout, umap(squared, seed=0, neighbours=6))
-    assert np.isfinite(umap(1 - np.eye(4), seed=0)).all()
-
-
-def test_umap_mistakes_are_named():
-    with pytest.raises(UserError, match="at least 4 members"):
-        umap(1 - np.eye(3), seed=0)
-    with pytest.raises(UserError, match="neighbours must be at least 2"):
-        umap(1 - np.eye(5), seed=0, neighbours=1)
+def test_smacof_mistakes_are_named():
+    with pytest.raises(UserError, match="from 1 to 3"):
+        smacof(1 - np.eye(3), 4)
+    with pytest.raises(UserError, match="starts"):
+        smacof(1 - np.eye(3), starts=-1)

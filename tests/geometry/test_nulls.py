@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 from scipy.spatial.distance import pdist, squareform
-from scipy.stats import kstest
+from scipy.stats import ks_2samp, kstest
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry import (
+    NullTest,
     classical_mds,
     equidistant_share,
+    isotropic,
     nulls,
     permuted_distances,
 )
@@ -99,3 +101,68 @@ def test_equidistant_share():
     assert equidistant_share(2) == equidistant_share(3) == 1
     with pytest.raises(UserError, match="found 1 members"):
         equidistant_share(1)
+
+
+def test_effect_is_in_standard_deviations_of_the_null():
+    null = np.array([1.0, 2.0, 3.0, 6.0])
+    assert NullTest(9.0, null, 0.2).effect == pytest.approx((9 - 3) / np.std(null, ddof=1))
+    assert np.isnan(NullTest(9.0, np.full(5, 0.1) * 3, 0.2).effect)  # equal but for round-off
+    assert np.isnan(NullTest(9.0, null[:1], 0.5).effect)
+    assert np.isnan(NullTest(np.inf, null, 0.2).effect)
+
+
+def shares_of_gaussians(members, degrees, dimensions, draws, seed=0):
+    """The slow way: draw the members, and take the singular values."""
+    rng = np.random.default_rng(seed)
+    shares = []
+    for _ in range(draws):
+        x = rng.normal(size=(members, degrees))
+        spectrum = np.linalg.svd(x - x.mean(0), compute_uv=False) ** 2
+        shares.append(spectrum[:dimensions].sum() / spectrum.sum())
+    return np.array(shares)
+
+
+@pytest.mark.parametrize(
+    ("members", "degrees", "dimensions"),
+    [(6, 40, 2), (12, 300, 1), (9, 5, 2), (5, 4, 3), (4, 3, 2)],
+)
+def test_isotropic_draws_are_those_of_gaussian_members(members, degrees, dimensions):
+    """As many directions as members, more and fewer."""
+    squared = squared_distances(np.random.default_rng(0).normal(size=(members, 7)))
+    test = isotropic(squared, degrees=degrees, draws=2000, dimensions=dimensions)
+    slow = shares_of_gaussians(members, degrees, dimensions, 2000)
+    assert ks_2samp(test.null, slow).pvalue > 0.01
+    assert test.observed == pytest.approx(classical_mds(squared, dimensions).explained[-1])
+    assert test.p_value == (1 + np.sum(test.null >= test.observed)) / 2001
+
+
+def test_isotropic_share_tends_to_that_of_equidistant_members():
+    test = isotropic(1 - np.eye(12), degrees=10**9, draws=50)
+    np.testing.assert_allclose(test.null, equidistant_share(12), rtol=1e-3)
+    assert (test.null >= equidistant_share(12)).all()
+
+
+def test_isotropic_needs_no_time_for_many_members():
+    x = np.random.default_rng(0).normal(size=(300, 2000))
+    gram = x @ x.T
+    norms = gram.diagonal()
+    squared = np.maximum(norms[:, None] + norms - 2 * gram, 0)
+    np.fill_diagonal(squared, 0)
+    test = isotropic((squared + squared.T) / 2, degrees=2000)
+    assert abs(test.effect) < 4
+
+
+@pytest.mark.parametrize(
+    ("squared", "arguments", "message"),
+    [
+        (1 - np.eye(3), {}, "at least 4 members; found 3"),
+        (1 - np.eye(5), {"dimensions": 4}, "from 1 to 3"),
+        (1 - np.eye(5), {"draws": 0}, "draws must be at least 1"),
+        (1 - np.eye(5), {"degrees": 2}, "above the 2 dimensions of the layout; found 2"),
+        (np.zeros((5, 5)), {}, "identical"),
+        (np.full((5, 5), np.nan), {}, "finite"),
+    ],
+)
+def test_isotropic_mistakes_are_named(squared, arguments, message):
+    with pytest.raises(UserError, match=message):
+        isotropic(squared, **{"degrees": 100, **arguments})

@@ -1,7 +1,11 @@
-"""Layouts of members in a few dimensions, from their squared distances [S, S]."""
+"""Layouts of members in a few dimensions that keep their distances: classical MDS and SMACOF.
 
-import warnings
+Both start from squared distances [S, S]. The layouts that keep neighbours instead are in
+`neighbours`, the one for divergences that are no distances in `inpca`.
+"""
+
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,16 +63,13 @@ def classical_mds(squared: ArrayLike, dimensions: int = 2) -> ClassicalMDS:
     (1.0, 0.0)
     """
     squared = check_squared(squared)
-    _check_dimensions(dimensions, len(squared))
+    check_dimensions(dimensions, len(squared))
     values, vectors = np.linalg.eigh(double_centred(squared))
     values, vectors = values[::-1], vectors[:, ::-1]  # eigh sorts upwards
-    values = np.where(np.abs(values) > _ROUNDOFF * np.abs(values).max(), values, 0.0)
+    values = without_roundoff(values)
     positive = np.maximum(values, 0.0)
 
-    coordinates = vectors[:, :dimensions] * np.sqrt(positive[:dimensions])  # [S, k]
-    size = np.abs(coordinates)
-    leader = np.argmax(size >= (1 - 1e-9) * size.max(axis=0), axis=0)  # [k] a member per axis
-    coordinates *= np.where(coordinates[leader, np.arange(dimensions)] < 0, -1.0, 1.0)
+    coordinates = turned(vectors[:, :dimensions] * np.sqrt(positive[:dimensions]))  # [S, k]
 
     total = positive.sum()
     explained = np.cumsum(positive)[:dimensions]
@@ -80,90 +81,119 @@ def classical_mds(squared: ArrayLike, dimensions: int = 2) -> ClassicalMDS:
     )
 
 
-def tsne(squared: ArrayLike, seed: int, perplexity: float | None = None) -> NDArray[np.float64]:
-    """Lay members out in the plane by t-SNE, which keeps neighbours and not distances.
+@dataclass(frozen=True, eq=False)
+class Smacof:
+    """A metric MDS layout and how far it is from the distances.
 
-    Minimises KL(P‖Q) between neighbour probabilities P of the given distances and Q of the layout.
-    The result depends on the seed, and with fewer than ten members means nothing: show it with
-    several seeds and their Procrustes spread (`procrustes`).
+    Attributes:
+        coordinates: [S, k], centred, on their principal axes.
+        stress: Kruskal's stress-1, √(Σ_{i<j} (δ_ij − d_ij)² / Σ_{i<j} d_ij²) with δ the distances
+            given and d those of the layout; 0 for a perfect layout, NaN when all members coincide.
+        iterations: of the best start.
+    """
+
+    coordinates: NDArray[np.float64]
+    stress: float
+    iterations: int
+
+
+def smacof(squared: ArrayLike, dimensions: int = 2, *, seed: int = 0, starts: int = 4) -> Smacof:
+    """Lay members out so that the distances themselves, not their squares, are kept best.
+
+        minimise Σ_{i<j} (δ_ij − d_ij(X))², δ = √squared
+
+    Classical MDS projects, so it makes every distance too short when the members fill more than k
+    dimensions; SMACOF spreads the error over long and short distances alike. It finds a local
+    minimum: it starts once from the classical layout and `starts` times at random, and keeps the
+    best. Each axis is a principal axis of the layout, turned as those of `classical_mds`.
 
     Args:
-        squared: [S, S] squared distances, S >= 4.
-        seed: of the random start.
-        perplexity: the effective number of neighbours, 1 <= perplexity < S;
-            min(30, (S − 1)/3) unless given.
+        squared: [S, S] squared distances, S >= 2.
+        dimensions: k, from 1 to S.
+        seed: of the random starts.
+        starts: how many; 0 for the classical start alone.
 
     Returns:
-        [S, 2] float64, in no unit.
+        A `Smacof`; coordinates in the unit of the distances (not squared), stress dimensionless.
 
     Raises:
-        UserError: `squared` is no matrix of squared distances, too few members, or a perplexity
-            out of range.
+        UserError: `squared` is no matrix of squared distances, or an argument is out of range.
 
-    Source: van der Maaten & Hinton 2008, JMLR 9; scikit-learn's `TSNE`.
+    Source: de Leeuw 1977; Borg & Groenen 2005, chapter 8; Kruskal 1964 for stress-1.
+    scikit-learn's `smacof`.
+
+    >>> layout = smacof([[0.0, 9.0, 25.0], [9.0, 0.0, 16.0], [25.0, 16.0, 0.0]])  # 3, 4, 5
+    >>> layout.stress < 1e-3
+    True
     """
     squared = check_squared(squared)
-    members = _at_least_four(squared, "t-SNE")
-    if perplexity is None:
-        perplexity = min(30.0, (members - 1) / 3)
-    if not 1 <= perplexity < members:
+    check_dimensions(dimensions, len(squared))
+    if starts < 0:
+        raise UserError(f"starts must be 0 or more; found {starts}")
+    if not squared.any():
+        return Smacof(np.zeros((len(squared), dimensions)), np.nan, 0)
+    from sklearn.manifold import smacof as run
+
+    distances = np.sqrt(squared)
+
+    def layout(**start: Any) -> tuple[NDArray[np.float64], float, int]:
+        found: tuple[NDArray[np.float64], float, int] = run(
+            distances, metric=True, n_components=dimensions, n_jobs=1, return_n_iter=True, **start
+        )
+        return found
+
+    runs = [layout(init=classical_mds(squared, dimensions).coordinates, n_init=1)]
+    if starts:
+        runs.append(layout(n_init=starts, random_state=seed))
+    points, _, iterations = min(runs, key=lambda found: found[1])
+
+    points = points - points.mean(axis=0)
+    _, _, axes = np.linalg.svd(points, full_matrices=False)
+    points = turned(points @ axes.T)
+    if points.shape[1] < dimensions:  # no more axes than members
+        points = np.pad(points, ((0, 0), (0, dimensions - points.shape[1])))
+    rows, columns = np.triu_indices(len(points), k=1)
+    fitted = np.linalg.norm(points[rows] - points[columns], axis=1)
+    misfit = np.sum((distances[rows, columns] - fitted) ** 2) / np.sum(fitted**2)
+    return Smacof(points, float(np.sqrt(misfit)), int(iterations))
+
+
+def explained_stress(eigenvalues: ArrayLike) -> NDArray[np.float64]:
+    """Return how much of a spectrum the first k axes hold, imaginary axes included, for every k.
+
+        χ_k = 1 − √(Σ_{i>k} λ_i² / Σ_i λ_i²), the λ ordered by |λ|
+
+    That is 1 − ‖W − W_k‖/‖W‖ for the double-centred matrix W and its best approximation W_k of
+    rank k. Unlike the explained share of variance it counts negative eigenvalues as something
+    missed, and it weighs large ones more: do not set the two side by side.
+
+    Args:
+        eigenvalues: [S], in any order, as in `ClassicalMDS` and `InPCA`.
+
+    Returns:
+        [S] float64, rising to 1; NaN when all eigenvalues are zero.
+
+    Raises:
+        UserError: the eigenvalues are no finite [S].
+
+    Source: Mao et al. 2024, PNAS, "The training process of many deep networks explores the same
+    low-dimensional manifold".
+
+    >>> explained_stress([4.0, -3.0, 0.0])
+    array([0.4, 1. , 1. ])
+    """
+    values = np.asarray(eigenvalues, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
         raise UserError(
-            f"perplexity must be at least 1 and below the {members} members; found {perplexity}"
+            f"eigenvalues must be finite numbers of shape [S]; found shape {list(values.shape)}"
         )
-    from sklearn.manifold import TSNE
-
-    model = TSNE(
-        metric="precomputed",  # else the distances would be taken for features
-        init="random",  # the default, PCA, needs features
-        perplexity=perplexity,
-        random_state=seed,
-        method="exact" if members <= 500 else "barnes_hut",  # the approximation is for speed only
-    )
-    layout: NDArray[np.float64] = model.fit_transform(np.sqrt(squared)).astype(np.float64)
-    return layout
-
-
-def umap(squared: ArrayLike, seed: int, neighbours: int = 15) -> NDArray[np.float64]:
-    """Lay members out in the plane by UMAP, which keeps neighbours and not distances.
-
-    The same caution as for `tsne`: a picture, not evidence. Needs `umap-learn`, whose first import
-    compiles for some seconds.
-
-    Args:
-        squared: [S, S] squared distances, S >= 4.
-        seed: of the random start.
-        neighbours: size of a neighbourhood, at least 2; no more than S − 1 are used.
-
-    Returns:
-        [S, 2] float64, in no unit.
-
-    Raises:
-        UserError: umap-learn is not installed, `squared` is no matrix of squared distances, too
-            few members, or fewer than 2 neighbours.
-
-    Source: McInnes, Healy & Melville 2018, arXiv:1802.03426; umap-learn's `UMAP`.
-    """
-    squared = check_squared(squared)
-    members = _at_least_four(squared, "UMAP")
-    if neighbours < 2:
-        raise UserError(f"neighbours must be at least 2; found {neighbours}")
-    # It warns on every import (no TensorFlow) and every use (no inverse transform), by design.
-    with warnings.catch_warnings(action="ignore"):
-        try:
-            from umap import UMAP
-        except ImportError as error:
-            raise UserError(
-                "UMAP is not installed: pip install 'chromatic-descent[umap]'"
-            ) from error
-        model = UMAP(
-            metric="precomputed",
-            init="random",  # the default, spectral, fails on a handful of members
-            n_neighbors=min(neighbours, members - 1),
-            random_state=seed,
-            n_jobs=1,  # what a fixed seed implies
-        )
-        layout: NDArray[np.float64] = model.fit_transform(np.sqrt(squared)).astype(np.float64)
-    return layout
+    power = np.sort((values / max(np.abs(values).max(), np.finfo(float).tiny)) ** 2)  # upwards
+    if not power.any():
+        return np.full(len(values), np.nan)
+    upto = np.cumsum(power)  # from the smallest, so that small ones are not lost in large ones
+    missed = np.append(upto[-2::-1], 0.0)  # [S] of the axes after the k-th
+    stress: NDArray[np.float64] = 1 - np.sqrt(missed / upto[-1])
+    return stress
 
 
 def double_centred(squared: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -174,15 +204,25 @@ def double_centred(squared: NDArray[np.float64]) -> NDArray[np.float64]:
     return -0.5 * centred
 
 
-def _check_dimensions(dimensions: int, most: int) -> None:
+def turned(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a layout [S, k] with each axis's largest |coordinate| positive.
+
+    Of several within 1e-9 of the largest the first member's counts, whatever round-off says.
+    """
+    size = np.abs(coordinates)
+    leader = np.argmax(size >= (1 - 1e-9) * size.max(axis=0), axis=0)  # [k] a member per axis
+    signs = np.where(coordinates[leader, np.arange(coordinates.shape[1])] < 0, -1.0, 1.0)
+    oriented: NDArray[np.float64] = coordinates * signs
+    return oriented
+
+
+def without_roundoff(eigenvalues: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the eigenvalues with those that are round-off set to zero."""
+    size = np.abs(eigenvalues)
+    return np.where(size > _ROUNDOFF * size.max(), eigenvalues, 0.0)
+
+
+def check_dimensions(dimensions: int, most: int) -> None:
+    """Raise UserError unless 1 <= dimensions <= most."""
     if not 1 <= dimensions <= most:
         raise UserError(f"dimensions must be from 1 to {most}; found {dimensions}")
-
-
-def _at_least_four(squared: NDArray[np.float64], method: str) -> int:
-    members = len(squared)
-    if members < 4:
-        raise UserError(
-            f"{method} needs at least 4 members; found {members}: use classical_mds instead"
-        )
-    return members

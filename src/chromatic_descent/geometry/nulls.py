@@ -1,4 +1,10 @@
-"""Is the structure real? Null hypotheses for the share of variance that a few axes explain.
+"""Is the structure real? Nulls that need the distances alone, and what every test returns.
+
+The question is always whether the first k axes of the classical MDS explain more of the variance
+than they would if some hypothesis were true. Five hypotheses make a ladder: `permuted_distances`
+and `isotropic` here, which look at distances only, then `independent_errors`,
+`within_class_shuffles` and `temperature_and_bias` in `shuffles`, which look at the answers.
+Rejecting one says only that it is false; read which of them a study does not reject.
 
 A p-value here is (1 + #{null ≥ observed}) / (1 + P) over P draws from the null: never zero, and
 valid at any P (Phipson & Smyth 2010).
@@ -25,11 +31,40 @@ class NullTest:
         observed: the statistic of the data.
         null: [P], the statistic of P draws from the null.
         p_value: (1 + #{null ≥ observed}) / (1 + P), one-sided.
+        hypothesis: what a small p-value rejects, in words.
     """
 
     observed: float
     null: NDArray[np.float64]
     p_value: float
+    hypothesis: str = ""
+
+    @property
+    def effect(self) -> float:
+        """(observed − mean of the null) / SD of the null; NaN when the null does not vary.
+
+        How many of its own standard deviations chance would have to go. It grows with the number
+        of probe items as the null narrows; `observed` beside the null's mean says how much
+        structure there is, this how sure one can be of it.
+        """
+        if len(self.null) < 2 or not np.isfinite(self.null).all() or not np.isfinite(self.observed):
+            return np.nan
+        mean, spread = float(self.null.mean()), float(self.null.std(ddof=1))
+        if spread <= 1e-9 * np.abs(self.null).max():  # round-off
+            return np.nan
+        return (self.observed - mean) / spread
+
+
+def null_test(
+    observed: float, null: NDArray[np.float64], hypothesis: str, tolerance: float
+) -> NullTest:
+    """Return the test of `observed` against draws from a null.
+
+    Draws that tie with the data up to round-off, `tolerance` in the statistic's unit, must count:
+    a shuffle that only renames members gives the data again.
+    """
+    reached = int(np.count_nonzero(null >= observed - tolerance))
+    return NullTest(observed, null, (1 + reached) / (1 + len(null)), hypothesis)
 
 
 def permuted_distances(
@@ -73,19 +108,11 @@ def permuted_distances(
             f"permuting distances says nothing about {members} members: it only renames them; "
             "train at least 4"
         )
-    if not 1 <= dimensions <= members - 2:
-        raise UserError(
-            f"dimensions must be from 1 to {members - 2}, two below the {members} members; "
-            f"found {dimensions}"
-        )
-    if permutations < 1:
-        raise UserError(f"permutations must be at least 1; found {permutations}")
-    if not squared.any():
-        raise UserError("all distances are zero: the members are identical, nothing to test")
+    check_null(members, dimensions, permutations, "permutations")
+    observed = top_share(squared, dimensions)
 
     rows, columns = np.triu_indices(members, k=1)
     entries = squared[rows, columns]  # [pairs]
-    observed = float(_top_share(squared, dimensions))
     rng = np.random.default_rng(seed)
     null = np.empty(permutations)
     batch = max(1, _BATCH // members**2)
@@ -94,10 +121,81 @@ def permuted_distances(
         shuffled = rng.permuted(np.tile(entries, (len(draws), 1)), axis=1)
         matrices = np.zeros((len(draws), members, members))
         matrices[:, rows, columns] = matrices[:, columns, rows] = shuffled
-        draws[:] = _top_share(matrices, dimensions)
-    # A shuffle that only renames members ties with the data, up to round-off: it must count.
-    reached = int(np.count_nonzero(null >= observed * (1 - 1e-9)))
-    return NullTest(observed, null, (1 + reached) / (1 + permutations))
+        draws[:] = gram_shares(double_centred(matrices), dimensions)
+    hypothesis = "the distances are exchangeable: which pair is how far apart is arbitrary"
+    return null_test(observed, null, hypothesis, 1e-9 * observed)
+
+
+def isotropic(
+    squared: ArrayLike, *, degrees: int, draws: int = 200, seed: int = 0, dimensions: int = 2
+) -> NullTest:
+    """Compare the top-k explained share with that of members drawn from one round Gaussian.
+
+    If the S members are independent points of an isotropic Gaussian in `degrees` dimensions, their
+    Gram matrix is Wishart with that many degrees of freedom, and double-centring leaves a Wishart
+    matrix of S − 1 members. Its eigenvalues are those of L = BBᵀ, B lower bidiagonal with
+
+        independent χ_n, χ_{n−1}, … on the diagonal and χ_{S−2}, …, χ_1 below it, n = degrees
+
+    which is Bartlett's decomposition taken one step on to three diagonals. So a draw is exact and
+    costs O(S), however many items and classes `degrees` counts. The share has no unit: whatever
+    the members' spread, it plays no part.
+
+    What it rejects: that members are spread alike in every direction of function space. For
+    degrees ≫ S the null share is only a little above `equidistant_share`. What it does not show:
+    that anything is shared across items. Real answers vary more on some items and classes than on
+    others, so they have fewer effective dimensions than numbers, and independent members too
+    reject this null; `independent_errors` keeps that variation.
+
+    Args:
+        squared: [S, S] squared distances, S >= 4.
+        degrees: n > k, the dimensions in which members could differ: N·C for raw logits, N·(C − 1)
+            for centred logits and for probabilities.
+        draws: P.
+        seed: of the draws.
+        dimensions: k, from 1 to S − 2.
+
+    Returns:
+        A `NullTest` of shares in (0, 1].
+
+    Raises:
+        UserError: `squared` is no matrix of squared distances, all distances are zero, fewer than
+            4 members, or an argument out of range.
+
+    Source: Bartlett 1933; Dumitriu & Edelman 2002, "Matrix models for beta ensembles", for the
+    bidiagonal form.
+
+    >>> import numpy as np
+    >>> points = np.random.default_rng(0).normal(size=(12, 5000))
+    >>> squared = ((points[:, None] - points) ** 2).sum(-1)
+    >>> isotropic(squared, degrees=5000).p_value > 0.05
+    True
+    """
+    squared = check_squared(squared)
+    members = len(squared)
+    check_null(members, dimensions, draws)
+    if degrees <= dimensions:
+        raise UserError(
+            f"degrees must be above the {dimensions} dimensions of the layout; found {degrees}"
+        )
+    from scipy.linalg import eigvalsh_tridiagonal
+
+    observed = top_share(squared, dimensions)
+    rng = np.random.default_rng(seed)
+    # A matrix and its transpose have the same eigenvalues but for zeros: the shorter side first.
+    short, long = sorted((members - 1, int(degrees)))
+    diagonal = rng.chisquare(np.arange(long, long - short, -1), size=(draws, short))  # χ²
+    below = rng.chisquare(np.arange(short - 1, 0, -1), size=(draws, short - 1))
+    main = diagonal.copy()
+    main[:, 1:] += below
+    off = np.sqrt(diagonal[:, :-1] * below)
+    null = np.empty(draws)
+    largest = (max(0, short - dimensions), short - 1)
+    for p in range(draws):
+        top = eigvalsh_tridiagonal(main[p], off[p], select="i", select_range=largest)
+        null[p] = top.sum() / main[p].sum()
+    hypothesis = f"members are independent points of a round Gaussian in {degrees} dimensions"
+    return null_test(observed, null, hypothesis, 1e-9 * observed)
 
 
 def equidistant_share(members: int, dimensions: int = 2) -> float:
@@ -124,8 +222,31 @@ def equidistant_share(members: int, dimensions: int = 2) -> float:
     return min(1.0, dimensions / (members - 1))
 
 
-def _top_share(squared: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
-    """Return Σ_{i≤k} λ_i / Σ λ₊ for one matrix [S, S] or a batch [P, S, S]."""
-    positive = np.maximum(np.linalg.eigvalsh(double_centred(squared)), 0.0)  # upwards
+def top_share(squared: NDArray[np.float64], dimensions: int) -> float:
+    """Return Σ_{i≤k} λ_i / Σ λ₊ of the classical MDS, or raise UserError if members coincide."""
+    if not squared.any():
+        raise UserError("all distances are zero: the members are identical, nothing to test")
+    return float(gram_shares(double_centred(squared), dimensions))
+
+
+def gram_shares(gram: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
+    """Return Σ_{i≤k} λ_i / Σ λ₊ of one centred Gram matrix [S, S] or of each in [P, S, S]."""
+    positive = np.maximum(np.linalg.eigvalsh(gram), 0.0)  # upwards
     share: NDArray[np.float64] = positive[..., -dimensions:].sum(axis=-1) / positive.sum(axis=-1)
     return share
+
+
+def check_null(members: int, dimensions: int, draws: int, name: str = "draws") -> None:
+    """Raise UserError unless there are enough members, few enough dimensions, and a draw."""
+    if members < 4:
+        raise UserError(
+            f"a test of how much a few axes explain needs at least 4 members; found {members}: "
+            "train more"
+        )
+    if not 1 <= dimensions <= members - 2:
+        raise UserError(
+            f"dimensions must be from 1 to {members - 2}, two below the {members} members; "
+            f"found {dimensions}"
+        )
+    if draws < 1:
+        raise UserError(f"{name} must be at least 1; found {draws}")
