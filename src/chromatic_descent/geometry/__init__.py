@@ -5,7 +5,15 @@ Pure functions on NumPy arrays; a `.npy` of logits [S, N, C] from any source is 
 
 from chromatic_descent.geometry.alignment import Alignment, procrustes
 from chromatic_descent.geometry.definitions import DISTANCES, EUCLIDEAN, features
+from chromatic_descent.geometry.dimension import (
+    TwoNN,
+    parallel_analysis,
+    participation_ratio,
+    two_nn,
+)
+from chromatic_descent.geometry.dimension_curve import dimension_curve, dimension_estimates
 from chromatic_descent.geometry.distances import distance_matrices, distance_matrix
+from chromatic_descent.geometry.drivers import AxisDrivers, drive_axes, holm
 from chromatic_descent.geometry.embeddings import (
     ClassicalMDS,
     Smacof,
@@ -14,10 +22,13 @@ from chromatic_descent.geometry.embeddings import (
     smacof,
 )
 from chromatic_descent.geometry.inpca import InPCA, inpca
+from chromatic_descent.geometry.intervention import INTERVENTIONS, intervene, interventions
 from chromatic_descent.geometry.items import reweighted_distances
 from chromatic_descent.geometry.logits import check_logits
 from chromatic_descent.geometry.mantel import MantelMatrix, mantel, mantel_matrix
+from chromatic_descent.geometry.member_drivers import member_drivers
 from chromatic_descent.geometry.neighbours import seed_spread, trustworthiness, tsne, umap
+from chromatic_descent.geometry.null_spectra import independent_errors_spectra, isotropic_spectra
 from chromatic_descent.geometry.nulls import (
     NullTest,
     equidistant_share,
@@ -38,11 +49,14 @@ from chromatic_descent.geometry.stability import (
     confidence_ellipses,
     split_half,
 )
+from chromatic_descent.geometry.trajectory import Trajectories, progress, trajectories
 
 __all__ = [
     "DISTANCES",
     "EUCLIDEAN",
+    "INTERVENTIONS",
     "Alignment",
+    "AxisDrivers",
     "Bootstrap",
     "ClassicalMDS",
     "Ellipses",
@@ -52,30 +66,46 @@ __all__ = [
     "Permanova",
     "Smacof",
     "SplitHalf",
+    "Trajectories",
+    "TwoNN",
     "bootstrap_layouts",
     "check_logits",
     "classical_mds",
     "confidence_ellipses",
+    "dimension_curve",
+    "dimension_estimates",
     "distance_matrices",
     "distance_matrix",
+    "drive_axes",
     "equidistant_share",
     "explained_stress",
     "features",
+    "holm",
     "independent_errors",
+    "independent_errors_spectra",
     "inpca",
+    "intervene",
+    "interventions",
     "isotropic",
+    "isotropic_spectra",
     "mantel",
     "mantel_matrix",
+    "member_drivers",
+    "parallel_analysis",
+    "participation_ratio",
     "permanova",
     "permuted_distances",
     "procrustes",
+    "progress",
     "reweighted_distances",
     "seed_spread",
     "smacof",
     "split_half",
     "temperature_and_bias",
+    "trajectories",
     "trustworthiness",
     "tsne",
+    "two_nn",
     "umap",
     "within_class_shuffles",
 ]
