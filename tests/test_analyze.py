@@ -1,15 +1,16 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from chromatic_descent import probe_logits
+from chromatic_descent import geometry, probe_logits
 from chromatic_descent.study import Member, Study
 from tests.test_probe_logits import make_member
 
-QUICK = ("bootstrap=5", "permutations=9", "subsets=3", "tsne=0")
+QUICK = ("bootstrap=5", "permutations=9", "draws=9", "splits=2", "subsets=3", "tsne=0")
 
 
 @pytest.fixture
@@ -23,32 +24,78 @@ def study(tmp_path):
 
 @pytest.fixture
 def analyze(command_line):
-    return lambda *arguments: command_line("analyze", *QUICK, *arguments)
+    def run(*arguments):
+        drawn = () if any(a.startswith("figures") for a in arguments) else ("figures=[]",)
+        return command_line("analyze", *QUICK, *drawn, *arguments)
+
+    return run
 
 
 def test_it_writes_numbers_tables_and_figures(analyze, study):
-    code, printed = analyze("study=s")
+    code, printed = analyze("study=s", "figures=[png,pdf]")
     assert code == 0, printed
     assert "s: 5 members" in printed
     written = {
         str(p.relative_to(study.path / "artifacts")) for p in study.path.rglob("*") if p.is_file()
     }
-    for name in ("map", "heatmap", "scree"):
+    for name in ("map", "heatmap", "spectrum"):
         assert {f"embeddings/{name}.png", f"embeddings/{name}.pdf"} <= written
-    assert {"embeddings/distances.npz", "embeddings/layouts.csv"} <= written
     assert {
         f"reports/{n}"
-        for n in ("analysis.json", "summary.md", "members.csv", "ensemble.csv", "ensemble.png")
+        for n in (
+            "analysis.json",
+            "summary.md",
+            "members-table.csv",
+            "ensembles-curves.csv",
+            "ensemble.png",
+        )
     } <= written
     numbers = json.loads((study.reports / "analysis.json").read_text())
     assert numbers["schema_version"] == 1
-    assert [m["seed"] for m in numbers["members"]] == list(range(5))
-    with np.load(study.embeddings / "distances.npz", allow_pickle=False) as arrays:
-        assert arrays["hellinger"].shape == (5, 5)
+    assert [m["seed"] for m in numbers["members"]["table"]] == list(range(5))
+    with np.load(study.embeddings / "arrays.npz", allow_pickle=False) as arrays:
+        assert arrays["distances/matrices/hellinger/squared"].shape == (5, 5)
+        assert arrays["distances/matrices/hellinger/squared"].dtype == np.float32
         assert arrays["members"].tolist() == [f"SEED_000{s}" for s in range(5)]
-    layouts = pd.read_csv(study.embeddings / "layouts.csv")
-    assert set(layouts["distance"]) == set(numbers["distances"])
-    assert len(layouts) == 4 * 5
+    layouts = pd.read_csv(study.reports / "maps-hellinger-layouts.csv")
+    assert set(layouts["layout"]) == {"mds", "smacof"}
+    assert len(layouts) == 2 * 5
+
+
+def test_every_key_of_the_json_is_documented(analyze, study):
+    analyze("study=s")
+    numbers = json.loads((study.reports / "analysis.json").read_text())
+    text = (Path(__file__).parents[1] / "docs" / "results.md").read_text(encoding="utf-8")
+    for key, value in numbers.items():
+        assert f"`{key}" in text, key
+        for inner in value if isinstance(value, dict) and "not_computed" not in value else ():
+            named = f"`{key}.{inner}" in text or f"`{inner}`" in text
+            assert named or inner in (*geometry.DISTANCES, *numbers["config"]), f"{key}.{inner}"
+
+
+def test_plain_arrays_need_no_study(analyze, tmp_path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "mine.npy", rng.normal(size=(5, 2, 30, 3)))
+    np.save(tmp_path / "labels.npy", rng.integers(3, size=30))
+    code, printed = analyze("logits=mine.npy", "labels=labels.npy")
+    assert code == 0, printed
+    reports = tmp_path / "outputs" / "mine" / "artifacts" / "reports"
+    numbers = json.loads((reports / "analysis.json").read_text())
+    assert len(numbers["members"]["table"]) == 5
+    assert numbers["trajectories"]["epochs"] == [0, 1]
+
+
+def test_a_second_run_only_draws(analyze, study, monkeypatch):
+    analyze("study=s")
+    before = (study.reports / "analysis.json").read_text()
+
+    def computed_again(*arguments, **options):
+        raise AssertionError("computed twice")
+
+    monkeypatch.setattr(geometry, "distance_matrices", computed_again)
+    assert analyze("study=s")[0] == 0
+    after = (study.reports / "analysis.json").read_text()
+    assert json.loads(before)["maps"] == json.loads(after)["maps"]
 
 
 def test_by_path_and_newest_and_from_anywhere(analyze, study, tmp_path):
@@ -96,7 +143,12 @@ def test_another_probe_in_the_study_is_refused(analyze, study):
     [
         (("study=unknown",), "study=unknown was found neither"),
         (("distances=[nonsense]",), "distances=['nonsense']: expected names from"),
-        (("bootstrap=0",), "resamples must be at least 1"),
+        (("bootstrap=0",), "bootstrap=0: expected a whole number from 1"),
+        (("figures=[gif3]",), "figures=['gif3']: expected formats such as png"),
+        (("logits=mine.npy",), "logits=mine.npy needs labels=FILE beside it"),
+        (("labels=mine.npy",), "labels=mine.npy needs logits=FILE beside it"),
+        (("logits=a.npy", "labels=b.npy"), "logits=a.npy cannot be read as an array"),
+        (("logits=a.npy", "labels=b.npy", "study=s"), "Give either study= or logits="),
         (("nonsense=1",), "Could not override 'nonsense'"),
     ],
 )

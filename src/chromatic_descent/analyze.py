@@ -2,6 +2,7 @@
 
     python -m chromatic_descent.analyze                 the newest study
     python -m chromatic_descent.analyze study=plain     one by name, or by its path
+    python -m chromatic_descent.analyze logits=logits.npy labels=labels.npy     no study at all
 
 Reads the members' probe artefacts, writes `artifacts/embeddings/` and `artifacts/reports/`.
 """
@@ -56,35 +57,64 @@ def load_study(study: Study) -> tuple[Population, list[str]]:
     return probe_logits.stack(members), missing
 
 
-def analyse_study(cfg: DictConfig) -> None:
-    """Analyse the study that the config names and write what was found into it."""
+def load_arrays(cfg: DictConfig) -> tuple[Population, Study]:
+    """The population that `logits=` and `labels=` name, and where its results go."""
+    if cfg.logits is None or cfg.labels is None:
+        given, wanted = ("logits", "labels") if cfg.labels is None else ("labels", "logits")
+        raise UserError(f"{given}={cfg[given]} needs {wanted}=FILE beside it.")
+    if cfg.study is not None:
+        raise UserError("Give either study= or logits= and labels=, not both.")
+    return (
+        probe_logits.from_arrays(cfg.logits, cfg.labels),
+        Study(Path(cfg.paths.outputs) / Path(cfg.logits).stem),
+    )
+
+
+def run_analysis(cfg: DictConfig) -> None:
+    """Analyse what the config names and write what was found."""
     from chromatic_descent import analysis
+    from chromatic_descent.analysis.results import plain
     from chromatic_descent.report import figures, summary
 
-    study = find_study(cfg.study, Path(cfg.paths.multirun))
-    population, missing = load_study(study)
+    missing: list[str] = []
+    if cfg.logits is not None or cfg.labels is not None:
+        population, study = load_arrays(cfg)
+    else:
+        study = find_study(cfg.study, Path(cfg.paths.multirun))
+        population, missing = load_study(study)
     for line in missing:
         log.warning("left out: %s", line)
     options: dict[str, Any] = json.loads(json.dumps(OmegaConf.to_container(cfg, resolve=True)))
-    del options["study"], options["paths"]
-    results = analysis.analyse(population, **options)
-    numbers = {
-        "schema_version": SCHEMA_VERSION,
-        "study": study.name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "version": __version__,
-        "command": shlex.join(["chromatic-analyze", *sys.argv[1:]]),
-        "config": options,
-        "missing": missing,
-        **_provenance(population),
-        **analysis.numbers(results),
-    }
-    for name, figure in figures.figures(results).items():
-        figures.save(figure, study.reports if name == "ensemble" else study.embeddings, name)
-    _write_tables(results, study)
-    write_text(study.reports / "analysis.json", json.dumps(numbers, indent=1, allow_nan=False))
-    write_text(study.reports / "summary.md", summary.markdown(numbers))
+    formats = options.pop("figures")
+    for key in ("study", "logits", "labels", "paths"):
+        del options[key]
     console = Console()
+    with console.status("analysing") as status:
+        results = analysis.analyse(
+            population,
+            cache=study.path / "artifacts" / "cache",
+            progress=lambda section: status.update(f"analysing: {section}"),
+            **options,
+        )
+        numbers = {
+            "schema_version": SCHEMA_VERSION,
+            "study": study.name,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "version": __version__,
+            "command": shlex.join(["chromatic-analyze", *sys.argv[1:]]),
+            "config": options,
+            "missing": missing,
+            "provenance": _provenance(population),
+            **plain(results.results),
+        }
+        if formats:
+            status.update("drawing")
+            for name, figure in figures.figures(results).items():
+                folder = study.embeddings if name in figures.OF_EMBEDDINGS else study.reports
+                figures.save(figure, folder, name, formats)
+        _write_tables(results, study)
+        write_text(study.reports / "analysis.json", json.dumps(numbers, indent=1, allow_nan=False))
+        write_text(study.reports / "summary.md", summary.markdown(numbers))
     console.print(summary.table(numbers))
     console.print(f"{study.reports / 'summary.md'}", soft_wrap=True, highlight=False)
 
@@ -96,42 +126,44 @@ def main() -> None:
 
 @hydra.main(config_path=configs_folder(), config_name="analyze", version_base="1.3")
 def _command_line(cfg: DictConfig) -> None:
-    analyse_study(cfg)
+    run_analysis(cfg)
 
 
 def _provenance(population: Population) -> dict[str, Any]:
     """What the members were trained with, merged over members where they agree."""
     records = population.records
-    return {
+    found: dict[str, Any] = {
         "dataset": records[0]["dataset"]["name"],
-        "config_hashes": sorted({r["config_hash"] for r in records}),
-        "precisions": sorted({r["precision"] for r in records}),
-        "trained_with": records[0]["versions"],
-        "hardware": records[0]["hardware"],
-        "training_seconds": sum(r["wall_time"]["train"] for r in records),
+        "classes": population.classes,
+        "images": len(population.labels),
+        "probe_hash": records[0]["probe_hash"],
     }
+    if "versions" in records[0]:  # trained here, not read from plain arrays
+        found |= {
+            "config_hashes": sorted({r["config_hash"] for r in records}),
+            "precisions": sorted({r["precision"] for r in records}),
+            "trained_with": records[0]["versions"],
+            "hardware": records[0]["hardware"],
+            "training_seconds": sum(r["wall_time"]["train"] for r in records),
+        }
+    return found
 
 
 def _write_tables(results: Any, study: Study) -> None:
-    """Arrays and tidy tables: distances, layouts, members, ensembles."""
+    """Every array in one file, every table in a CSV of its own."""
     import numpy as np
     import pandas as pd
 
-    tables = {study.reports / "members.csv": results.members}
-    tables[study.reports / "ensemble.csv"] = results.curves
-    members = results.members[["member", "seed"]]
-    layouts = [
-        members.assign(distance=name, layout=layout, x=xy[:, 0], y=xy[:, 1])
-        for name, view in results.maps.items()
-        for layout, xy in {"mds": view.mds.coordinates, **view.layouts}.items()
-    ]
-    if layouts:
-        tables[study.embeddings / "layouts.csv"] = pd.concat(layouts, ignore_index=True)
-        with atomic_path(study.embeddings / "distances.npz") as temporary:
-            squared = {name: view.squared for name, view in results.maps.items()}
-            np.savez(temporary, members=np.array(results.population.names), **squared)
-    for path, frame in tables.items():
-        with atomic_path(path) as temporary:
+    from chromatic_descent.analysis.results import leaves
+
+    arrays = {
+        path: array.astype(np.float32) if array.dtype == np.float64 else array
+        for path, array in leaves(results.results, np.ndarray)
+    }
+    with atomic_path(study.embeddings / "arrays.npz") as temporary:
+        np.savez(temporary, members=np.array(results.population.names), **arrays)
+    for path, frame in leaves(results.results, pd.DataFrame):
+        with atomic_path(study.reports / f"{path.replace('/', '-')}.csv") as temporary:
             frame.to_csv(temporary, index=False)
 
 

@@ -1,65 +1,36 @@
-"""The analysis in words and tables: Markdown for a file, a short table for the terminal."""
+"""The analysis in words and tables: Markdown for a file, a short table for the terminal.
 
-from collections.abc import Sequence
+Both are functions of what `analysis.json` holds (docs/results.md says what that is).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 
-from chromatic_descent.analysis import FEWEST_FOR_NEIGHBOURS, FEWEST_FOR_NULL
+from chromatic_descent.analysis.maps import FEWEST_FOR_NEIGHBOURS
+from chromatic_descent.analysis.results import computed
 
-_ORIGIN = (
-    "The stability asks only whether other probe images would have drawn the same map, and the "
-    "permuted-distances p-value only whether it matters which pair is how far apart; neither shows "
-    "that two axes are what matters. Read the top-2 share against that of equidistant members."
-)
+Cell = Callable[[Any], str]
 
 
-def markdown(numbers: dict[str, Any]) -> str:
-    """A readable summary of `analysis.numbers`, with what the entry point added to it."""
-    members, distances = numbers["members"], numbers["distances"]
-    parts = [
-        f"# Study {numbers['study']}",
-        _sentence(numbers),
-        "## Members",
-        _table(
-            ["member", "accuracy", "NLL", "Brier", "ECE", "temperature"],
-            [
-                [
-                    m["member"],
-                    *(_number(m[k]) for k in ("accuracy", "nll", "brier", "ece", "temperature")),
-                ]
-                for m in members
-            ],
-        ),
-        "## Function space",
-    ]
-    if distances:
-        parts += [
-            _table(_MAP_HEAD, [_map_row(name, d) for name, d in distances.items()]),
-            _ORIGIN,
-            *_cautions(len(members), distances),
-            "![map](../embeddings/map.png)",
-            "![scree](../embeddings/scree.png)",
-            "![heatmap](../embeddings/heatmap.png)",
-        ]
-    else:
-        parts.append("One member has no distances: train at least two.")
-    parts += [
-        "## Ensembles",
-        _table(["combiner", "members", "accuracy", "NLL", "Brier", "ECE"], _ensemble_rows(numbers)),
-        "Means over subsets of these members; intervals are in ensemble.csv.",
-        "![ensemble](ensemble.png)",
-        "## Provenance",
-        *_provenance(numbers),
-    ]
+def markdown(numbers: Mapping[str, Any]) -> str:
+    """A readable summary of an analysis."""
+    parts = [f"# Study {numbers['study']}", _sentence(numbers)]
+    for title, section in _SECTIONS.items():
+        parts += [f"## {title}", *section(numbers)]
     return "\n\n".join(parts) + "\n"
 
 
-def table(numbers: dict[str, Any]) -> Table:
+def table(numbers: Mapping[str, Any]) -> Table:
     """The main numbers for the terminal."""
-    members = numbers["members"]
+    members = numbers["members"]["table"]
     accuracy = [m["accuracy"] for m in members]
-    full = {e["metric"]: e["mean"] for e in _of_size(numbers, len(members))[0][1]}
+    full = {
+        row["metric"]: row["mean"]
+        for row in numbers["ensembles"]["curves"]
+        if row["size"] == len(members) and row["stage"] == "raw" and row["combiner"] != "oracle"
+    }
     shown = Table(
         title=f"{numbers['study']}: {len(members)} members",
         caption=f"accuracy {min(accuracy):.4f} to {max(accuracy):.4f}, ensemble "
@@ -68,82 +39,255 @@ def table(numbers: dict[str, Any]) -> Table:
     for head in _MAP_HEAD:
         name = head == "distance"
         shown.add_column(head, justify="left" if name else "right", no_wrap=name)
-    for name, distance in numbers["distances"].items():
-        shown.add_row(*_map_row(name, distance))
+    for row in _map_rows(numbers):
+        shown.add_row(*row)
     return shown
 
 
-_MAP_HEAD = ["distance", "top-2 share", "equidistant", "negative mass", "stability", "p (permuted)"]
-
-
-def _map_row(name: str, distance: dict[str, Any]) -> list[str]:
-    null, stability = distance["permuted_distances"], distance["stability"]
+def _members(numbers: Mapping[str, Any]) -> list[str]:
+    scores = ("accuracy", "nll", "brier", "ece", "temperature")
     return [
-        name,
-        _number(distance["top_2_share"]),
-        _number(distance["top_2_share_equidistant"]),
-        _number(distance["negative_mass"]),
-        _number(stability["mean"], 5),
-        "–" if null is None else _number(null["p_value"], 3),
+        _records(numbers["members"]["table"], {"member": str, **dict.fromkeys(scores, _number)})
     ]
 
 
-def _sentence(numbers: dict[str, Any]) -> str:
-    members, missing = numbers["members"], numbers["missing"]
-    probe, data = numbers["probe"], numbers["dataset"]
+_MAP_HEAD = ["distance", "top-2 share", "equidistant", "stability", "split half", "p (independent)"]
+
+
+def _map_rows(numbers: Mapping[str, Any]) -> list[list[str]]:
+    rows = []
+    for name, view in numbers["maps"].items():
+        independent = numbers["nulls"].get(name, {}).get("independent_errors", _NOTHING)
+        halves = view["split_half"]
+        rows.append(
+            [
+                name,
+                _number(view["top_2_share"]),
+                _number(view["top_2_share_equidistant"]),
+                _number(view["stability"]["mean"], 5),
+                _number(halves["r"]["mean"], 3) if computed(halves) else "–",
+                _number(independent["p_value"], 3) if computed(independent) else "–",
+            ]
+        )
+    return rows
+
+
+def _maps(numbers: Mapping[str, Any]) -> list[str]:
+    members = len(numbers["members"]["table"])
+    if members < 2:
+        return ["One member has no distances: train at least two."]
+    parts = [
+        _table(_MAP_HEAD, _map_rows(numbers)),
+        "Stability asks whether other probe images would have drawn the same map, split half "
+        "whether two disjoint halves of the probe do; neither shows that two axes are what "
+        "matters. Read the top-2 share against that of equidistant members, and p against the "
+        "null of independent errors.",
+        *_undefined(numbers["distances"]["matrices"], "distance"),
+    ]
+    views = numbers["maps"].values()
+    if members < FEWEST_FOR_NEIGHBOURS and any(view["neighbours"] for view in views):
+        parts.append(f"With {members} members the t-SNE and UMAP layouts mean nothing.")
+    if any(view["top_2_share"] is None for view in views):
+        parts.append("The members are identical under a distance: there is nothing to explain.")
+    return [*parts, *_images("../embeddings/", "map", "spectrum", "heatmap")]
+
+
+def _nulls(numbers: Mapping[str, Any]) -> list[str]:
+    rows, reasons = [], {}
+    for name, ladder in numbers["nulls"].items():
+        if not computed(ladder):
+            reasons[name] = ladder
+            continue
+        for rung, test in ladder.items():
+            if not computed(test):
+                reasons[f"{name}, {rung}"] = test
+                continue
+            span = f"{_number(test['null_low'])} to {_number(test['null_high'])}"
+            rows.append(
+                [
+                    *(name, rung.replace("_", " "), _number(test["observed"]), span),
+                    *(_number(test["effect"], 1), _number(test["p_value"], 3)),
+                ]
+            )
+    head = ["distance", "null", "top-2 share", "null's 95%", "effect (SDs)", "p"]
+    shown = [_table(head, rows), *_images("", "nulls")] if rows else []
+    return [*shown, *_undefined(reasons, "test")]
+
+
+def _dimension(numbers: Mapping[str, Any]) -> list[str]:
+    rows = [
+        {"distance": name, **row}
+        for name, view in numbers["dimension"].items()
+        if computed(view)
+        for row in view["estimates"]
+    ]
+    columns: dict[str, Cell] = {"distance": str, "quantity": str}
+    columns |= dict.fromkeys(("value", "low", "high"), _short)
+    shown = [_records(rows, columns), *_images("", "dimension")] if rows else []
+    return [*shown, *_undefined(numbers["dimension"], "distance")]
+
+
+def _drivers(numbers: Mapping[str, Any]) -> list[str]:
+    found = {name: view for name, view in numbers["drivers"].items() if computed(view)}
+    strongest = [
+        {"distance": name, **row}
+        for name, view in found.items()
+        for axis in (1, 2)
+        for row in sorted(
+            (row for row in view["table"] if row["axis"] == axis), key=lambda row: -abs(row["r"])
+        )[:3]
+    ]
+    removed = [
+        {"distance": name, **row} for name, view in found.items() for row in view["interventions"]
+    ]
+    if not found:
+        return _undefined(numbers["drivers"], "distance")
+    columns: dict[str, Cell] = {"distance": str, "axis": str, "driver": str}
+    columns |= dict.fromkeys(("r", "low", "high", "p_holm"), _short)
+    taken: dict[str, Cell] = {"distance": str, "intervention": str}
+    taken |= dict.fromkeys(("removed", "low", "high", "removed_total", "correlation"), _short)
+    return [
+        "The three strongest candidates for each axis:",
+        _records(strongest, columns),
+        "What an intervention on the logits takes from the variance of the first two axes:",
+        _records(removed, taken),
+        *_images("", "drivers", "interventions"),
+        *_undefined(numbers["drivers"], "distance"),
+    ]
+
+
+def _factors(numbers: Mapping[str, Any]) -> list[str]:
+    found = numbers["factors"]
+    if not computed(found):
+        return [f"Not computed: {found['not_computed']}."]
+    rows = [
+        {"distance": name, **row} for name, view in found.items() if computed(view) for row in view
+    ]
+    columns: dict[str, Cell] = {"distance": str, "factor": str, "levels": str}
+    columns |= dict.fromkeys(("pseudo_f", "r_squared", "p_value"), _short)
+    shown = [_records(rows, columns)] if rows else []
+    return [*shown, *_undefined(found, "distance")]
+
+
+def _ensembles(numbers: Mapping[str, Any]) -> list[str]:
+    count = len(numbers["members"]["table"])
+    sizes = {1, 2, 4, 5, 8, 10, count}
+    rows: dict[tuple[str, str, int], dict[str, str]] = {}
+    for row in numbers["ensembles"]["curves"]:
+        if row["size"] in sizes and row["combiner"] != "oracle":
+            key = (row["combiner"], row["stage"], row["size"])
+            rows.setdefault(key, {})[row["metric"]] = _number(row["mean"])
+    metrics = list(dict.fromkeys(row["metric"] for row in numbers["ensembles"]["curves"]))
+    parts = [
+        _table(
+            ["combiner", "stage", "members", *metrics],
+            [
+                [combiner.replace("_", " "), stage, str(size), *(m.get(k, "–") for k in metrics)]
+                for (combiner, stage, size), m in sorted(rows.items())
+            ],
+        ),
+        "Means over subsets of these members; intervals are in ensembles-curves.csv.",
+    ]
+    diversity = numbers["ensembles"]["diversity"]
+    if computed(diversity):
+        means, errors = diversity["means"], diversity["standard_errors"]
+        rows_of = [
+            [k.replace("_", " "), _number(v), _number(errors.get(k))] for k, v in means.items()
+        ]
+        oracle = ["oracle accuracy", _number(diversity["oracle_accuracy"]), "–"]
+        parts.append(_table(["diversity", "mean over pairs", "standard error"], [*rows_of, oracle]))
+    split = numbers["ensembles"]["decompositions"]
+    if computed(split):
+        columns = ("members", "diversity", "ensemble")
+        parts.append(
+            _table(
+                ["loss", "combiner", *columns],
+                [
+                    [loss, d["combiner"], *(_number(d[k]) for k in columns)]
+                    for loss, d in split.items()
+                ],
+            )
+        )
+        parts.append("Ensemble = members − diversity, exactly.")
+    return [*parts, *_images("", "ensemble", "reliability", "selection")]
+
+
+def _trajectories(numbers: Mapping[str, Any]) -> list[str]:
+    found = numbers["trajectories"]
+    if not computed(found):
+        return [f"Not computed: {found['not_computed']}."]
+    return [
+        f"InPCA of {len(found['epochs'])} checkpoints a member: the first three axes explain "
+        f"{_short(found['explained_stress'][min(2, len(found['explained_stress']) - 1)])} of the "
+        "stress.",
+        *_images("", "trajectories"),
+    ]
+
+
+def _provenance(numbers: Mapping[str, Any]) -> list[str]:
+    of = numbers["provenance"]
+    lines = [f"- probe hash: `{of['probe_hash']}`"]
+    if "trained_with" in of:
+        lines += [
+            f"- config hashes: {', '.join(f'`{h[:12]}`' for h in of['config_hashes'])}",
+            f"- trained with: {_pairs(of['trained_with'])}",
+            f"- on: {_pairs(of['hardware'])}; precision {', '.join(of['precisions'])}",
+            f"- training time: {of['training_seconds']:.0f} s in all",
+        ]
+    lines.append(
+        f"- analysed {numbers['created']} with chromatic-descent {numbers['version']}, "
+        f"`{numbers['command']}`"
+    )
+    return ["\n".join(lines)]
+
+
+_SECTIONS = {
+    "Members": _members,
+    "Function space": _maps,
+    "Is the structure real?": _nulls,
+    "Dimension": _dimension,
+    "What drives the axes?": _drivers,
+    "Recipe factors": _factors,
+    "Ensembles": _ensembles,
+    "Trajectories": _trajectories,
+    "Provenance": _provenance,
+}
+_NOTHING = {"not_computed": "not asked for"}
+
+
+def _sentence(numbers: Mapping[str, Any]) -> str:
+    members, missing = numbers["members"]["table"], numbers["missing"]
+    of = numbers["provenance"]
     text = (
-        f"{len(members)} member{'s' if len(members) > 1 else ''} on a probe of {probe['images']} "
-        f"images of {data} with {len(probe['classes'])} classes."
+        f"{len(members)} member{'s' if len(members) > 1 else ''} on a probe of {of['images']} "
+        f"images of {of['dataset']} with {len(of['classes'])} classes."
     )
     return f"{text} Not complete and left out: {'; '.join(missing)}." if missing else text
 
 
-def _cautions(members: int, distances: dict[str, Any]) -> list[str]:
-    cautions = []
-    if members < FEWEST_FOR_NULL:
-        cautions.append(
-            f"With {members} members there is no permutation test: it would only rename them."
-        )
-    if members < FEWEST_FOR_NEIGHBOURS and any(d["seed_spread"] for d in distances.values()):
-        cautions.append(f"With {members} members the t-SNE and UMAP layouts mean nothing.")
-    if any(d["top_2_share"] is None for d in distances.values()):
-        cautions.append("The members are identical under a distance: there is nothing to explain.")
-    return cautions
-
-
-def _ensemble_rows(numbers: dict[str, Any]) -> list[list[str]]:
-    count = len(numbers["members"])
-    rows = []
-    for size in sorted({1, 2, 3, 5, 10, count} & set(range(1, count + 1))):
-        for combiner, entries in _of_size(numbers, size):
-            mean = {e["metric"]: _number(e["mean"]) for e in entries}
-            scores = [mean[k] for k in ("accuracy", "nll", "brier", "ece")]
-            rows.append([combiner, str(size), *scores])
-    return sorted(rows, key=lambda row: row[0])
-
-
-def _of_size(numbers: dict[str, Any], size: int) -> list[tuple[str, list[dict[str, Any]]]]:
-    """The ensemble scores at one size, by combiner."""
-    entries = [e for e in numbers["ensemble"] if e["size"] == size]
-    combiners = dict.fromkeys(e["combiner"] for e in entries)
-    return [(name, [e for e in entries if e["combiner"] == name]) for name in combiners]
-
-
-def _provenance(numbers: dict[str, Any]) -> list[str]:
+def _undefined(results: Mapping[str, Any], kind: str) -> list[str]:
+    """A line on each result that is not there, and why."""
+    if not computed(results):
+        return [f"Not computed: {results['not_computed']}."]
     lines = [
-        f"- probe hash: `{numbers['probe']['hash']}`",
-        f"- config hashes: {', '.join(f'`{h[:12]}`' for h in numbers['config_hashes'])}",
-        f"- trained with: {_pairs(numbers['trained_with'])}",
-        f"- on: {_pairs(numbers['hardware'])}; precision {', '.join(numbers['precisions'])}",
-        f"- training time: {numbers['training_seconds']:.0f} s in all",
-        f"- analysed {numbers['created']} with chromatic-descent {numbers['version']}, "
-        f"`{numbers['command']}`",
+        f"- {kind} {name}: {found['not_computed']}"
+        for name, found in results.items()
+        if not computed(found)
     ]
-    return ["\n".join(lines)]
+    return ["\n".join(["Not computed:", *lines])] if lines else []
 
 
-def _pairs(values: dict[str, Any]) -> str:
+def _images(folder: str, *names: str) -> list[str]:
+    return [f"![{name}]({folder}{name}.png)" for name in names]
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items())
+
+
+def _records(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Cell]) -> str:
+    head = [name.replace("_", " ") for name in columns]
+    return _table(head, [[cell(row[name]) for name, cell in columns.items()] for row in rows])
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -154,3 +298,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _number(value: float | None, digits: int = 4) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"

@@ -1,0 +1,55 @@
+"""In how many dimensions do members differ?"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromatic_descent import geometry
+from chromatic_descent.analysis.maps import temperatures
+from chromatic_descent.analysis.results import Result, attempt, for_each
+from chromatic_descent.probe_logits import Population
+
+
+def dimension(
+    population: Population,
+    members: Result,
+    maps: Result,
+    *,
+    bootstrap: int = 200,
+    draws: int = 199,
+    seed: int = 0,
+) -> Result:
+    """By distance: estimates with intervals, quantiles of null spectra, curves against S and N."""
+    options = {"temperature": temperatures(members), "draws": draws, "seed": seed}
+    return for_each(maps, _dimension, population, bootstrap, options)
+
+
+def _dimension(
+    name: str, population: Population, bootstrap: int, options: dict[str, Any]
+) -> Result:
+    logits = population.logits
+    size, images, classes = logits.shape
+    draws, seed = options["draws"], options["seed"]
+    nulls = {
+        "isotropic": geometry.isotropic_spectra(
+            size, images * (classes - 1), draws=draws, seed=seed
+        ),
+        "independent_errors": geometry.independent_errors_spectra(logits, name, **options),
+    }
+    return {
+        "estimates": geometry.dimension_estimates(logits, name, resamples=bootstrap, **options),
+        "null_quantiles": {
+            null: np.quantile(_shares(spectra), 0.95, axis=0)[: size - 1].tolist()
+            for null, spectra in nulls.items()
+        },
+        "curve": attempt(
+            geometry.dimension_curve, logits, name, **{**options, "draws": min(draws, 99)}
+        ),
+    }
+
+
+def _shares(spectra: NDArray[np.float64]) -> NDArray[np.float64]:
+    positive = np.maximum(spectra, 0)
+    shares: NDArray[np.float64] = positive / positive.sum(axis=-1, keepdims=True)
+    return shares
