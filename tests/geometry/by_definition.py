@@ -61,15 +61,15 @@ def item_distance(f, g, name, t_f, t_g):
 def debiased_cka(x, y):
     """From N x N kernels and the unbiased HSIC as Song et al. (2012) write it."""
 
-    def hsic(k, l):
+    def hsic(k, m):
         n = len(k)
-        k, l = (m - np.diag(np.diag(m)) for m in (k, l))
+        k, m = (kernel - np.diag(np.diag(kernel)) for kernel in (k, m))
         one = np.ones(n)
         return (
-            np.trace(k @ l)
-            + (one @ k @ one) * (one @ l @ one) / ((n - 1) * (n - 2))
-            - 2 / (n - 2) * (one @ k @ l @ one)
+            np.trace(k @ m)
+            + (one @ k @ one) * (one @ m @ one) / ((n - 1) * (n - 2))
+            - 2 / (n - 2) * (one @ k @ m @ one)
         )
 
-    k, l = x @ x.T, y @ y.T
-    return hsic(k, l) / np.sqrt(hsic(k, k) * hsic(l, l))
+    k, m = x @ x.T, y @ y.T
+    return hsic(k, m) / np.sqrt(hsic(k, k) * hsic(m, m))

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.spatial.distance import pdist, squareform
 from scipy.spatial.distance import jensenshannon as scipy_jensenshannon
+from scipy.spatial.distance import pdist, squareform
 from scipy.special import softmax
 
 from chromatic_descent.errors import UserError
@@ -16,8 +16,10 @@ from chromatic_descent.geometry import (
     divergences,
     features,
     grams,
-    logits as logits_module,
     reweighted_distances,
+)
+from chromatic_descent.geometry import (
+    logits as logits_module,
 )
 from tests.geometry import by_definition
 

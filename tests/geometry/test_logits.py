@@ -15,7 +15,7 @@ def test_npy_is_mapped_and_npz_is_read(tmp_path):
     np.save(tmp_path / "a.npy", population())
     np.savez_compressed(tmp_path / "a.npz", logits=population(), other=np.zeros(2))
     mapped = check_logits(tmp_path / "a.npy")
-    assert isinstance(mapped, np.memmap)
+    assert isinstance(mapped.base, np.memmap)
     assert not mapped.flags.writeable
     for read in (mapped, check_logits(str(tmp_path / "a.npz"))):
         np.testing.assert_array_equal(read, population())

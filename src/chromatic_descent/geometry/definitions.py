@@ -8,20 +8,20 @@ Seven of them are squared Euclidean distances between *features*, one vector φ 
 For these D is one matrix product (a Gram matrix), √D is exactly Euclidean, and classical MDS is a
 principal component analysis of the features.
 
-| name                 | the item's part of D                               | what it cannot see        |
-|----------------------|----------------------------------------------------|---------------------------|
-| `logit_mse`          | φ = f / √C                                         | nothing                   |
-| `logit_mse_centred`  | φ = f̃ / √C, f̃ = f − mean_c f                       | an item's shift           |
-| `logit_mse_matched`  | φ = f̃ / (T √C), T the member's temperature         | the shift, temperature    |
-| `logit_cosine`       | φ = f̃ / (√2 ‖f̃‖): 1 − the cosine of the f̃          | the shift, an item's size |
-| `hellinger`          | φ = √p / √2, p = softmax(f): 1 − Σ_c √(p q)        | the shift                 |
-| `bhattacharyya`      | −log Σ_c √(p q), in nats                           | the shift                 |
-| `kl_symmetric`       | KL(p‖q) + KL(q‖p) = Σ_c (p − q)(log p − log q)     | the shift                 |
-| `jensen_shannon`     | ½ KL(p‖m) + ½ KL(q‖m), m = ½ (p + q), in nats      | the shift                 |
-| `prob_l2`            | φ = p                                              | the shift                 |
-| `disagreement`       | φ = onehot(argmax f) / √2: 1 where answers differ  | all but the answer        |
-| `error_disagreement` | the same, among items that both get wrong          | all but wrong answers     |
-| `cka`                | none; see `geometry/cka.py`                        | offset, size, rotations   |
+| name                 | the item's part of D                              | what it cannot see    |
+|----------------------|---------------------------------------------------|-----------------------|
+| `logit_mse`          | φ = f / √C                                        | nothing               |
+| `logit_mse_centred`  | φ = f̃ / √C, f̃ = f − mean_c f                      | an item's shift       |
+| `logit_mse_matched`  | φ = f̃ / (T √C), T the member's temperature        | the shift, T          |
+| `logit_cosine`       | φ = f̃ / (√2 ‖f̃‖): 1 − the cosine of the f̃         | the shift, the size   |
+| `hellinger`          | φ = √p / √2, p = softmax(f): 1 − Σ_c √(p q)       | the shift             |
+| `bhattacharyya`      | −log Σ_c √(p q), in nats                          | the shift             |
+| `kl_symmetric`       | KL(p‖q) + KL(q‖p) = Σ_c (p − q)(log p − log q)    | the shift             |
+| `jensen_shannon`     | ½ KL(p‖m) + ½ KL(q‖m), m = ½ (p + q), in nats     | the shift             |
+| `prob_l2`            | φ = p                                             | the shift             |
+| `disagreement`       | φ = onehot(argmax f) / √2: 1 where answers differ | all but the answer    |
+| `error_disagreement` | the same, among items that both get wrong         | all but wrong answers |
+| `cka`                | none; see `geometry/cka.py`                       | offset, size, turns   |
 
 An item's shift, one number added to all its logits, changes no probability; a member's temperature
 says how sure it is, not what it answers. Raw `logit_mse` contains both, so show it beside the
@@ -143,7 +143,7 @@ def form(
 
     For the Euclidean distances these are `features` times √`divisor`, since dividing large logits
     would round them first. `bhattacharyya` has √p, `jensen_shannon` p, `kl_symmetric` p and log p
-    side by side, `error_disagreement` the one-hot answer where it is wrong and zeros where it is right.
+    side by side, `error_disagreement` the one-hot answer where it is wrong, else zeros.
     """
     if name in ("disagreement", "error_disagreement"):
         answers = logits.argmax(axis=-1)  # [S, n]
@@ -211,22 +211,29 @@ def item_distances(
     """
     one, rest = x[member], x[others]
     if name == "error_disagreement":
-        same: NDArray[np.float64] = np.einsum("jnc,nc->jn", rest, one)
-        return rest.sum(axis=-1) * one.sum(axis=-1) - same
+        both: NDArray[np.float64] = rest.sum(axis=-1) * one.sum(axis=-1)  # [others, n] 1 or 0
+        both -= np.einsum("jnc,nc->jn", rest, one)  # alike
+        return both
     if name == "jensen_shannon":
         return _jensen_shannon(rest, one)
     difference = rest - one
     if name == "kl_symmetric":
         classes = x.shape[-1] // 2
-        product = np.einsum("jnc,jnc->jn", difference[..., :classes], difference[..., classes:])
-        return np.maximum(product, 0.0)  # near twins may differ by round-off of either sign
+        p, log_p = difference[..., :classes], difference[..., classes:]
+        nats: NDArray[np.float64] = np.einsum("jnc,jnc->jn", p, log_p)
+        nats[nats < 0] = 0.0  # what near twins leave is round-off of either sign
+        return nats
     squared: NDArray[np.float64] = np.einsum("jnc,jnc->jn", difference, difference)
     if name == "bhattacharyya":
         squared *= 0.5  # 1 − Σ √(p q)
         coefficient = np.maximum(np.einsum("jnc,nc->jn", rest, one), COEFFICIENT_FLOOR)
         far = squared > 0.5
-        return np.where(far, -np.log(coefficient), -np.log1p(-np.where(far, 0.0, squared)))
-    return squared / divisor(name, x.shape[-1])
+        np.log1p(-squared, out=squared, where=~far)
+        np.log(coefficient, out=squared, where=far)
+        np.negative(squared, out=squared)
+        return squared
+    squared /= divisor(name, x.shape[-1])
+    return squared
 
 
 def _jensen_shannon(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,7 +1,8 @@
 """Squared distances between members, in function space: [S, N, C] logits -> [S, S].
 
-What each distance is, and what it cannot see, is tabled in `definitions`. All of them read the logits
-in blocks of items, so that a memory-mapped stack may be larger than memory, and add up in float64.
+What each distance is, and what it cannot see, is tabled in `definitions`. All of them read the
+logits in blocks of items, so that a memory-mapped stack may be larger than memory, and add up in
+float64.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.cka import cka_distances
-from chromatic_descent.geometry.divergences import divergence
 from chromatic_descent.geometry.definitions import check_name
+from chromatic_descent.geometry.divergences import divergence
 from chromatic_descent.geometry.grams import GRAMS, gram_distances
 from chromatic_descent.geometry.logits import (
     Logits,
@@ -42,8 +43,8 @@ def distance_matrix(
 
     Exact to about 1e-8 relative in every entry, or what float64 makes of probabilities near 1
     (`cka`: to 1e-14 absolute), however close two members are and whatever offset all of them share;
-    symmetric, non-negative, with a diagonal of zeros; identical members are at exactly 0. The coefficient in `bhattacharyya` counts as no less
-    than 1e-30, so an item adds at most 69.1 nats.
+    symmetric, non-negative, with a diagonal of zeros; identical members are at exactly 0. The
+    coefficient in `bhattacharyya` counts as no less than 1e-30: an item adds at most 69.1 nats.
 
     Args:
         logits: [S, N, C], any real type, or the path of a .npy or .npz file; memory-mapped logits
@@ -62,7 +63,7 @@ def distance_matrix(
     Raises:
         UserError: as `features`; labels missing or out of range; weights of another shape,
             negative, not finite, or all zero; two members without an error in common
-            (`error_disagreement`); fewer than 4 items, or a member whose logits do not vary (`cka`).
+            (`error_disagreement`); fewer than 4 items, or a member that does not vary (`cka`).
 
     Source: Deza & Deza, Encyclopedia of Distances, chapter 14, for those between distributions;
     Lin 1991 for Jensen-Shannon; Kornblith et al. 2019, arXiv:1905.00414, for CKA.

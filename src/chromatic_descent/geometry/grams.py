@@ -14,6 +14,8 @@ float32, which is exact up to 2²⁴.
 """
 
 from collections.abc import Callable, Collection
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,7 @@ from chromatic_descent.geometry.definitions import (
     root_softmax,
 )
 from chromatic_descent.geometry.items import no_common_errors
+from chromatic_descent.geometry.kernels import processors
 from chromatic_descent.geometry.logits import item_blocks
 
 Array = NDArray[np.float64]
@@ -48,6 +51,9 @@ GRAMS = (
 _CLOSE = 1e-6
 
 _EXACT_FLOAT32 = 2**24  # whole numbers below it are exact, and so are their sums
+_CHUNK = 32  # members whose features are made at a time
+
+_ANSWERS = ("disagreement", "error_disagreement", "common_errors")  # Gram matrices of 0 and 1
 
 
 def gram_distances(
@@ -70,13 +76,15 @@ def gram_distances(
         report: told the fraction done.
     """
     sums = _Sums(logits.shape, names, whole=weights is None)
-    for block in item_blocks(*logits.shape):
-        sums.add(
-            logits[:, block],
-            None if labels is None else labels[block],
-            None if weights is None else np.sqrt(weights[block], dtype=np.float64),
-        )
-        report(block.stop / logits.shape[1])
+    with ThreadPoolExecutor(processors()) as pool:
+        for block in item_blocks(*logits.shape):
+            sums.add(
+                logits[:, block],
+                None if labels is None else labels[block],
+                None if weights is None else weights[block],
+                pool,
+            )
+            report(block.stop / logits.shape[1])
 
     finished: dict[str, Array] = {}
     close: dict[str, NDArray[np.bool_]] = {}
@@ -132,15 +140,19 @@ class _Sums:
             kept.add("shift")
         if "error_disagreement" in names:  # then right and wrong answers are told apart
             kept = kept - {"disagreement"} | {"common_errors"}
-        counts = {"disagreement", "error_disagreement", "common_errors"}
-        self.grams: dict[str, NDArray[np.floating]] = {
+        self.grams: dict[str, NDArray[Any]] = {
             name: np.zeros(
                 (members, members),
                 order="F",  # as the BLAS has it, which then adds in place
-                dtype=np.float32 if self.exact and name in counts else np.float64,
+                dtype=np.float32 if self.exact and name in _ANSWERS else np.float64,
             )
-            for name in kept
+            for name in sorted(kept)
         }
+        # What is made of a block, by the Gram matrix it goes into.
+        self.made = kept - {"kl_symmetric"}
+        if "kl_symmetric" in kept:
+            self.made |= {"prob_l2", "centred"}
+        self.chunks = [slice(i, min(i + _CHUNK, members)) for i in range(0, members, _CHUNK)]
         self.along_mean = np.zeros(members)  # φ_i·μ, μ the mean of centred logits
         self.mean_square = 0.0  # ‖μ‖²
         self.p_square, self.f_square = np.zeros(members), np.zeros(members)  # of kl_symmetric
@@ -150,78 +162,51 @@ class _Sums:
         self,
         logits: NDArray[np.floating],
         labels: NDArray[np.intp] | None,
-        root_weight: Array | None,
+        weights: NDArray[np.floating] | None,
+        pool: Executor,
     ) -> None:
-        """Add the block [S, n, C] to every total; `root_weight` is √w [n]."""
-        grams = self.grams
+        """Add the block [S, n, C] to every total; `weights` is [n]."""
+        members, items, _ = logits.shape
+        made: dict[str, NDArray[Any]] = {
+            name: np.empty(
+                (members, items) if name in ("shift", "common_errors") else logits.shape,
+                np.float32 if self.exact and name in _ANSWERS else np.float64,
+            )
+            for name in sorted(self.made)
+        }
+        root = None if weights is None else np.sqrt(weights, dtype=np.float64)
+        self.weight += items if weights is None else float(weights.sum(dtype=np.float64))
+        # Chunks of members stay in the cache, and keep every core busy.
+        list(pool.map(lambda rows: _make(made, rows, logits, labels), self.chunks))
+        means = {name: x.mean(axis=0) for name, x in made.items() if name not in _ANSWERS}
 
-        def weighed(x: Array) -> Array:
-            """Take out the mean over members; weigh: [S, n, K] -> [S, n·K]."""
-            x -= x.mean(axis=0)
-            if root_weight is not None:
-                x *= root_weight[:, None]
-            return x.reshape(len(x), -1)
+        def weigh(rows: slice) -> None:
+            for name, x in made.items():
+                if name in means:
+                    x[rows] -= means[name]
+                if root is not None:
+                    x[rows] *= root if x.ndim == 2 else root[:, None]
 
-        p = None
-        if not {"hellinger", "prob_l2", "kl_symmetric"}.isdisjoint(grams):
-            root = root_softmax(logits.astype(np.float64))
-            if "prob_l2" in grams or "kl_symmetric" in grams:
-                p = weighed(np.square(root))
-                if "prob_l2" in grams:
-                    self._add("prob_l2", p)
-            if "hellinger" in grams:
-                self._add("hellinger", weighed(root))
-            del root
-        if "logit_cosine" in grams:
-            self._add("logit_cosine", weighed(directions(logits.astype(np.float64))))
-        if "centred" in grams or p is not None:
-            f = logits.astype(np.float64)
-            mean = f.mean(axis=0)  # [n, C]
-            f -= mean
-            shift = f.mean(axis=-1, keepdims=True)  # [S, n, 1]
-            f -= shift
-            phi = weighed(f)
-            if "centred" in grams:
-                self._add("centred", phi)
-                mean -= mean.mean(axis=-1, keepdims=True)
-                if root_weight is not None:
-                    mean *= root_weight[:, None]
-                self.along_mean += phi @ mean.ravel()
-                self.mean_square += float(mean.ravel() @ mean.ravel())
-            if "shift" in grams:
-                self._add("shift", weighed(shift))
-            if "kl_symmetric" in grams and p is not None:
-                grams["kl_symmetric"] = dsyr2k(  # ½ (p f̃ᵀ + f̃ pᵀ)
-                    0.5, p.T, phi.T, beta=1.0, c=grams["kl_symmetric"], trans=1, overwrite_c=1
+        list(pool.map(weigh, self.chunks))
+
+        for name, x in made.items():
+            if name in self.grams:
+                flat = x.reshape(members, -1)
+                add = ssyrk if x.dtype == np.float32 else dsyrk
+                self.grams[name] = add(
+                    1.0, flat.T, beta=1.0, c=self.grams[name], trans=1, overwrite_c=1
                 )
-                self.p_square += np.einsum("ij,ij->i", p, p)
-                self.f_square += np.einsum("ij,ij->i", phi, phi)
-            del f, phi, p
-        if "disagreement" in grams or "error_disagreement" in grams:
-            self._add_answers(logits, labels, root_weight)
-
-    def _add_answers(
-        self,
-        logits: NDArray[np.floating],
-        labels: NDArray[np.intp] | None,
-        root_weight: Array | None,
-    ) -> None:
-        members, items, classes = logits.shape
-        answers = logits.argmax(axis=-1)
-        hot = np.zeros(logits.shape, np.float32 if self.exact else np.float64)
-        shown: NDArray[np.floating] = np.ones(items) if root_weight is None else root_weight
-        self.weight += float(shown @ shown)
-        shown = np.broadcast_to(shown.astype(hot.dtype), (members, items))
-        if "error_disagreement" in self.grams:
-            shown = shown * (answers != labels)
-            self._add("common_errors", shown)
-        np.put_along_axis(hot, answers[..., None], shown[..., None], axis=-1)
-        name = "error_disagreement" if "error_disagreement" in self.grams else "disagreement"
-        self._add(name, hot.reshape(members, -1))
-
-    def _add(self, name: str, x: NDArray[np.floating]) -> None:
-        add = ssyrk if x.dtype == np.float32 else dsyrk
-        self.grams[name] = add(1.0, x.T, beta=1.0, c=self.grams[name], trans=1, overwrite_c=1)
+        if "centred" in self.grams:
+            mean = means["centred"] if root is None else means["centred"] * root[:, None]
+            self.along_mean += made["centred"].reshape(members, -1) @ mean.ravel()
+            self.mean_square += float(mean.ravel() @ mean.ravel())
+        if "kl_symmetric" in self.grams:
+            p, f = (made[name].reshape(members, -1) for name in ("prob_l2", "centred"))
+            self.grams["kl_symmetric"] = dsyr2k(  # ½ (p f̃ᵀ + f̃ pᵀ)
+                0.5, p.T, f.T, beta=1.0, c=self.grams["kl_symmetric"], trans=1, overwrite_c=1
+            )
+            self.p_square += np.einsum("ij,ij->i", p, p)
+            self.f_square += np.einsum("ij,ij->i", f, f)
 
     def finish(
         self, name: str, names: Collection[str], temperature: NDArray[np.float64] | None
@@ -253,7 +238,7 @@ class _Sums:
         gram += norms
         return gram, scale
 
-    def _matched(self, gram: NDArray[np.floating], cool: Array) -> tuple[Array, Array]:
+    def _matched(self, gram: Array, cool: Array) -> tuple[Array, Array]:
         """Return the distances between (φ_i + μ)/T_i, from those of φ; `cool` is 1/T.
 
         With a = 1/T: ‖a_i φ_i − a_j φ_j + (a_i − a_j) μ‖², multiplied out so that equal
@@ -276,7 +261,7 @@ class _Sums:
 
     def _differing(self, name: str) -> tuple[Array, Array | None]:
         """Return the weight of items on which two members' answers differ, times the divisor."""
-        told_apart = "error_disagreement" in self.grams
+        told_apart = "common_errors" in self.grams
         agreed = self.grams["error_disagreement" if told_apart else name].astype(np.float64)
         if name == "error_disagreement":
             squared = self.grams["common_errors"] - agreed
@@ -298,6 +283,40 @@ class _Sums:
         _mirror(common)
         np.fill_diagonal(common, 1.0)
         return common
+
+
+def _make(
+    made: dict[str, NDArray[Any]],
+    rows: slice,
+    logits: NDArray[np.floating],
+    labels: NDArray[np.intp] | None,
+) -> None:
+    """Fill in what is made of some members: of `logits` [S, n, C], the rows."""
+    f = logits[rows].astype(np.float64)
+    if "disagreement" in made or "error_disagreement" in made:
+        answers = f.argmax(axis=-1)  # [r, n]
+        shown = np.ones(answers.shape, np.float32)
+        if "error_disagreement" in made:
+            shown = shown * (answers != labels)
+            made["common_errors"][rows] = shown
+        hot = made.get("error_disagreement", made.get("disagreement"))
+        assert hot is not None
+        hot[rows] = 0
+        np.put_along_axis(hot[rows], answers[..., None], shown[..., None], axis=-1)
+    if "logit_cosine" in made:
+        made["logit_cosine"][rows] = f
+        directions(made["logit_cosine"][rows])
+    if "centred" in made:
+        shift = f.mean(axis=-1)
+        np.subtract(f, shift[..., None], out=made["centred"][rows])
+        if "shift" in made:
+            made["shift"][rows] = shift
+    if "hellinger" in made or "prob_l2" in made:
+        root_softmax(f)
+        if "hellinger" in made:
+            made["hellinger"][rows] = f
+        if "prob_l2" in made:
+            np.square(f, out=made["prob_l2"][rows])
 
 
 def _mirror(matrix: Array) -> None:

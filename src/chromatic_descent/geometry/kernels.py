@@ -117,10 +117,11 @@ def _tile_totals(
         for start in range(0, items, block):
             part = slice(start, min(start + block, items))
             left, right = _sides(logits, name, part, labels, temperature, dtype)
+            w = weights[:, part].astype(dtype)
 
             def work(
                 worker: int,
-                w: NDArray[np.floating] = weights[:, part].astype(dtype),
+                w: NDArray[np.floating] = w,
                 left: NDArray[np.floating] = left,
                 right: NDArray[np.floating] = right,
             ) -> None:

@@ -47,9 +47,11 @@ def check_logits(logits: Logits) -> NDArray[np.floating]:
     >>> check_logits(np.zeros((2, 3, 4), dtype=np.float32)).dtype
     dtype('float32')
     """
-    is_path = isinstance(logits, (str, os.PathLike))
-    array = _open(Path(logits)) if isinstance(logits, (str, os.PathLike)) else np.asarray(logits)
-    where = f" in {os.fspath(logits)!r}" if is_path else ""
+    where = ""
+    if isinstance(logits, (str, os.PathLike)):
+        where = f" in '{os.fspath(logits)}'"
+        logits = _open(Path(logits))
+    array = np.asarray(logits)  # no copy: what is on disk stays there
     if array.dtype.kind in "iu":
         array = array.astype(np.float64)
     if array.dtype.kind != "f":
@@ -71,7 +73,8 @@ def check_logits(logits: Logits) -> NDArray[np.floating]:
                 f"logits must not exceed {LARGEST:g}, lest their squares overflow; found "
                 f"{np.abs(values).max():g} in member {member}{where}"
             )
-    return array
+    checked: NDArray[np.floating] = array
+    return checked
 
 
 # What numpy and zipfile raise for files that are truncated, altered or something else.

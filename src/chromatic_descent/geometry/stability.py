@@ -274,7 +274,10 @@ def _axis_correlations(one: NDArray[np.float64], other: NDArray[np.float64]) -> 
     """Return |cosine| of each axis with its namesake, [S, k] -> [k]: layouts are centred."""
     product = np.abs(np.einsum("ik,ik->k", one, other))
     size = np.linalg.norm(one, axis=0) * np.linalg.norm(other, axis=0)
-    return np.minimum(1.0, np.divide(product, size, where=size > 0, out=np.full(len(size), np.nan)))
+    cosine = np.full(len(size), np.nan)
+    np.divide(product, size, where=size > 0, out=cosine)
+    cosine[cosine > 1] = 1.0  # by round-off
+    return cosine
 
 
 def _layouts(
