@@ -5,7 +5,7 @@ from rich.console import Console
 
 from chromatic_descent import analysis
 from chromatic_descent.analysis.results import plain
-from chromatic_descent.report import figures, summary
+from chromatic_descent.report import figures, maps, summary
 from tests.analysis.test_analysis import QUICK, make_population
 
 
@@ -58,7 +58,7 @@ def test_ellipses_hold_most_of_each_cloud():
     analysed = analyse(5, bootstrap=400)
     ellipses = analysed.results["maps"]["hellinger"]["ellipses"]
     assert (ellipses["half_axis_1"] >= ellipses["half_axis_2"]).all()
-    figure = figures.maps(analysed)
+    figure = maps.maps(analysed)
     drawn = figure.axes[0].patches[0]
     row = analysed.results["maps"]["logit_mse"]["ellipses"].iloc[0]
     assert drawn.get_center() == (row.x, row.y)
