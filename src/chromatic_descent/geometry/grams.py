@@ -9,18 +9,18 @@ all members share would cost digits. Distances share what they can:
 - One softmax serves Hellinger, probabilities and the symmetric KL, which is a product of p and f̃.
 - Wrong answers and right ones are two products, and give both disagreements.
 
-Each total is one triangle, accumulated by the BLAS in place: float64, or, for counts of answers,
-float32, which is exact up to 2²⁴.
+Each total is kept as its upper triangle, in strips of columns, so that the cores can share all
+products of a block out: float64, or, for counts of answers, float32, which is exact up to 2²⁴.
 """
 
 from collections.abc import Callable, Collection
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.blas import dsyr2k, dsyrk, ssyrk
 
+from chromatic_descent.geometry.cores import one_thread_a_core
 from chromatic_descent.geometry.definitions import (
     directions,
     divisor,
@@ -29,7 +29,6 @@ from chromatic_descent.geometry.definitions import (
     root_softmax,
 )
 from chromatic_descent.geometry.items import no_common_errors
-from chromatic_descent.geometry.kernels import processors
 from chromatic_descent.geometry.logits import item_blocks
 
 Array = NDArray[np.float64]
@@ -52,6 +51,7 @@ _CLOSE = 1e-6
 
 _EXACT_FLOAT32 = 2**24  # whole numbers below it are exact, and so are their sums
 _CHUNK = 32  # members whose features are made at a time
+_STRIPS = 8  # of a Gram matrix: more would waste less beyond the diagonal, on smaller products
 
 _ANSWERS = ("disagreement", "error_disagreement", "common_errors")  # Gram matrices of 0 and 1
 
@@ -76,7 +76,7 @@ def gram_distances(
         report: told the fraction done.
     """
     sums = _Sums(logits.shape, names, whole=weights is None)
-    with ThreadPoolExecutor(processors()) as pool:
+    with one_thread_a_core() as pool:
         for block in item_blocks(*logits.shape):
             sums.add(
                 logits[:, block],
@@ -140,12 +140,13 @@ class _Sums:
             kept.add("shift")
         if "error_disagreement" in names:  # then right and wrong answers are told apart
             kept = kept - {"disagreement"} | {"common_errors"}
-        self.grams: dict[str, NDArray[Any]] = {
-            name: np.zeros(
-                (members, members),
-                order="F",  # as the BLAS has it, which then adds in place
-                dtype=np.float32 if self.exact and name in _ANSWERS else np.float64,
-            )
+        width = max(_CHUNK, -(-members // _STRIPS))
+        edges = [(i, min(i + width, members)) for i in range(0, members, width)]
+        self.grams: dict[str, list[NDArray[Any]]] = {  # columns i to j - 1 of rows 0 to j - 1
+            name: [
+                np.zeros((j, j - i), np.float32 if self.exact and name in _ANSWERS else np.float64)
+                for i, j in edges
+            ]
             for name in sorted(kept)
         }
         # What is made of a block, by the Gram matrix it goes into.
@@ -189,24 +190,35 @@ class _Sums:
 
         list(pool.map(weigh, self.chunks))
 
-        for name, x in made.items():
-            if name in self.grams:
-                flat = x.reshape(members, -1)
-                add = ssyrk if x.dtype == np.float32 else dsyrk
-                self.grams[name] = add(
-                    1.0, flat.T, beta=1.0, c=self.grams[name], trans=1, overwrite_c=1
-                )
+        flat = {name: x.reshape(members, -1) for name, x in made.items()}
+        strips = [(len(c), name, c) for name, gram in self.grams.items() for c in gram]
+        strips.sort(key=lambda strip: strip[0], reverse=True)  # the most work first
+
+        def multiply(strip: tuple[int, str, NDArray[Any]]) -> None:
+            stop, name, total = strip
+            sides = [(flat[name], flat[name])] if name in flat else []
+            if name == "kl_symmetric":  # p f̃ᵀ + f̃ pᵀ
+                sides = [(flat["prob_l2"], flat["centred"]), (flat["centred"], flat["prob_l2"])]
+            for left, right in sides:
+                total += left[:stop] @ right[stop - total.shape[1] : stop].T
+
+        list(pool.map(multiply, strips))
         if "centred" in self.grams:
             mean = means["centred"] if root is None else means["centred"] * root[:, None]
-            self.along_mean += made["centred"].reshape(members, -1) @ mean.ravel()
+            self.along_mean += flat["centred"] @ mean.ravel()
             self.mean_square += float(mean.ravel() @ mean.ravel())
         if "kl_symmetric" in self.grams:
-            p, f = (made[name].reshape(members, -1) for name in ("prob_l2", "centred"))
-            self.grams["kl_symmetric"] = dsyr2k(  # ½ (p f̃ᵀ + f̃ pᵀ)
-                0.5, p.T, f.T, beta=1.0, c=self.grams["kl_symmetric"], trans=1, overwrite_c=1
-            )
-            self.p_square += np.einsum("ij,ij->i", p, p)
-            self.f_square += np.einsum("ij,ij->i", f, f)
+            self.p_square += np.einsum("ij,ij->i", flat["prob_l2"], flat["prob_l2"])
+            self.f_square += np.einsum("ij,ij->i", flat["centred"], flat["centred"])
+
+    def gram(self, name: str, *, last: bool = False) -> Array:
+        """Return a total as a matrix, of which only the upper triangle counts."""
+        strips = self.grams.pop(name) if last else self.grams[name]
+        gram = np.zeros((len(strips[-1]), len(strips[-1])))
+        for strip in strips:
+            stop, width = strip.shape
+            gram[:stop, stop - width : stop] = strip
+        return gram
 
     def finish(
         self, name: str, names: Collection[str], temperature: NDArray[np.float64] | None
@@ -215,18 +227,18 @@ class _Sums:
 
         The scale is None where there is no error: whole numbers in float32.
         """
-        grams = self.grams
         if name in ("disagreement", "error_disagreement"):
             return self._differing(name)
         if name == "logit_mse_matched" and temperature is not None:
-            return self._matched(grams["centred"], 1 / temperature)
+            return self._matched(self.gram("centred"), 1 / temperature)
         if name == "logit_mse":
-            gram = grams.pop("shift")
+            gram = self.gram("shift", last=True)
             gram *= self.classes
-            gram += grams["centred"]
+            gram += self.gram("centred")
         else:
-            gram = grams.pop("centred" if name == "logit_mse_centred" else name)
+            gram = self.gram("centred" if name == "logit_mse_centred" else name, last=True)
         if name == "kl_symmetric":
+            gram *= 0.5
             p, f = np.sqrt(self.p_square), np.sqrt(self.f_square)
             scale = np.add.outer(p, p)
             scale *= np.add.outer(f, f)
@@ -262,20 +274,26 @@ class _Sums:
     def _differing(self, name: str) -> tuple[Array, Array | None]:
         """Return the weight of items on which two members' answers differ, times the divisor."""
         told_apart = "common_errors" in self.grams
-        agreed = self.grams["error_disagreement" if told_apart else name].astype(np.float64)
+        agreed = self.gram("error_disagreement" if told_apart else name)
         if name == "error_disagreement":
-            squared = self.grams["common_errors"] - agreed
+            squared = self.gram("common_errors")
+            squared -= agreed
         else:
             if told_apart:  # so far the items that both get wrong alike: add those both get right
-                common = self.grams["common_errors"]
-                errors = common.diagonal().astype(np.float64)
-                agreed += self.weight - errors[:, None] - errors + common
-            squared = 2 * (self.weight - agreed)
+                common = self.gram("common_errors")
+                errors = common.diagonal().copy()
+                agreed += common
+                agreed += self.weight
+                agreed -= errors[:, None]
+                agreed -= errors
+            squared = agreed
+            squared -= self.weight
+            squared *= -2
         return squared, None if self.exact else np.full_like(squared, 2 * self.weight)
 
     def common_errors(self) -> Array:
         """Return the weight of items that both members get wrong, or raise UserError at a 0."""
-        common = self.grams["common_errors"].astype(np.float64)
+        common = self.gram("common_errors")
         none = np.argwhere(np.triu(common == 0, k=1))
         if len(none):
             i, j = none[0].tolist()

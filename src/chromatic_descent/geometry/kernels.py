@@ -7,15 +7,14 @@ each total belongs to one tile, so that the threads do not change the result.
 """
 
 import math
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chromatic_descent.geometry.cores import one_thread_a_core, processors
 from chromatic_descent.geometry.definitions import COEFFICIENT_FLOOR, divisor, form
 from chromatic_descent.geometry.items import no_common_errors
 
@@ -113,7 +112,7 @@ def _tile_totals(
     workers = min(len(tiles), processors())
     spare = [np.empty((depth + 2 * chunk) * area, dtype) for _ in range(workers)]
 
-    with ThreadPoolExecutor(workers) as pool:
+    with one_thread_a_core(workers) as pool:
         for start in range(0, items, block):
             part = slice(start, min(start + block, items))
             left, right = _sides(logits, name, part, labels, temperature, dtype)
@@ -218,10 +217,3 @@ def _assembled(tiles: list[_Tile], b: int, members: int) -> NDArray[np.float64]:
         matrix[rows, columns] = tile
         matrix[columns, rows] = tile.T
     return matrix
-
-
-def processors() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
