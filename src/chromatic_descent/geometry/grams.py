@@ -89,7 +89,7 @@ def gram_distances(
     finished: dict[str, Array] = {}
     close: dict[str, NDArray[np.bool_]] = {}
     for name in sorted(names, key=_ORDER.index):
-        squared, scale = sums.finish(name, names, temperature)
+        squared, scale = sums.finish(name, temperature)
         if scale is not None:
             near = np.triu(squared <= _CLOSE * scale, k=1)
             if near.any():
@@ -134,10 +134,10 @@ class _Sums:
         members, items, self.classes = shape
         self.exact = whole and items < _EXACT_FLOAT32  # answers are counted, not weighed
         kept = {name for name in names if not name.startswith("logit_mse")}
-        if any(name.startswith("logit_mse") for name in names):
+        if {"logit_mse_centred", "logit_mse_matched"} & set(names):
             kept.add("centred")
         if "logit_mse" in names:
-            kept.add("shift")
+            kept |= {"centred", "shift"} if kept & {"centred", "kl_symmetric"} else {"raw"}
         if "error_disagreement" in names:  # then right and wrong answers are told apart
             kept = kept - {"disagreement"} | {"common_errors"}
         width = max(_CHUNK, -(-members // _STRIPS))
@@ -221,7 +221,7 @@ class _Sums:
         return gram
 
     def finish(
-        self, name: str, names: Collection[str], temperature: NDArray[np.float64] | None
+        self, name: str, temperature: NDArray[np.float64] | None
     ) -> tuple[Array, Array | None]:
         """Return Σ_n w_n of the squared differences (upper triangle), and the scale of its error.
 
@@ -231,7 +231,9 @@ class _Sums:
             return self._differing(name)
         if name == "logit_mse_matched" and temperature is not None:
             return self._matched(self.gram("centred"), 1 / temperature)
-        if name == "logit_mse":
+        if name == "logit_mse" and "raw" in self.grams:
+            gram = self.gram("raw", last=True)
+        elif name == "logit_mse":
             gram = self.gram("shift", last=True)
             gram *= self.classes
             gram += self.gram("centred")
@@ -310,31 +312,34 @@ def _make(
     labels: NDArray[np.intp] | None,
 ) -> None:
     """Fill in what is made of some members: of `logits` [S, n, C], the rows."""
-    f = logits[rows].astype(np.float64)
-    if "disagreement" in made or "error_disagreement" in made:
-        answers = f.argmax(axis=-1)  # [r, n]
+    told_apart = "error_disagreement" in made
+    if told_apart or "disagreement" in made:
+        answers = logits[rows].argmax(axis=-1)  # [r, n]
         shown = np.ones(answers.shape, np.float32)
-        if "error_disagreement" in made:
+        if told_apart:
             shown = shown * (answers != labels)
             made["common_errors"][rows] = shown
-        hot = made.get("error_disagreement", made.get("disagreement"))
-        assert hot is not None
+        hot = made["error_disagreement" if told_apart else "disagreement"]
         hot[rows] = 0
         np.put_along_axis(hot[rows], answers[..., None], shown[..., None], axis=-1)
+    if "raw" in made:
+        made["raw"][rows] = logits[rows]
     if "logit_cosine" in made:
-        made["logit_cosine"][rows] = f
+        made["logit_cosine"][rows] = logits[rows]
         directions(made["logit_cosine"][rows])
     if "centred" in made:
+        f = made["centred"][rows]
+        f[:] = logits[rows]
         shift = f.mean(axis=-1)
-        np.subtract(f, shift[..., None], out=made["centred"][rows])
+        f -= shift[..., None]
         if "shift" in made:
             made["shift"][rows] = shift
     if "hellinger" in made or "prob_l2" in made:
-        root_softmax(f)
-        if "hellinger" in made:
-            made["hellinger"][rows] = f
+        root = made["hellinger" if "hellinger" in made else "prob_l2"][rows]
+        root[:] = logits[rows]
+        root_softmax(root)
         if "prob_l2" in made:
-            np.square(f, out=made["prob_l2"][rows])
+            np.square(root, out=made["prob_l2"][rows])
 
 
 def _mirror(matrix: Array) -> None:
