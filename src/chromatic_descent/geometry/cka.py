@@ -54,7 +54,7 @@ def cka_distances(
     members, items, classes = logits.shape
     if items < 4:
         raise UserError(f"cka needs at least 4 probe items; found {items}")
-    width = max(1, _TILE // (items * classes))  # members
+    width = max(1, min(_TILE // (items * classes), members // (4 * _ROWS)))  # members
     height = _ROWS * width
     squares = np.empty((members, items))  # ‖x_n‖²
     hsic = np.empty((members, members))  # ‖XᵀY‖² at first

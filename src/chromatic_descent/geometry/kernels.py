@@ -21,7 +21,8 @@ from chromatic_descent.geometry.items import no_common_errors
 _TILE = 64  # members
 _CACHE = 2**18  # bytes of one array of a tile's kernels: three of them stay in a level 2 cache
 _DEPTH = 512  # items in one product of weightings with kernels
-_FORMS = 2**24  # values of what kernels are made of that are held at once, about
+_FORMS = 2**20  # values that kernels are made of, held at once: 8 MiB, a level 3 cache's share ...
+_MOST_FORMS = 2**24  # ... or more, for as many items as that product wants
 _TOTALS = 2**30  # bytes of totals held at once; more weightings than that are done in turns
 
 _COMMON = "common errors"  # the items that both get wrong: a kernel, but no distance
@@ -110,9 +111,9 @@ def _tile_totals(
     chunk = max(1, _CACHE // (area * np.dtype(dtype).itemsize))  # items whose kernel fits the cache
     # A product with many weightings wants many items; with a few it is no work: the sooner, the
     # hotter the kernel.
-    held = max(1, _FORMS // (members * classes))  # items
-    depth = max(chunk, min(_DEPTH, held) if len(weights) >= 16 else 1)
-    block = max(1, held // depth) * depth
+    size = members * classes
+    depth = max(chunk, min(_DEPTH, _MOST_FORMS // size) if len(weights) >= 16 else 1)
+    block = max(1, _FORMS // (size * depth)) * depth
     workers = min(len(tiles), processors())
     spare = [np.empty((depth + 2 * chunk) * area, dtype) for _ in range(workers)]
 
