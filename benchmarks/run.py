@@ -17,6 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import geometry
 import startup
 import sweep
 import throughput
@@ -29,6 +30,7 @@ BENCHMARKS = {
     "throughput": throughput,
     "sweep": sweep,
     "time_to_accuracy": time_to_accuracy,
+    "geometry": geometry,
 }
 
 

@@ -153,7 +153,7 @@ SIZES = (
         )
         for test, names in {
             "isotropic": ("logit_mse", CENTRED),
-            "independent_errors": (CENTRED, "hellinger"),
+            "independent_errors": (CENTRED, "hellinger", "disagreement"),
             "within_class_shuffles": (CENTRED, "hellinger"),
             "temperature_and_bias": ("logit_mse", CENTRED, "hellinger"),
         }.items()

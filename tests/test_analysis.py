@@ -43,7 +43,7 @@ def test_it_is_what_the_rooms_say():
     )
     temperature = ensemble.fit_temperature(population.logits, population.labels)
     np.testing.assert_array_equal(results.members["temperature"], temperature)
-    for name in geometry.DISTANCES:
+    for name in analysis.DISTANCES:
         squared = geometry.distance_matrix(population.logits, name, temperature=temperature)
         np.testing.assert_array_equal(results.maps[name].squared, squared)
     full = results.curves.query("size == 6 and metric == 'accuracy' and combiner == 'mean_logit'")
@@ -65,7 +65,7 @@ def test_the_same_seed_gives_the_same_numbers_and_they_are_json():
 @pytest.mark.parametrize("members", [1, 2, 3])
 def test_few_members_get_what_they_can_have(members):
     results = analysis.analyse(make_population(members), tsne=2, **QUICK)
-    assert len(results.maps) == (0 if members == 1 else len(geometry.DISTANCES))
+    assert len(results.maps) == (0 if members == 1 else len(analysis.DISTANCES))
     for view in results.maps.values():
         assert view.null is None
         assert view.layouts == {}

@@ -22,6 +22,7 @@ COMBINERS: dict[str, Callable[[Any], NDArray[np.float64]]] = {
     "mean_probability": ensemble.mean_probability,
     "mean_logit": ensemble.mean_logit,
 }
+DISTANCES = ("logit_mse", "logit_mse_centred", "logit_mse_matched", "hellinger")
 FEWEST_FOR_NULL = 4  # permuting the distances of fewer members only renames them
 FEWEST_FOR_NEIGHBOURS = 10  # t-SNE and UMAP of fewer members mean nothing
 _METRICS = {
@@ -71,7 +72,7 @@ class Analysis:
 def analyse(
     population: Population,
     *,
-    distances: Sequence[str] = geometry.DISTANCES,
+    distances: Sequence[str] = DISTANCES,
     bootstrap: int = 200,
     permutations: int = 999,
     tsne: int = 0,

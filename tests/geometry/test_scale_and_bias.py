@@ -4,14 +4,15 @@ from scipy.stats import ks_2samp
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry import (
+    EUCLIDEAN,
     classical_mds,
-    distance_matrix,
+    features,
     independent_errors,
     shuffles,
     temperature_and_bias,
 )
 
-NAMES = ("logit_mse", "logit_mse_centred", "logit_mse_matched", "hellinger")
+NAMES = EUCLIDEAN
 
 
 def independent(seed=0, members=6, items=60, classes=4, noise=1.0):
@@ -60,7 +61,8 @@ def refitted_by_hand(f, fit, rng):
 
 
 def share(logits, name, temperature=None):
-    squared = distance_matrix(logits, name, temperature=temperature)
+    phi = features(logits, name, temperature)
+    squared = ((phi[:, None] - phi) ** 2).sum(-1).mean(-1)
     return classical_mds(squared).explained[-1]
 
 

@@ -4,14 +4,15 @@ from scipy.stats import ks_2samp
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry import (
+    EUCLIDEAN,
     classical_mds,
-    distance_matrix,
+    features,
     independent_errors,
     shuffles,
     within_class_shuffles,
 )
 
-NAMES = ("logit_mse", "logit_mse_centred", "logit_mse_matched", "hellinger")
+NAMES = EUCLIDEAN
 
 
 def answers(seed=0, members=6, items=60, classes=4, noise=1.0):
@@ -32,7 +33,8 @@ def matched(members=6):
 
 
 def share(logits, name, temperature=None, dimensions=2):
-    squared = distance_matrix(logits, name, temperature=temperature)
+    phi = features(logits, name, temperature)
+    squared = ((phi[:, None] - phi) ** 2).sum(-1).mean(-1)
     return classical_mds(squared, dimensions).explained[-1]
 
 

@@ -4,12 +4,8 @@ Pure functions on NumPy arrays; a `.npy` of logits [S, N, C] from any source is 
 """
 
 from chromatic_descent.geometry.alignment import Alignment, procrustes
-from chromatic_descent.geometry.distances import (
-    DISTANCES,
-    distance_matrix,
-    features,
-    reweighted_distances,
-)
+from chromatic_descent.geometry.definitions import DISTANCES, EUCLIDEAN, features
+from chromatic_descent.geometry.distances import distance_matrices, distance_matrix
 from chromatic_descent.geometry.embeddings import (
     ClassicalMDS,
     Smacof,
@@ -18,6 +14,8 @@ from chromatic_descent.geometry.embeddings import (
     smacof,
 )
 from chromatic_descent.geometry.inpca import InPCA, inpca
+from chromatic_descent.geometry.items import reweighted_distances
+from chromatic_descent.geometry.logits import check_logits
 from chromatic_descent.geometry.mantel import MantelMatrix, mantel, mantel_matrix
 from chromatic_descent.geometry.neighbours import seed_spread, trustworthiness, tsne, umap
 from chromatic_descent.geometry.nulls import (
@@ -29,20 +27,33 @@ from chromatic_descent.geometry.nulls import (
 from chromatic_descent.geometry.permanova import Permanova, permanova
 from chromatic_descent.geometry.scale_and_bias import temperature_and_bias
 from chromatic_descent.geometry.shuffles import independent_errors, within_class_shuffles
-from chromatic_descent.geometry.stability import Bootstrap, bootstrap_layouts
+from chromatic_descent.geometry.stability import (
+    Bootstrap,
+    Ellipses,
+    SplitHalf,
+    bootstrap_layouts,
+    confidence_ellipses,
+    split_half,
+)
 
 __all__ = [
     "DISTANCES",
+    "EUCLIDEAN",
     "Alignment",
     "Bootstrap",
     "ClassicalMDS",
+    "Ellipses",
     "InPCA",
     "MantelMatrix",
     "NullTest",
     "Permanova",
     "Smacof",
+    "SplitHalf",
     "bootstrap_layouts",
+    "check_logits",
     "classical_mds",
+    "confidence_ellipses",
+    "distance_matrices",
     "distance_matrix",
     "equidistant_share",
     "explained_stress",
@@ -58,6 +69,7 @@ __all__ = [
     "reweighted_distances",
     "seed_spread",
     "smacof",
+    "split_half",
     "temperature_and_bias",
     "trustworthiness",
     "tsne",

@@ -1,215 +1,156 @@
-"""Squared distances between members, in function space.
+"""Squared distances between members, in function space: [S, N, C] logits -> [S, S].
 
-Every distance in this file is a mean over probe items of squared Euclidean distances between
-*features*, one vector φ per member and item:
-
-    D_ij = mean_n ‖φ_in − φ_jn‖².
-
-So D is one matrix product (a Gram matrix), √D is exactly Euclidean, and a bootstrap over probe
-items is only another weighting of the same mean.
-
-| name                | φ_in                                      | what it cannot see           |
-|---------------------|-------------------------------------------|------------------------------|
-| `logit_mse`         | f_in / √C                                 | nothing                      |
-| `logit_mse_centred` | (f_in − mean_c f_inc) / √C                | an item's shift              |
-| `logit_mse_matched` | the same, over the member's temperature T | the shift, the temperature   |
-| `hellinger`         | √p_in / √2, p = softmax(f)                | the shift                    |
-
-An item's shift, one number added to all its logits, changes no probability; a member's temperature
-says how sure it is, not what it answers. Raw `logit_mse` contains both, so show it beside the
-centred and the matched distance.
-Shapes: S members, N probe items, C classes. Distances are squared throughout.
+What each distance is, and what it cannot see, is tabled in `definitions`. All of them read the
+logits in blocks of items, so that a memory-mapped stack may be larger than memory, and add up in
+float64.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.cka import cka_distances
+from chromatic_descent.geometry.definitions import check_name
+from chromatic_descent.geometry.divergences import divergence
+from chromatic_descent.geometry.grams import GRAMS, gram_distances
+from chromatic_descent.geometry.logits import (
+    Logits,
+    check_labels,
+    check_logits,
+    check_temperature,
+    check_weights,
+)
 
-DISTANCES = ("logit_mse", "logit_mse_centred", "logit_mse_matched", "hellinger")
-
-# Items are worked on in blocks of about this many float64 values: 2 MiB, which stays in the cache.
-_BLOCK = 2**18
-
-# ‖a‖² + ‖b‖² − 2a·b keeps about 1e-14 of ‖a‖² + ‖b‖²; pairs closer than this share of it, where
-# fewer than eight good digits would be left, are computed from the difference itself.
-_CLOSE = 1e-6
-
-
-def features(
-    logits: ArrayLike, name: str, temperature: ArrayLike | None = None
-) -> NDArray[np.float64]:
-    """Return the per-item features whose mean squared Euclidean distance is the distance `name`.
-
-    With f the logits, f̃ = f − mean_c f, and p = softmax(f):
-
-        logit_mse:          φ = f / √C
-        logit_mse_centred:  φ = f̃ / √C
-        logit_mse_matched:  φ = f̃ / (T_i √C), T_i > 0 the temperature of member i
-        hellinger:          φ = √p / √2, hence ‖φ_i − φ_j‖² = 1 − Σ_c √(p_i p_j)
-
-    `logit_mse_matched` removes both gauges: the item's shift and the member's temperature (fit it
-    with `chromatic_descent.ensemble.fit_temperature`). The other three ignore `temperature`.
-
-    Args:
-        logits: [S, N, C], any floating type.
-        name: one of `DISTANCES`.
-        temperature: [S], dimensionless; needed by `logit_mse_matched`.
-
-    Returns:
-        [S, N, C] float64; logits per √class, or √probability.
-
-    Raises:
-        UserError: unknown name; logits of another shape or not finite; temperature missing, of
-            another shape, or not positive.
-
-    Source: the Hellinger distance in Deza & Deza, Encyclopedia of Distances, chapter 14.
-
-    >>> import numpy as np
-    >>> features(np.array([[[0.0, 2.0]], [[1.0, 5.0]]]), "logit_mse_centred") * np.sqrt(2)
-    array([[[-1.,  1.]],
-    <BLANKLINE>
-           [[-2.,  2.]]])
-    """
-    logits = check_logits(logits)
-    temperature = _check_temperature(temperature, name, len(logits))
-    phi = _unscaled(logits, name, temperature)
-    phi /= np.sqrt(_divisor(logits, name))
-    return phi
+# About how long each takes beside one matrix product of all logits with themselves.
+_EFFORT = {"bhattacharyya": 10, "jensen_shannon": 50, "cka": 15}
 
 
 def distance_matrix(
-    logits: ArrayLike,
+    logits: Logits,
     name: str,
     *,
+    labels: ArrayLike | None = None,
     temperature: ArrayLike | None = None,
     weights: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
     """Return the squared distance between every two members.
 
-        D_ij = Σ_n w_n ‖φ_in − φ_jn‖² / Σ_n w_n, with φ from `features` and w_n = 1 unless given.
+        D_ij = Σ_n w_n d_nij / Σ_n w_n, d_nij the item's part of the table in `definitions`, w_n = 1
+        unless given; for `error_disagreement` n runs over the items that both get wrong;
+        cka: D = 1 − debiased linear CKA, no mean over items
 
-    Exact to about 1e-9 relative in every entry, however close two members are and whatever offset
-    all of them share; symmetric, non-negative, with a diagonal of zeros; identical members are at
-    exactly 0. Memory beside the input: a few blocks of 2 MiB.
+    Exact to about 1e-8 relative in every entry, or what float64 makes of probabilities near 1
+    (`cka`: to 1e-14 absolute), however close two members are and whatever offset all of them share;
+    symmetric, non-negative, with a diagonal of zeros; identical members are at exactly 0. The
+    coefficient in `bhattacharyya` counts as no less than 1e-30: an item adds at most 69.1 nats.
 
     Args:
-        logits: [S, N, C], any floating type; a memory-mapped array is read block by block.
+        logits: [S, N, C], any real type, or the path of a .npy or .npz file; memory-mapped logits
+            are read block by block.
         name: one of `DISTANCES`.
-        temperature: [S]; see `features`.
-        weights: [N], non-negative; how often each item counts.
+        labels: [N], whole numbers; needed by `error_disagreement`.
+        temperature: [S]; needed by `logit_mse_matched`, see `features`.
+        weights: [N], non-negative; how often each item counts. Not for `cka`.
 
     Returns:
-        [S, S] float64; squared logits, or for `hellinger` the squared Hellinger distance in [0, 1].
+        [S, S] float64. Unit: squared logits for `logit_mse` and `logit_mse_centred`; nats for
+        `bhattacharyya`, `kl_symmetric` and `jensen_shannon` (at most log 2); a share of items in
+        [0, 1] for the disagreements; else without unit: `hellinger` in [0, 1], `logit_cosine`,
+        `prob_l2` and `cka` in [0, 2].
 
     Raises:
-        UserError: as `features`; weights of another shape, negative, not finite, or all zero.
+        UserError: as `features`; labels missing or out of range; weights of another shape,
+            negative, not finite, or all zero; two members without an error in common
+            (`error_disagreement`); fewer than 4 items, or a member that does not vary (`cka`).
+
+    Source: Deza & Deza, Encyclopedia of Distances, chapter 14, for those between distributions;
+    Lin 1991 for Jensen-Shannon; Kornblith et al. 2019, arXiv:1905.00414, for CKA.
 
     >>> import numpy as np
     >>> distance_matrix(np.array([[[0.0, 2.0]], [[1.0, 5.0]]]), "logit_mse")
     array([[0., 5.],
            [5., 0.]])
     """
-    logits = check_logits(logits)
-    temperature = _check_temperature(temperature, name, len(logits))
-    members, items, _ = logits.shape
-    weight = _check_weights(np.ones(items) if weights is None else weights, (items,))
-    weight = weight.astype(np.float64) / weight.sum(dtype=np.float64)
-
-    gram = np.zeros((members, members))
-    for block in _blocks(logits):
-        phi = _unscaled(logits[:, block], name, temperature)  # [S, n, C]
-        phi -= phi.mean(axis=0)  # no distance sees it; an offset would make every pair 'close'
-        phi *= np.sqrt(weight[block, None])
-        flat = phi.reshape(members, -1)  # [S, n·C]
-        gram += flat @ flat.T
-    norms = gram.diagonal()
-    scale = norms[:, None] + norms
-    squared = scale - 2 * gram
-
-    # Taking out the mean does not help two members that agree among others that do not: they
-    # still cancel. Those pairs, few as a rule, are done again without the Gram matrix.
-    close = np.triu(squared <= _CLOSE * scale, k=1)
-    if close.any():
-        exact = np.zeros_like(squared)
-        for block in _blocks(logits):
-            phi = _unscaled(logits[:, block], name, temperature)
-            for i in np.flatnonzero(close.any(axis=1)).tolist():
-                exact[i, close[i]] += _item_distances(phi, i, close[i]) @ weight[block]
-        close |= close.T
-        squared[close] = (exact + exact.T)[close]
-    np.fill_diagonal(squared, 0.0)
-    return squared / _divisor(logits, name)
+    return _distances(logits, [name], labels, temperature, weights, None)[name]
 
 
-def reweighted_distances(
-    logits: ArrayLike, name: str, weights: ArrayLike, *, temperature: ArrayLike | None = None
-) -> NDArray[np.float64]:
-    """Return `distance_matrix` for many item weightings at once, as a bootstrap over items needs.
+def distance_matrices(
+    logits: Logits,
+    names: Sequence[str],
+    *,
+    labels: ArrayLike | None = None,
+    temperature: ArrayLike | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> dict[str, NDArray[np.float64]]:
+    """Return several distances at once: as `distance_matrix` one by one, but sharing the work.
 
-        D_bij = Σ_n w_bn ‖φ_in − φ_jn‖² / Σ_n w_bn
-
-    The per-item distances of all S(S−1)/2 pairs are computed once; all weightings are then one
-    matrix product, [B, N] with [N, pairs], done in blocks of items.
+    All that are matrix products come from one pass over the items (see `grams`), whatever their
+    number. `bhattacharyya`, `jensen_shannon` and `cka` take a pass each.
 
     Args:
-        logits: [S, N, C].
-        name: one of `DISTANCES`.
-        weights: [B, N], non-negative; for a resample, how often it drew each item.
-        temperature: [S]; see `features`.
+        logits: [S, N, C], or the path of a .npy or .npz file.
+        names: of `DISTANCES`.
+        labels: [N], whole numbers; needed by `error_disagreement`.
+        temperature: [S]; needed by `logit_mse_matched`.
+        progress: called now and then with the fraction of the work done, from 0 to 1.
 
     Returns:
-        [B, S, S] float64, each as `distance_matrix` would give it.
+        [S, S] float64 by name, in the order of `names`.
 
     Raises:
         UserError: as `distance_matrix`.
 
     >>> import numpy as np
-    >>> logits = np.array([[[0.0, 2.0], [0.0, 0.0]], [[1.0, 5.0], [0.0, 0.0]]])
-    >>> reweighted_distances(logits, "logit_mse", [[1, 1], [0, 2]])[:, 0, 1]
-    array([2.5, 0. ])
+    >>> logits = np.array([[[0.0, 2.0], [1.0, 0.0]], [[1.0, 5.0], [0.0, 3.0]]])
+    >>> both = distance_matrices(logits, ["logit_mse", "disagreement"])
+    >>> both["disagreement"][0, 1]
+    np.float64(0.5)
     """
-    logits = check_logits(logits)
-    temperature = _check_temperature(temperature, name, len(logits))
-    members, items, _ = logits.shape
-    weight = _check_weights(weights, (None, items))
-
-    rows, columns = np.triu_indices(members, k=1)  # pairs in the order of the loop below
-    totals = np.zeros((len(weight), len(rows)))  # [B, pairs]
-    for block in _blocks(logits):
-        phi = _unscaled(logits[:, block], name, temperature)  # [S, n, C]
-        by_item = np.concatenate(
-            [_item_distances(phi, i, slice(i + 1, None)) for i in range(members - 1)]
-        )  # [pairs, n]
-        totals += weight[:, block].astype(np.float64) @ by_item.T
-    squared = np.zeros((len(weight), members, members))
-    squared[:, rows, columns] = totals / weight.sum(axis=1, dtype=np.float64)[:, None]
-    squared[:, columns, rows] = squared[:, rows, columns]
-    return squared / _divisor(logits, name)
+    return _distances(logits, names, labels, temperature, None, progress)
 
 
-def check_logits(logits: ArrayLike) -> NDArray[np.floating]:
-    """Return `logits` as an array, or raise UserError unless it is finite [S>=2, N>=1, C>=2]."""
-    array = np.asarray(logits)
-    if array.dtype.kind in "iu":
-        array = array.astype(np.float64)
-    if array.dtype.kind != "f":
-        raise UserError(f"logits must be real numbers; found dtype {array.dtype}")
-    if array.ndim != 3 or array.shape[0] < 2 or array.shape[1] < 1 or array.shape[2] < 2:
-        raise UserError(
-            "logits must have shape [S, N, C] with at least 2 members, 1 probe item and 2 classes; "
-            f"found shape {list(array.shape)}"
-        )
-    for member, values in enumerate(array):  # one member at a time, to keep memory bounded
-        bad = int(values.size - np.count_nonzero(np.isfinite(values)))
-        if bad:
-            raise UserError(
-                f"logits must be finite; found {bad} of {values.size} values of member {member} "
-                "to be NaN or infinite: leave that member out, or train it again"
-            )
-    return array
+def _distances(
+    logits: Logits,
+    names: Sequence[str],
+    labels: ArrayLike | None,
+    temperature: ArrayLike | None,
+    weights: ArrayLike | None,
+    progress: Callable[[float], None] | None,
+) -> dict[str, NDArray[np.float64]]:
+    names = list(dict.fromkeys(names))
+    for name in names:
+        check_name(name)
+    array = check_logits(logits)
+    members, items, classes = array.shape
+    y = t = w = None
+    if "error_disagreement" in names:
+        y = check_labels(labels, "error_disagreement", items, classes)
+    if "logit_mse_matched" in names:
+        t = check_temperature(temperature, members)
+    if weights is not None:
+        w = check_weights(weights, (items,))
+        if "cka" in names:
+            raise UserError("cka is no mean over items: `weights` have no meaning for it")
+
+    grams = [name for name in names if name in GRAMS]
+    parts = ([tuple(grams)] if grams else []) + [(n,) for n in names if n not in GRAMS]
+    efforts = [sum(_EFFORT.get(name, 1) for name in part) for part in parts]
+    found: dict[str, NDArray[np.float64]] = {}
+    for k, part in enumerate(parts):
+
+        def report(fraction: float, k: int = k) -> None:
+            if progress is not None:
+                progress((sum(efforts[:k]) + efforts[k] * fraction) / sum(efforts))
+
+        if part[0] in GRAMS:
+            found |= gram_distances(array, part, labels=y, temperature=t, weights=w, report=report)
+        elif part[0] == "cka":
+            found["cka"] = cka_distances(array, report)
+        else:
+            found[part[0]] = divergence(array, part[0], w, report)
+    return {name: found[name] for name in names}
 
 
 def check_squared(squared: ArrayLike) -> NDArray[np.float64]:
@@ -237,85 +178,4 @@ def check_squared(squared: ArrayLike) -> NDArray[np.float64]:
             f"squared distances must be symmetric; found entries {asymmetry:g} apart from their "
             "mirror image"
         )
-    return array
-
-
-def _unscaled(
-    logits: NDArray[np.floating], name: str, temperature: NDArray[np.float64] | None
-) -> NDArray[np.float64]:
-    """Return `features` times √divisor, without checks: a new array, free to be overwritten.
-
-    The divisor is applied to the distances, since dividing large logits would round them first.
-    """
-    f = logits.astype(np.float64)  # [S, n, C]
-    if name == "hellinger":
-        np.exp(0.5 * (f - f.max(axis=-1, keepdims=True)), out=f)  # √p, up to its norm
-        f /= np.linalg.norm(f, axis=-1, keepdims=True)
-        return f
-    if name == "logit_mse":
-        return f
-    f -= f.mean(axis=-1, keepdims=True)
-    if name == "logit_mse_centred":
-        return f
-    if name == "logit_mse_matched" and temperature is not None:
-        f /= temperature[:, None, None]
-        return f
-    raise UserError(f"distance must be one of {', '.join(DISTANCES)}; found {name!r}")
-
-
-def _divisor(logits: NDArray[np.floating], name: str) -> float:
-    """Return what turns Σ_c into the distance: C for a mean over classes, 2 for Hellinger."""
-    return 2.0 if name == "hellinger" else float(logits.shape[-1])
-
-
-def _item_distances(
-    phi: NDArray[np.float64], member: int, others: slice | NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Return ‖φ_jn − φ_in‖² from one member to others: [others, n]."""
-    difference = phi[others] - phi[member]
-    squared: NDArray[np.float64] = np.einsum("jnc,jnc->jn", difference, difference)
-    return squared
-
-
-def _blocks(logits: NDArray[np.floating]) -> Iterator[slice]:
-    """Slices over items such that a block [S, n, C] holds about `_BLOCK` values."""
-    members, items, classes = logits.shape
-    step = max(1, _BLOCK // (members * classes))
-    return (slice(start, start + step) for start in range(0, items, step))
-
-
-def _check_temperature(
-    temperature: ArrayLike | None, name: str, members: int
-) -> NDArray[np.float64] | None:
-    if name != "logit_mse_matched":
-        return None
-    if temperature is None:
-        raise UserError(
-            "logit_mse_matched needs `temperature`, one per member: fit it with "
-            "chromatic_descent.ensemble.fit_temperature(logits, labels)"
-        )
-    array = np.asarray(temperature, dtype=np.float64)
-    if array.shape != (members,) or not (np.isfinite(array) & (array > 0)).all():
-        raise UserError(
-            f"temperature must be {members} positive finite numbers, one per member; found shape "
-            f"{list(array.shape)} with values {array.tolist()}"
-        )
-    return array
-
-
-def _check_weights(weights: ArrayLike, shape: tuple[int | None, ...]) -> NDArray[np.floating]:
-    array = np.asarray(weights)
-    if array.dtype.kind in "biu":
-        array = array.astype(np.float64)
-    if array.dtype.kind != "f":
-        raise UserError(f"weights must be real numbers; found dtype {array.dtype}")
-    if array.ndim != len(shape) or array.shape[-1] != shape[-1]:
-        raise UserError(
-            f"weights must have shape {['B', shape[-1]] if len(shape) == 2 else list(shape)}, one "
-            f"per probe item; found {list(array.shape)}"
-        )
-    if not np.isfinite(array).all() or array.min(initial=0) < 0:
-        raise UserError("weights must be finite and non-negative")
-    if not array.any(axis=-1).all():
-        raise UserError("weights must not all be zero")
     return array

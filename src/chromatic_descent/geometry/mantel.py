@@ -88,10 +88,8 @@ def mantel(
     """
     pairs = _standardised({"a": a, "b": b}, method)  # [2, pairs]
     observed = float(pairs[0] @ pairs[1])
-    members = len(np.asarray(a))
-    null = [
-        pairs[1].take(shuffled) @ pairs[0] for shuffled in _shuffled_pairs(members, permutations, seed)
-    ]
+    shuffles = _shuffled_pairs(len(np.asarray(a)), permutations, seed)
+    null = [pairs[1].take(shuffled) @ pairs[0] for shuffled in shuffles]
     hypothesis = "the members' names in one distance have nothing to do with those in the other"
     return null_test(observed, np.concatenate(null), hypothesis, _TIE)
 

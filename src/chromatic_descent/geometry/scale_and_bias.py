@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.distances import features
+from chromatic_descent.geometry.definitions import features
+from chromatic_descent.geometry.logits import Logits
 from chromatic_descent.geometry.nulls import NullTest, null_test
 from chromatic_descent.geometry.shuffles import (
     TIE,
@@ -25,7 +26,7 @@ _FAINT = 0.01
 
 
 def temperature_and_bias(
-    logits: ArrayLike,
+    logits: Logits,
     name: str,
     *,
     temperature: ArrayLike | None = None,
@@ -54,8 +55,8 @@ def temperature_and_bias(
     (a confusion) is enough.
 
     Args:
-        logits: [S, N, C], S >= 4.
-        name: a distance that has `features`.
+        logits: [S, N, C], S >= 4, or the path of a .npy or .npz file.
+        name: one of `EUCLIDEAN`.
         temperature: [S], for `logit_mse_matched`; held fixed.
         draws: P.
         seed: of the shuffles.

@@ -21,8 +21,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.distances import check_logits, distance_matrix, features
+from chromatic_descent.geometry.definitions import features
+from chromatic_descent.geometry.distances import distance_matrix
 from chromatic_descent.geometry.embeddings import double_centred
+from chromatic_descent.geometry.logits import Logits, check_logits
 from chromatic_descent.geometry.nulls import (
     NullTest,
     check_null,
@@ -42,7 +44,7 @@ TIE = 1e-5
 
 
 def independent_errors(
-    logits: ArrayLike,
+    logits: Logits,
     name: str,
     *,
     temperature: ArrayLike | None = None,
@@ -67,8 +69,8 @@ def independent_errors(
     resemble each other (near-duplicate images) share answers without any structure among members.
 
     Args:
-        logits: [S, N, C], S >= 4.
-        name: a distance that has `features`.
+        logits: [S, N, C], S >= 4, or the path of a .npy or .npz file.
+        name: one of `EUCLIDEAN`.
         temperature: [S], for `logit_mse_matched`.
         draws: P.
         seed: of the shuffles.
@@ -112,7 +114,7 @@ def independent_errors(
 
 
 def within_class_shuffles(
-    logits: ArrayLike,
+    logits: Logits,
     labels: ArrayLike,
     name: str,
     *,
@@ -136,9 +138,9 @@ def within_class_shuffles(
     show an axis beyond confusions and temperature; `temperature_and_bias` is the null for that.
 
     Args:
-        logits: [S, N, C], S >= 4.
+        logits: [S, N, C], S >= 4, or the path of a .npy or .npz file.
         labels: [N] integers.
-        name: a distance that has `features`.
+        name: one of `EUCLIDEAN`.
         temperature: [S], for `logit_mse_matched`.
         draws: P.
         seed: of the shuffles.
@@ -183,7 +185,7 @@ def within_class_shuffles(
 
 
 def observed_share(
-    logits: ArrayLike, name: str, temperature: ArrayLike | None, dimensions: int, draws: int
+    logits: Logits, name: str, temperature: ArrayLike | None, dimensions: int, draws: int
 ) -> tuple[NDArray[np.floating], float]:
     """Return the checked logits and the share of their first k axes, or raise UserError."""
     checked = check_logits(logits)
