@@ -141,6 +141,31 @@ def test_confident_members_and_a_far_offset():
     np.testing.assert_allclose(far.null, plain.null, rtol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["logit_mse_centred", "hellinger", "prob_l2"])
+def test_nearly_certain_members_do_not_vanish_in_float32(name):
+    """Probabilities within e^-100 of 0 and 1: squares far below what float32 holds."""
+    logits = tempered() + 100 * np.eye(4)[np.arange(60) % 4]
+    test = temperature_and_bias(logits, name, draws=20)
+    assert np.isfinite(test.null).all()
+    assert (test.null < 1).all()
+
+
+@pytest.mark.parametrize("name", ["logit_mse_centred", "hellinger"])
+def test_near_twins_are_not_drowned_by_what_they_share(name):
+    """Members who differ by 1e-9 of their logits: the null is that of the same differences."""
+    shared, own = independent(noise=0), independent(noise=1.0) - independent(noise=0)
+    near = temperature_and_bias(shared + 1e-9 * own, name, draws=200)
+    nearer = temperature_and_bias(shared + 1e-7 * own, name, draws=200)
+    np.testing.assert_allclose(near.null, nearer.null, rtol=1e-3)
+    assert near.observed == pytest.approx(nearer.observed, rel=1e-3)
+
+
+def test_scaled_versions_of_one_member():
+    logits = independent(noise=0) * np.linspace(0.5, 2, 6)[:, None, None]
+    for name in ("logit_mse_centred", "hellinger"):
+        assert temperature_and_bias(logits, name, draws=20).p_value == 1
+
+
 def test_the_same_seed_gives_the_same_draws():
     one, again, other = (
         temperature_and_bias(tempered(), "hellinger", seed=s, draws=5) for s in (1, 1, 2)

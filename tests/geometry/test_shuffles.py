@@ -144,6 +144,19 @@ def test_an_offset_of_all_members_does_not_drown_the_float32():
         np.testing.assert_allclose(far.null, plain.null, rtol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["logit_mse_centred", "hellinger", "prob_l2"])
+def test_nearly_certain_members_do_not_vanish_in_float32(name):
+    """Probabilities within e^-100 of 0 and 1: squares far below what float32 holds."""
+    y = labels()
+    logits = answers() + 100 * np.eye(4)[y]
+    for test in (
+        independent_errors(logits, name, draws=20),
+        within_class_shuffles(logits, y, name, draws=20),
+    ):
+        assert np.isfinite(test.null).all()
+        assert (test.null < 1).all()
+
+
 def test_confident_members():
     logits = 1e3 * answers()
     for test in (

@@ -76,7 +76,7 @@ def temperature_and_bias(
     >>> temperature_and_bias(surer, "logit_mse", draws=39).p_value > 0.05
     True
     """
-    logits, observed = observed_share(logits, name, temperature, dimensions, draws)
+    logits, observed, unit = observed_share(logits, name, temperature, dimensions, draws)
     fit = _fit(logits, raw=name == "logit_mse")
     members, items, classes = logits.shape
     blocks = item_blocks(members, items, classes)
@@ -89,8 +89,10 @@ def temperature_and_bias(
         plain = fit.bias[:, None] + fit.scale[:, None, None] * fit.shared[block]
         phi = features(plain, name, temperature)
         offset[:, block] = phi.mean(axis=0).T
-        fixed += gram_of((phi - offset[:, block].T).astype(np.float32))
-    weight = fit.scale / np.asarray(temperature) if name == "logit_mse_matched" else fit.scale
+        fixed += gram_of(((phi - offset[:, block].T) / unit).astype(np.float32))
+    weight = fit.scale * (fit.unit / unit) / np.sqrt(classes)
+    if name == "logit_mse_matched":
+        weight = weight / np.asarray(temperature)
 
     rng = np.random.default_rng(seed)
     left = fit.left.reshape(-1, classes)  # [S·N, C]
@@ -102,13 +104,13 @@ def temperature_and_bias(
         refit = _refit(dealt, fit, blocks)
         if name in _LINEAR:
             # b + s F lies in the span of what was fitted, and what is left is orthogonal to it.
-            gram = fixed + np.outer(weight, weight) * refit.enlarge**2 * refit.gram / classes
+            gram = fixed + np.outer(weight, weight) * refit.enlarge**2 * refit.gram
         else:
             gram = np.zeros((members, members))
             for r, block in zip(dealt, blocks, strict=True):
                 phi = features(_answers(r, fit, refit, block), name, temperature)
                 about = phi.transpose(0, 2, 1) - offset[:, block]  # [S, C, n]
-                gram += gram_of(about.astype(np.float32))
+                gram += gram_of((about / unit).astype(np.float32))
         null[draw] = uncentred_shares(gram[None], dimensions)[0]
     hypothesis = "but for a scale and a class bias members are exchangeable on every item"
     return null_test(observed, null, hypothesis, TIE * observed)
@@ -122,14 +124,18 @@ class _Fit:
         scale: [S], s, of mean 1.
         bias: [S, C], b.
         shared: [N, C], F; its mean over items is zero.
-        energy: the sum of squares of F.
-        left: [S, N, C], r; its mean over members is zero, as is that over items.
+        size: ‖F‖.
+        direction: [N, C], F / ‖F‖.
+        unit: the root mean square of r.
+        left: [S, N, C], r / unit; its mean over members is zero, as is that over items.
     """
 
     scale: NDArray[np.float64]
     bias: NDArray[np.float64]
-    shared: NDArray[np.float32]
-    energy: float
+    shared: NDArray[np.float64]
+    size: float
+    direction: NDArray[np.float32]
+    unit: float
     left: NDArray[np.float32]
 
 
@@ -149,14 +155,20 @@ def _fit(logits: NDArray[np.floating], *, raw: bool) -> _Fit:
         gram += flat @ flat.T
     scale = _scales(gram, float(items * np.sum(bias**2)))
 
-    shared = np.empty((items, classes), dtype=np.float32)
+    def unscaled(block: slice) -> NDArray[np.float64]:
+        members_alike: NDArray[np.float64] = (answers(block) - bias[:, None]) / scale[:, None, None]
+        return members_alike
+
+    shared = np.concatenate([unscaled(block).mean(axis=0) for block in blocks])
+    size = float(np.linalg.norm(shared))
+    rest = [np.linalg.norm(unscaled(block) - shared[block]) for block in blocks]
+    unit = float(np.linalg.norm(rest)) / np.sqrt(logits.size)
+    if unit == 0:
+        unit = 1.0  # nothing is left: members are scaled versions of each other
     left = np.empty(logits.shape, dtype=np.float32)
     for block in blocks:
-        unscaled = (answers(block) - bias[:, None]) / scale[:, None, None]
-        mean = unscaled.mean(axis=0)
-        shared[block], left[:, block] = mean, unscaled - mean
-    energy = float(np.sum(np.square(shared, dtype=np.float64)))
-    return _Fit(scale, bias, shared, energy, left)
+        left[:, block] = (unscaled(block) - shared[block]) / unit
+    return _Fit(scale, bias, shared, size, (shared / size).astype(np.float32), unit, left)
 
 
 def _scales(gram: NDArray[np.float64], constant: float) -> NDArray[np.float64]:
@@ -193,7 +205,7 @@ def _scales(gram: NDArray[np.float64], constant: float) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class _Refit:
-    """α F + β, fitted to answers dealt out, which have it by chance.
+    """α F/‖F‖ + β, fitted to answers dealt out, which have it by chance; in units of `_Fit`.
 
     Attributes:
         scale: [S], α.
@@ -209,30 +221,30 @@ class _Refit:
 
 
 def _refit(dealt: Sequence[NDArray[np.float32]], fit: _Fit, blocks: list[slice]) -> _Refit:
-    """Fit α F + β to answers r [S, n, C], block by block."""
+    """Fit α F/‖F‖ + β to answers r [S, n, C], block by block."""
     members, items, classes = fit.left.shape
     gram = np.zeros((members, members))
-    overlap, total = np.zeros(members), np.zeros((members, classes))
+    along, total = np.zeros(members), np.zeros((members, classes))
     for r, block in zip(dealt, blocks, strict=True):
         gram += gram_of(r)
-        overlap += r.reshape(members, -1) @ fit.shared[block].ravel()
+        along += r.reshape(members, -1) @ fit.direction[block].ravel()
         total += np.ones(r.shape[1], dtype=np.float32) @ r
     before = np.trace(gram)
-    scale, bias = overlap / fit.energy, total / items
-    gram -= fit.energy * np.outer(scale, scale) + items * bias @ bias.T
+    bias = total / items
+    gram -= np.outer(along, along) + items * bias @ bias.T
     after = np.trace(gram)
-    return _Refit(scale, bias, gram, float(np.sqrt(before / after)) if after > 0 else 1.0)
+    return _Refit(along, bias, gram, float(np.sqrt(before / after)) if after > 0 else 1.0)
 
 
-def _answers(r: NDArray[np.float32], fit: _Fit, refit: _Refit, block: slice) -> NDArray[np.float32]:
-    """Return b + s (F + enlarge · (r − α F − β)) for some items, [S, n, C].
+def _answers(r: NDArray[np.float32], fit: _Fit, refit: _Refit, block: slice) -> NDArray[np.float64]:
+    """Return b + s (F + enlarge · (r − α F/‖F‖ − β)) for some items, [S, n, C].
 
     In memory it is [S, C, n]: what features do along classes is several times faster so.
     """
-    own = (refit.enlarge * fit.scale)[:, None]
-    along = (fit.scale[:, None] - own * refit.scale[:, None]).astype(np.float32)
-    constant = (fit.bias - own * refit.bias).astype(np.float32)
-    f = np.multiply(r.transpose(0, 2, 1), own.astype(np.float32)[:, :, None], order="C")
+    own = (refit.enlarge * fit.unit * fit.scale)[:, None]
+    along = fit.scale[:, None] - own * refit.scale[:, None] / fit.size
+    constant = fit.bias - own * refit.bias
+    f = np.multiply(r.transpose(0, 2, 1), own[:, :, None], order="C", dtype=np.float64)
     f += along[:, :, None] * fit.shared[block].T
     f += constant[:, :, None]
     return f.transpose(0, 2, 1)

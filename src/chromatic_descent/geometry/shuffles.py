@@ -15,7 +15,7 @@ reported) and summed in float64; the observed share is float64 throughout.
 Shapes: S members, N probe items, C classes.
 """
 
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -91,8 +91,7 @@ def independent_errors(
     >>> independent_errors(logits, "hellinger", draws=39).p_value > 0.05
     True
     """
-    logits, observed = observed_share(logits, name, temperature, dimensions, draws)
-
+    logits, observed, unit = observed_share(logits, name, temperature, dimensions, draws)
     members = len(logits)
     rng = np.random.default_rng(seed)
     null = np.empty(draws)
@@ -101,7 +100,7 @@ def independent_errors(
         for block in item_blocks(*logits.shape):
             phi = features(logits[:, block], name, temperature)  # [S, n, C]
             phi -= phi.mean(axis=0)  # dealing out keeps it, and no distance sees it
-            phi = _fewer_columns(phi)
+            phi = _fewer_columns(phi / unit)
             rows = phi.astype(np.float32).reshape(-1, phi.shape[-1])  # [S·n, C]
             count = phi.shape[1]
             order, place = np.tile(np.arange(members), (count, 1)), np.arange(count)
@@ -158,24 +157,27 @@ def within_class_shuffles(
     >>> within_class_shuffles(logits, labels, "hellinger", draws=39).p_value > 0.05
     True
     """
-    logits, observed = observed_share(logits, name, temperature, dimensions, draws)
+    logits, observed, _ = observed_share(logits, name, temperature, dimensions, draws)
     members, items, _ = logits.shape
     groups = _together(_items_of_classes(labels, items), max(1, _BLOCK // logits[:, 0].size))
+
+    def about_classes(group: _Group) -> NDArray[np.float64]:
+        phi = features(logits[:, group.items], name, temperature)  # [S, n, C]
+        for place in group.places:  # shuffling keeps this mean, and no distance sees it
+            phi[:, place] -= phi[:, place].mean(axis=(0, 1))
+        return phi
+
+    energy = sum(np.sum(about_classes(group) ** 2) for group in groups)
+    unit = np.sqrt(energy / (members * items))
     rng = np.random.default_rng(seed)
     null = np.empty(draws)
     for batch in _batches(draws, members):
         grams = np.zeros((len(null[batch]), members, members))
-        for classes in groups:
-            phi = features(logits[:, np.concatenate(classes)], name, temperature)  # [S, n, C]
-            ends = np.cumsum([len(chosen) for chosen in classes]).tolist()
-            places = [
-                np.arange(start, end) for start, end in zip([0, *ends], ends, strict=False)
-            ]  # of each class among the n
-            for place in places:  # shuffling keeps this mean, and no distance sees it
-                phi[:, place] -= phi[:, place].mean(axis=(0, 1))
+        for group in groups:
+            phi = about_classes(group) / unit
             rows = phi.astype(np.float32).reshape(-1, phi.shape[-1])  # [S·n, C]
-            orders = [np.tile(place, (members, 1)) for place in places]
-            first = np.arange(members)[:, None] * ends[-1]
+            orders = [np.tile(place, (members, 1)) for place in group.places]
+            first = np.arange(members)[:, None] * phi.shape[1]
             for gram in grams:
                 order = np.concatenate([rng.permuted(order, axis=1) for order in orders], axis=1)
                 gram += gram_of(rows.take(order + first, axis=0))
@@ -186,13 +188,18 @@ def within_class_shuffles(
 
 def observed_share(
     logits: Logits, name: str, temperature: ArrayLike | None, dimensions: int, draws: int
-) -> tuple[NDArray[np.floating], float]:
-    """Return the checked logits and the share of their first k axes, or raise UserError."""
+) -> tuple[NDArray[np.floating], float, float]:
+    """Return the checked logits, the share of their first k axes, and a unit for the features.
+
+    In units of the typical distance, √mean D, no feature is too small or too large for float32.
+    """
     checked = check_logits(logits)
     check_null(len(checked), dimensions, draws)
     features(checked[:, :1], name, temperature)  # has the distance features?
     squared = distance_matrix(checked, name, temperature=temperature)
-    return checked, top_share(squared, dimensions)
+    share = top_share(squared, dimensions)
+    largest = squared.max()  # the mean of squares that underflow would be zero
+    return checked, share, float(np.sqrt(largest) * np.sqrt(np.mean(squared / largest)))
 
 
 def item_blocks(members: int, items: int, classes: int) -> list[slice]:
@@ -246,11 +253,24 @@ def _items_of_classes(labels: ArrayLike, items: int) -> list[NDArray[np.intp]]:
     return np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
 
 
-def _together(classes: list[NDArray[np.intp]], items: int) -> list[list[NDArray[np.intp]]]:
+class _Group(NamedTuple):
+    """Classes that are worked on together: their items [n], and each one's places among the n."""
+
+    items: NDArray[np.intp]
+    places: list[NDArray[np.intp]]
+
+
+def _together(classes: list[NDArray[np.intp]], items: int) -> list[_Group]:
     """Return the classes in groups of at least `items` items, the last of perhaps fewer."""
     groups: list[list[NDArray[np.intp]]] = [[]]
     for chosen in classes:
         if sum(map(len, groups[-1])) >= items:
             groups.append([])
         groups[-1].append(chosen)
-    return groups
+    return [
+        _Group(
+            np.concatenate(group),
+            np.split(np.arange(sum(map(len, group))), np.cumsum([len(c) for c in group])[:-1]),
+        )
+        for group in groups
+    ]
