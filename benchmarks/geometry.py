@@ -201,13 +201,10 @@ TASKS = {task.__name__: task for task in (analyse, distances, each)}
 
 def run(task: str, folder: Path, members: int) -> dict[str, Any]:
     """Run a task in a process of its own: its seconds, and its peak memory in GiB."""
-    from measure import timed
+    from measure import timed  # not above: it imports torch, which a task does not need
 
-    here = os.pathsep.join(
-        p for p in (str(Path(__file__).parent), os.environ.get("PYTHONPATH")) if p
-    )
     command = [sys.executable, __file__, task, str(folder), str(members)]
-    found: dict[str, Any] = json.loads(timed(command, PYTHONPATH=here)[1].splitlines()[-1])
+    found: dict[str, Any] = json.loads(timed(command)[1])
     return found
 
 

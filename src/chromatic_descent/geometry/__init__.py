@@ -36,11 +36,8 @@ from chromatic_descent.geometry.nulls import (
     permuted_distances,
 )
 from chromatic_descent.geometry.permanova import Permanova, permanova
-from chromatic_descent.geometry.shuffles import (
-    independent_errors,
-    temperature_and_bias,
-    within_class_shuffles,
-)
+from chromatic_descent.geometry.scale_and_bias import temperature_and_bias
+from chromatic_descent.geometry.shuffles import independent_errors, within_class_shuffles
 from chromatic_descent.geometry.stability import (
     Bootstrap,
     Ellipses,

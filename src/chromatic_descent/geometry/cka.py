@@ -2,14 +2,17 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.cores import one_thread_a_core
 
-# Members are held in tiles of about this many float64 values (32 MiB), two at a time.
-_TILE = 2**22
+# Members are held in tiles of about this many float64 values (32 MiB): one for each core, and one
+# that is so many times as high, since the others are made anew for each of these.
+_TILE, _ROWS = 2**22, 4
 
 # HSIC of a member with itself below this share of ‖XᵀX‖² is round-off.
 _NOTHING = 1e-12
@@ -51,23 +54,24 @@ def cka_distances(
     members, items, classes = logits.shape
     if items < 4:
         raise UserError(f"cka needs at least 4 probe items; found {items}")
-    step = max(1, min(members, _TILE // (items * classes)))
-    tiles = [slice(start, min(start + step, members)) for start in range(0, members, step)]
-
+    width = max(1, min(_TILE // (items * classes), members // (4 * _ROWS)))  # members
+    height = _ROWS * width
     squares = np.empty((members, items))  # ‖x_n‖²
-    hsic = np.zeros((members, members))  # ‖XᵀY‖² at first
-    done = 0
-    for a, rows in enumerate(tiles):
-        x = _centred(logits[rows])  # [r, N, C]
-        squares[rows] = np.einsum("inc,inc->in", x, x)
-        flat = _columns(x)  # [r·C, N]
-        for columns in tiles[a:]:
-            other = flat if columns == rows else _columns(_centred(logits[columns]))
-            cross = (flat @ other.T).reshape(len(x), classes, -1, classes)
-            block = np.einsum("icjd,icjd->ij", cross, cross)
-            hsic[rows, columns], hsic[columns, rows] = block, block.T
-            done += 1
-            report(2 * done / (len(tiles) * (len(tiles) + 1)))
+    hsic = np.empty((members, members))  # ‖XᵀY‖² at first
+    with one_thread_a_core() as pool:
+        for start in range(0, members, height):
+            rows = slice(start, min(start + height, members))
+            x = _centred(logits[rows])  # [r·C, N]
+            squares[rows] = np.square(x).reshape(-1, classes, items).sum(axis=1)
+            firsts = range(start, members, width)
+            blocks = pool.map(
+                partial(_squared_products, x, classes),
+                (logits[first : first + width] for first in firsts),
+            )
+            for first, block in zip(firsts, blocks, strict=True):
+                columns = slice(first, first + width)
+                hsic[rows, columns], hsic[columns, rows] = block, block.T
+            report(1 - (1 - rows.stop / members) ** 2)  # what is left is a triangle
 
     largest = hsic.diagonal().copy()
     sizes = squares.sum(axis=1)
@@ -88,14 +92,21 @@ def cka_distances(
     return distances
 
 
+def _squared_products(
+    x: NDArray[np.float64], classes: int, others: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Return ‖XᵀY‖² of some members, [r·C, N], with others, [c, N, C]: [r, c]."""
+    cross = (x @ _centred(others).T).reshape(-1, classes, len(others), classes)
+    squared: NDArray[np.float64] = np.einsum("icjd,icjd->ij", cross, cross)
+    return squared
+
+
 def _centred(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return logits less their mean over items, twice, since an offset may dwarf them."""
-    x = logits.astype(np.float64)
-    x -= x.mean(axis=1, keepdims=True)
-    x -= x.mean(axis=1, keepdims=True)
-    return x
-
-
-def _columns(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return [r, N, C] as [r·C, N]."""
-    return np.ascontiguousarray(x.swapaxes(1, 2)).reshape(-1, x.shape[1])
+    """Return logits less their mean over items, items last: [r, N, C] -> [r·C, N]."""
+    members, items, classes = logits.shape
+    x = np.empty((members, classes, items))
+    x[:] = logits.swapaxes(1, 2)
+    same = (logits == logits[:, :1]).all(axis=1)  # [r, C]
+    x -= x.mean(axis=-1, keepdims=True)
+    x[same] = 0.0  # where the mean is off by round-off
+    return x.reshape(-1, items)

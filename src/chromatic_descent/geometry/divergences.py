@@ -1,13 +1,13 @@
 """Bhattacharyya and Jensen-Shannon: a logarithm for every pair and item, so no matrix product."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chromatic_descent.geometry.cores import one_thread_a_core, processors
 from chromatic_descent.geometry.definitions import form, item_distances
-from chromatic_descent.geometry.kernels import processors, weighted_kernels
+from chromatic_descent.geometry.kernels import weighted_kernels
 from chromatic_descent.geometry.logits import item_blocks
 
 DIVERGENCES = ("bhattacharyya", "jensen_shannon")
@@ -81,7 +81,7 @@ def _mixtures(
                 np.log(here, out=logs)
                 sums[rows, j] += np.vecdot(here, logs)
 
-    with ThreadPoolExecutor(workers) as pool:
+    with one_thread_a_core(workers) as pool:
         for start in range(0, items, step):
             p = form(logits[:, start : start + step], "jensen_shannon")  # [S, n, C]
             p *= weights[start : start + step, None]

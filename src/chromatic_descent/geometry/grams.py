@@ -9,18 +9,18 @@ all members share would cost digits. Distances share what they can:
 - One softmax serves Hellinger, probabilities and the symmetric KL, which is a product of p and f̃.
 - Wrong answers and right ones are two products, and give both disagreements.
 
-Each total is one triangle, accumulated by the BLAS in place: float64, or, for counts of answers,
-float32, which is exact up to 2²⁴.
+Each total is kept as its upper triangle, in strips of columns, so that the cores can share all
+products of a block out: float64, or, for counts of answers, float32, which is exact up to 2²⁴.
 """
 
 from collections.abc import Callable, Collection
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.blas import dsyr2k, dsyrk, ssyrk
 
+from chromatic_descent.geometry.cores import one_thread_a_core
 from chromatic_descent.geometry.definitions import (
     directions,
     divisor,
@@ -29,7 +29,6 @@ from chromatic_descent.geometry.definitions import (
     root_softmax,
 )
 from chromatic_descent.geometry.items import no_common_errors
-from chromatic_descent.geometry.kernels import processors
 from chromatic_descent.geometry.logits import item_blocks
 
 Array = NDArray[np.float64]
@@ -52,6 +51,7 @@ _CLOSE = 1e-6
 
 _EXACT_FLOAT32 = 2**24  # whole numbers below it are exact, and so are their sums
 _CHUNK = 32  # members whose features are made at a time
+_STRIPS = 8  # of a Gram matrix: more would waste less beyond the diagonal, on smaller products
 
 _ANSWERS = ("disagreement", "error_disagreement", "common_errors")  # Gram matrices of 0 and 1
 
@@ -76,7 +76,7 @@ def gram_distances(
         report: told the fraction done.
     """
     sums = _Sums(logits.shape, names, whole=weights is None)
-    with ThreadPoolExecutor(processors()) as pool:
+    with one_thread_a_core() as pool:
         for block in item_blocks(*logits.shape):
             sums.add(
                 logits[:, block],
@@ -89,7 +89,7 @@ def gram_distances(
     finished: dict[str, Array] = {}
     close: dict[str, NDArray[np.bool_]] = {}
     for name in sorted(names, key=_ORDER.index):
-        squared, scale = sums.finish(name, names, temperature)
+        squared, scale = sums.finish(name, temperature)
         if scale is not None:
             near = np.triu(squared <= _CLOSE * scale, k=1)
             if near.any():
@@ -134,18 +134,19 @@ class _Sums:
         members, items, self.classes = shape
         self.exact = whole and items < _EXACT_FLOAT32  # answers are counted, not weighed
         kept = {name for name in names if not name.startswith("logit_mse")}
-        if any(name.startswith("logit_mse") for name in names):
+        if {"logit_mse_centred", "logit_mse_matched"} & set(names):
             kept.add("centred")
         if "logit_mse" in names:
-            kept.add("shift")
+            kept |= {"centred", "shift"} if kept & {"centred", "kl_symmetric"} else {"raw"}
         if "error_disagreement" in names:  # then right and wrong answers are told apart
             kept = kept - {"disagreement"} | {"common_errors"}
-        self.grams: dict[str, NDArray[Any]] = {
-            name: np.zeros(
-                (members, members),
-                order="F",  # as the BLAS has it, which then adds in place
-                dtype=np.float32 if self.exact and name in _ANSWERS else np.float64,
-            )
+        width = max(_CHUNK, -(-members // _STRIPS))
+        edges = [(i, min(i + width, members)) for i in range(0, members, width)]
+        self.grams: dict[str, list[NDArray[Any]]] = {  # columns i to j - 1 of rows 0 to j - 1
+            name: [
+                np.zeros((j, j - i), np.float32 if self.exact and name in _ANSWERS else np.float64)
+                for i, j in edges
+            ]
             for name in sorted(kept)
         }
         # What is made of a block, by the Gram matrix it goes into.
@@ -189,44 +190,57 @@ class _Sums:
 
         list(pool.map(weigh, self.chunks))
 
-        for name, x in made.items():
-            if name in self.grams:
-                flat = x.reshape(members, -1)
-                add = ssyrk if x.dtype == np.float32 else dsyrk
-                self.grams[name] = add(
-                    1.0, flat.T, beta=1.0, c=self.grams[name], trans=1, overwrite_c=1
-                )
+        flat = {name: x.reshape(members, -1) for name, x in made.items()}
+        strips = [(len(c), name, c) for name, gram in self.grams.items() for c in gram]
+        strips.sort(key=lambda strip: strip[0], reverse=True)  # the most work first
+
+        def multiply(strip: tuple[int, str, NDArray[Any]]) -> None:
+            stop, name, total = strip
+            sides = [(flat[name], flat[name])] if name in flat else []
+            if name == "kl_symmetric":  # p f̃ᵀ + f̃ pᵀ
+                sides = [(flat["prob_l2"], flat["centred"]), (flat["centred"], flat["prob_l2"])]
+            for left, right in sides:
+                total += left[:stop] @ right[stop - total.shape[1] : stop].T
+
+        list(pool.map(multiply, strips))
         if "centred" in self.grams:
             mean = means["centred"] if root is None else means["centred"] * root[:, None]
-            self.along_mean += made["centred"].reshape(members, -1) @ mean.ravel()
+            self.along_mean += flat["centred"] @ mean.ravel()
             self.mean_square += float(mean.ravel() @ mean.ravel())
         if "kl_symmetric" in self.grams:
-            p, f = (made[name].reshape(members, -1) for name in ("prob_l2", "centred"))
-            self.grams["kl_symmetric"] = dsyr2k(  # ½ (p f̃ᵀ + f̃ pᵀ)
-                0.5, p.T, f.T, beta=1.0, c=self.grams["kl_symmetric"], trans=1, overwrite_c=1
-            )
-            self.p_square += np.einsum("ij,ij->i", p, p)
-            self.f_square += np.einsum("ij,ij->i", f, f)
+            self.p_square += np.einsum("ij,ij->i", flat["prob_l2"], flat["prob_l2"])
+            self.f_square += np.einsum("ij,ij->i", flat["centred"], flat["centred"])
+
+    def gram(self, name: str, *, last: bool = False) -> Array:
+        """Return a total as a matrix, of which only the upper triangle counts."""
+        strips = self.grams.pop(name) if last else self.grams[name]
+        gram = np.zeros((len(strips[-1]), len(strips[-1])))
+        for strip in strips:
+            stop, width = strip.shape
+            gram[:stop, stop - width : stop] = strip
+        return gram
 
     def finish(
-        self, name: str, names: Collection[str], temperature: NDArray[np.float64] | None
+        self, name: str, temperature: NDArray[np.float64] | None
     ) -> tuple[Array, Array | None]:
         """Return Σ_n w_n of the squared differences (upper triangle), and the scale of its error.
 
         The scale is None where there is no error: whole numbers in float32.
         """
-        grams = self.grams
         if name in ("disagreement", "error_disagreement"):
             return self._differing(name)
         if name == "logit_mse_matched" and temperature is not None:
-            return self._matched(grams["centred"], 1 / temperature)
-        if name == "logit_mse":
-            gram = grams.pop("shift")
+            return self._matched(self.gram("centred"), 1 / temperature)
+        if name == "logit_mse" and "raw" in self.grams:
+            gram = self.gram("raw", last=True)
+        elif name == "logit_mse":
+            gram = self.gram("shift", last=True)
             gram *= self.classes
-            gram += grams["centred"]
+            gram += self.gram("centred")
         else:
-            gram = grams.pop("centred" if name == "logit_mse_centred" else name)
+            gram = self.gram("centred" if name == "logit_mse_centred" else name, last=True)
         if name == "kl_symmetric":
+            gram *= 0.5
             p, f = np.sqrt(self.p_square), np.sqrt(self.f_square)
             scale = np.add.outer(p, p)
             scale *= np.add.outer(f, f)
@@ -262,20 +276,26 @@ class _Sums:
     def _differing(self, name: str) -> tuple[Array, Array | None]:
         """Return the weight of items on which two members' answers differ, times the divisor."""
         told_apart = "common_errors" in self.grams
-        agreed = self.grams["error_disagreement" if told_apart else name].astype(np.float64)
+        agreed = self.gram("error_disagreement" if told_apart else name)
         if name == "error_disagreement":
-            squared = self.grams["common_errors"] - agreed
+            squared = self.gram("common_errors")
+            squared -= agreed
         else:
             if told_apart:  # so far the items that both get wrong alike: add those both get right
-                common = self.grams["common_errors"]
-                errors = common.diagonal().astype(np.float64)
-                agreed += self.weight - errors[:, None] - errors + common
-            squared = 2 * (self.weight - agreed)
+                common = self.gram("common_errors")
+                errors = common.diagonal().copy()
+                agreed += common
+                agreed += self.weight
+                agreed -= errors[:, None]
+                agreed -= errors
+            squared = agreed
+            squared -= self.weight
+            squared *= -2
         return squared, None if self.exact else np.full_like(squared, 2 * self.weight)
 
     def common_errors(self) -> Array:
         """Return the weight of items that both members get wrong, or raise UserError at a 0."""
-        common = self.grams["common_errors"].astype(np.float64)
+        common = self.gram("common_errors")
         none = np.argwhere(np.triu(common == 0, k=1))
         if len(none):
             i, j = none[0].tolist()
@@ -292,31 +312,34 @@ def _make(
     labels: NDArray[np.intp] | None,
 ) -> None:
     """Fill in what is made of some members: of `logits` [S, n, C], the rows."""
-    f = logits[rows].astype(np.float64)
-    if "disagreement" in made or "error_disagreement" in made:
-        answers = f.argmax(axis=-1)  # [r, n]
+    told_apart = "error_disagreement" in made
+    if told_apart or "disagreement" in made:
+        answers = logits[rows].argmax(axis=-1)  # [r, n]
         shown = np.ones(answers.shape, np.float32)
-        if "error_disagreement" in made:
+        if told_apart:
             shown = shown * (answers != labels)
             made["common_errors"][rows] = shown
-        hot = made.get("error_disagreement", made.get("disagreement"))
-        assert hot is not None
+        hot = made["error_disagreement" if told_apart else "disagreement"]
         hot[rows] = 0
         np.put_along_axis(hot[rows], answers[..., None], shown[..., None], axis=-1)
+    if "raw" in made:
+        made["raw"][rows] = logits[rows]
     if "logit_cosine" in made:
-        made["logit_cosine"][rows] = f
+        made["logit_cosine"][rows] = logits[rows]
         directions(made["logit_cosine"][rows])
     if "centred" in made:
+        f = made["centred"][rows]
+        f[:] = logits[rows]
         shift = f.mean(axis=-1)
-        np.subtract(f, shift[..., None], out=made["centred"][rows])
+        f -= shift[..., None]
         if "shift" in made:
             made["shift"][rows] = shift
     if "hellinger" in made or "prob_l2" in made:
-        root_softmax(f)
-        if "hellinger" in made:
-            made["hellinger"][rows] = f
+        root = made["hellinger" if "hellinger" in made else "prob_l2"][rows]
+        root[:] = logits[rows]
+        root_softmax(root)
         if "prob_l2" in made:
-            np.square(f, out=made["prob_l2"][rows])
+            np.square(root, out=made["prob_l2"][rows])
 
 
 def _mirror(matrix: Array) -> None:

@@ -7,25 +7,28 @@ each total belongs to one tile, so that the threads do not change the result.
 """
 
 import math
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chromatic_descent.geometry.cores import one_thread_a_core, processors
 from chromatic_descent.geometry.definitions import COEFFICIENT_FLOOR, divisor, form
 from chromatic_descent.geometry.items import no_common_errors
 
 _TILE = 64  # members
 _CACHE = 2**18  # bytes of one array of a tile's kernels: three of them stay in a level 2 cache
 _DEPTH = 512  # items in one product of weightings with kernels
-_FORMS = 2**22  # values of what kernels are made of that are held at once
+_FORMS = 2**20  # values that kernels are made of, held at once: 8 MiB, a level 3 cache's share ...
+_MOST_FORMS = 2**24  # ... or more, for as many items as that product wants
 _TOTALS = 2**30  # bytes of totals held at once; more weightings than that are done in turns
 
 _COMMON = "common errors"  # the items that both get wrong: a kernel, but no distance
+
+# What is left out of a kernel, to be made good in the totals: ½ log Σ √(p q), ¼ Σ t log₂ t · log 2.
+_SCALE = {"bhattacharyya": 0.5, "jensen_shannon": 0.25 * math.log(2)}
 
 _Tile: TypeAlias = tuple[slice, slice, NDArray[np.float64]]  # rows, columns, totals [B, r·c]
 
@@ -72,7 +75,7 @@ def weighted_kernels(
         for b, weight in enumerate(weights[rows].sum(axis=1, dtype=np.float64)):
             kernel = _assembled(agreed, b, members)
             if shared is None:
-                yield kernel / weight
+                yield kernel * (_SCALE.get(name, 1.0) / weight)
                 continue
             common = _assembled(shared, b, members)
             np.fill_diagonal(common, 1.0)
@@ -108,12 +111,13 @@ def _tile_totals(
     chunk = max(1, _CACHE // (area * np.dtype(dtype).itemsize))  # items whose kernel fits the cache
     # A product with many weightings wants many items; with a few it is no work: the sooner, the
     # hotter the kernel.
-    depth = max(chunk, _DEPTH if len(weights) >= 16 else 1)
-    block = max(1, _FORMS // (members * classes * depth)) * depth
+    size = members * classes
+    depth = max(chunk, min(_DEPTH, _MOST_FORMS // size) if len(weights) >= 16 else 1)
+    block = max(1, _FORMS // (size * depth)) * depth
     workers = min(len(tiles), processors())
     spare = [np.empty((depth + 2 * chunk) * area, dtype) for _ in range(workers)]
 
-    with ThreadPoolExecutor(workers) as pool:
+    with one_thread_a_core(workers) as pool:
         for start in range(0, items, block):
             part = slice(start, min(start + block, items))
             left, right = _sides(logits, name, part, labels, temperature, dtype)
@@ -192,7 +196,7 @@ def _kernel(
     out: NDArray[np.floating],
     room: NDArray[np.floating],
 ) -> None:
-    """Write the kernels of a few items into `out` [n, r, c]."""
+    """Write the kernels of a few items, over `_SCALE`, into `out` [n, r, c]."""
     if name == "jensen_shannon":  # ¼ Σ t log t, t = p + q: what else there is drops out of D
         t, logarithm = room[:, : len(out)]
         out[:] = 0
@@ -201,13 +205,11 @@ def _kernel(
             np.log2(t, out=logarithm)  # twice as fast as log in float32
             logarithm *= t
             out += logarithm
-        out *= 0.25 * math.log(2)
         return
     np.matmul(left.swapaxes(1, 2), right, out=out)
     if name == "bhattacharyya":
         np.maximum(out, COEFFICIENT_FLOOR, out=out)
         np.log(out, out=out)
-        out *= 0.5
 
 
 def _assembled(tiles: list[_Tile], b: int, members: int) -> NDArray[np.float64]:
@@ -218,10 +220,3 @@ def _assembled(tiles: list[_Tile], b: int, members: int) -> NDArray[np.float64]:
         matrix[rows, columns] = tile
         matrix[columns, rows] = tile.T
     return matrix
-
-
-def processors() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

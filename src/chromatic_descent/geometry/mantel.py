@@ -88,10 +88,8 @@ def mantel(
     """
     pairs = _standardised({"a": a, "b": b}, method)  # [2, pairs]
     observed = float(pairs[0] @ pairs[1])
-    members = len(np.asarray(a))
-    null = [
-        pairs[1][shuffled] @ pairs[0] for shuffled in _shuffled_pairs(members, permutations, seed)
-    ]
+    shuffles = _shuffled_pairs(len(np.asarray(a)), permutations, seed)
+    null = [pairs[1].take(shuffled) @ pairs[0] for shuffled in shuffles]
     hypothesis = "the members' names in one distance have nothing to do with those in the other"
     return null_test(observed, np.concatenate(null), hypothesis, _TIE)
 
@@ -133,10 +131,9 @@ def mantel_matrix(
     correlation = np.clip(pairs @ pairs.T, -1.0, 1.0)
     members = len(np.asarray(next(iter(distances.values()))))
     reached, count = np.zeros_like(correlation), 0
-    by_pair = np.ascontiguousarray(pairs.T)  # a pair's K distances lie together: one look-up
     for batch in _shuffled_pairs(members, permutations, seed):
         for shuffled in batch:
-            reached += pairs @ by_pair[shuffled] >= correlation - _TIE
+            reached += pairs @ pairs.take(shuffled, axis=1).T >= correlation - _TIE
             count += 1
     p_value = (1 + reached) / (1 + count)
     upper = np.triu(p_value, k=1)  # below, π is replaced by its inverse: as good, not the same

@@ -230,9 +230,14 @@ def top_share(squared: NDArray[np.float64], dimensions: int) -> float:
 
 
 def gram_shares(gram: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
-    """Return Σ_{i≤k} λ_i / Σ λ₊ of one centred Gram matrix [S, S] or of each in [P, S, S]."""
+    """Return Σ_{i≤k} λ_i / Σ λ₊ of one centred Gram matrix [S, S] or of each in [P, S, S].
+
+    Members that a shuffle made all alike lie on any axis: 1, which counts against a small p.
+    """
     positive = np.maximum(np.linalg.eigvalsh(gram), 0.0)  # upwards
-    share: NDArray[np.float64] = positive[..., -dimensions:].sum(axis=-1) / positive.sum(axis=-1)
+    total = positive.sum(axis=-1)
+    top = positive[..., -dimensions:].sum(axis=-1)
+    share: NDArray[np.float64] = np.divide(top, total, out=np.ones_like(total), where=total > 0)
     return share
 
 

@@ -7,17 +7,15 @@ the rest, and asks whether the first k axes of the classical MDS still explain a
 |-------------------------|------------------------------------------|-----------------------------|
 | `independent_errors`    | every item's answers, whoever gave them  | what items have in common   |
 | `within_class_shuffles` | every member's answers to every class    | which item got which        |
-| `temperature_and_bias`  | the same as `independent_errors`, and    | what else items have in     |
-|                         | each member's scale and class bias       | common                      |
 
+The third of the kind, `temperature_and_bias`, has a module of its own, `scale_and_bias`.
 They serve the distances that have `features`: answers are turned into features once, in blocks of
 items, and the features shuffled. Null draws are multiplied in float32 (they are compared, not
 reported) and summed in float64; the observed share is float64 throughout.
 Shapes: S members, N probe items, C classes.
 """
 
-from collections.abc import Callable
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,7 +24,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.definitions import features
 from chromatic_descent.geometry.distances import distance_matrix
 from chromatic_descent.geometry.embeddings import double_centred
-from chromatic_descent.geometry.logits import check_logits
+from chromatic_descent.geometry.logits import Logits, check_logits
 from chromatic_descent.geometry.nulls import (
     NullTest,
     check_null,
@@ -41,22 +39,12 @@ _BLOCK = 2**17
 # Gram matrices of draws are kept in batches of about this many float64 values (128 MiB).
 _BATCH = 2**24
 
-# With more members than this, `temperature_and_bias` makes the features of each draw anew, since
-# those of every member with every other's residuals, S² of them, would be more work.
-_TABLED = 64
-
 # Shares from float32 features that differ by less than this, relatively, tie.
-_TIE = 1e-5
-
-# A member whose answers are less than this multiple of the mean answer has no usable scale.
-_FAINT = 0.01
-
-_Rows = NDArray[np.float32]
-_Finish = Callable[[_Rows], NDArray[np.float64]]
+TIE = 1e-5
 
 
 def independent_errors(
-    logits: ArrayLike,
+    logits: Logits,
     name: str,
     *,
     temperature: ArrayLike | None = None,
@@ -81,8 +69,8 @@ def independent_errors(
     resemble each other (near-duplicate images) share answers without any structure among members.
 
     Args:
-        logits: [S, N, C], S >= 4.
-        name: a distance that has `features`.
+        logits: [S, N, C], S >= 4, or the path of a .npy or .npz file.
+        name: one of `EUCLIDEAN`.
         temperature: [S], for `logit_mse_matched`.
         draws: P.
         seed: of the shuffles.
@@ -103,20 +91,29 @@ def independent_errors(
     >>> independent_errors(logits, "hellinger", draws=39).p_value > 0.05
     True
     """
-    logits, observed = _observed(logits, name, temperature, dimensions, draws)
-
-    def prepare(items: slice) -> tuple[_Rows, None]:
-        phi = features(logits[:, items], name, temperature)  # [S, n, C]
-        phi -= phi.mean(axis=0)  # dealing out keeps it, and no distance sees it
-        return _fewer_columns(phi).astype(np.float32)[:, None], None
-
-    null = _dealt_out(prepare, logits.shape, draws, seed, dimensions)
+    logits, observed, unit = observed_share(logits, name, temperature, dimensions, draws)
+    members = len(logits)
+    rng = np.random.default_rng(seed)
+    null = np.empty(draws)
+    for batch in _batches(draws, members):
+        grams = np.zeros((len(null[batch]), members, members))
+        for block in item_blocks(*logits.shape):
+            phi = features(logits[:, block], name, temperature)  # [S, n, C]
+            phi -= phi.mean(axis=0)  # dealing out keeps it, and no distance sees it
+            phi = _fewer_columns(phi / unit)
+            rows = phi.astype(np.float32).reshape(-1, phi.shape[-1])  # [S·n, C]
+            count = phi.shape[1]
+            order, place = np.tile(np.arange(members), (count, 1)), np.arange(count)
+            for gram in grams:
+                giver = rng.permuted(order, axis=1).T  # [S, n]
+                gram += gram_of(rows.take(giver * count + place, axis=0))
+        null[batch] = uncentred_shares(grams, dimensions)
     hypothesis = "on every item members are exchangeable, independently across items"
-    return null_test(observed, null, hypothesis, _TIE * observed)
+    return null_test(observed, null, hypothesis, TIE * observed)
 
 
 def within_class_shuffles(
-    logits: ArrayLike,
+    logits: Logits,
     labels: ArrayLike,
     name: str,
     *,
@@ -140,9 +137,9 @@ def within_class_shuffles(
     show an axis beyond confusions and temperature; `temperature_and_bias` is the null for that.
 
     Args:
-        logits: [S, N, C], S >= 4.
+        logits: [S, N, C], S >= 4, or the path of a .npy or .npz file.
         labels: [N] integers.
-        name: a distance that has `features`.
+        name: one of `EUCLIDEAN`.
         temperature: [S], for `logit_mse_matched`.
         draws: P.
         seed: of the shuffles.
@@ -160,167 +157,65 @@ def within_class_shuffles(
     >>> within_class_shuffles(logits, labels, "hellinger", draws=39).p_value > 0.05
     True
     """
-    logits, observed = _observed(logits, name, temperature, dimensions, draws)
+    logits, observed, _ = observed_share(logits, name, temperature, dimensions, draws)
     members, items, _ = logits.shape
-    classes = _items_of_classes(labels, items)
+    groups = _together(_items_of_classes(labels, items), max(1, _BLOCK // logits[:, 0].size))
+
+    def about_classes(group: _Group) -> NDArray[np.float64]:
+        phi = features(logits[:, group.items], name, temperature)  # [S, n, C]
+        for place in group.places:  # shuffling keeps this mean, and no distance sees it
+            phi[:, place] -= phi[:, place].mean(axis=(0, 1))
+        return phi
+
+    energy = sum(np.sum(about_classes(group) ** 2) for group in groups)
+    unit = np.sqrt(energy / (members * items))
     rng = np.random.default_rng(seed)
     null = np.empty(draws)
     for batch in _batches(draws, members):
         grams = np.zeros((len(null[batch]), members, members))
-        for chosen in classes:
-            phi = features(logits[:, chosen], name, temperature)  # [S, n, C]
-            phi -= phi.mean(axis=(0, 1))  # shuffling keeps it, and no distance sees it
+        for group in groups:
+            phi = about_classes(group) / unit
             rows = phi.astype(np.float32).reshape(-1, phi.shape[-1])  # [S·n, C]
-            count = len(chosen)
-            order = np.tile(np.arange(count), (members, 1))
-            first = np.arange(members)[:, None] * count
+            orders = [np.tile(place, (members, 1)) for place in group.places]
+            first = np.arange(members)[:, None] * phi.shape[1]
             for gram in grams:
-                _add_gram(gram, rows, rng.permuted(order, axis=1) + first)
-        null[batch] = _shares(grams, dimensions)
+                order = np.concatenate([rng.permuted(order, axis=1) for order in orders], axis=1)
+                gram += gram_of(rows.take(order + first, axis=0))
+        null[batch] = uncentred_shares(grams, dimensions)
     hypothesis = "given the class a member's answers are exchangeable, and members independent"
-    return null_test(observed, null, hypothesis, _TIE * observed)
+    return null_test(observed, null, hypothesis, TIE * observed)
 
 
-def temperature_and_bias(
-    logits: ArrayLike,
-    name: str,
-    *,
-    temperature: ArrayLike | None = None,
-    draws: int = 199,
-    seed: int = 0,
-    dimensions: int = 2,
-) -> NullTest:
-    """Compare the top-k explained share with that of members who differ by scale and class bias.
+def observed_share(
+    logits: Logits, name: str, temperature: ArrayLike | None, dimensions: int, draws: int
+) -> tuple[NDArray[np.floating], float, float]:
+    """Return the checked logits, the share of their first k axes, and a unit for the features.
 
-    Least squares gives every member a scale s_i and a bias b_i against the mean member f̄:
-
-        f_in = s_i (f̄_n + r_in) + b_i,  f centred over classes (as it is for `logit_mse`)
-        null: f'_in = s_i (f̄_n + r_π_n(i)n) + b_i, π_n as in `independent_errors`
-
-    What is left, r, is dealt out among members item by item; then each member gets its own scale
-    and bias back, and the distance is that of f'. Scales act on what is left too, as a temperature
-    does. The fitted s and b hold a little noise, of which dealing out adds as much again, a share
-    of about 1/N of it all: the size is right for N ≫ 1, not exact.
-
-    What it rejects: that but for a temperature and a bias towards classes members are exchangeable
-    on every item, independently across items. A small p shows that something else is shared across
-    items. It does not show what, nor that two axes suffice; a bias that depends on the true class
-    (a confusion) is enough.
-
-    Args:
-        logits: [S, N, C], S >= 4.
-        name: a distance that has `features`.
-        temperature: [S], for `logit_mse_matched`; held fixed.
-        draws: P.
-        seed: of the shuffles.
-        dimensions: k, from 1 to S − 2.
-
-    Returns:
-        A `NullTest` of shares in (0, 1].
-
-    Raises:
-        UserError: as `independent_errors`; the mean member answers all items alike, or a member's
-            scale is not positive: it has nothing of the mean member to be scaled.
-
-    >>> import numpy as np
-    >>> rng = np.random.default_rng(0)
-    >>> logits = rng.normal(size=(200, 4)) + 0.5 * rng.normal(size=(6, 200, 4))
-    >>> surer = logits * np.linspace(0.5, 2, 6)[:, None, None]  # one axis, and it is temperature
-    >>> independent_errors(surer, "logit_mse", draws=39).p_value
-    0.025
-    >>> temperature_and_bias(surer, "logit_mse", draws=39).p_value > 0.05
-    True
+    In units of the typical distance, √mean D, no feature is too small or too large for float32.
     """
-    logits, observed = _observed(logits, name, temperature, dimensions, draws)
-    members = len(logits)
-
-    def answers(chosen: slice) -> NDArray[np.float64]:
-        f = logits[:, chosen].astype(np.float64)
-        return f if name == "logit_mse" else f - f.mean(axis=-1, keepdims=True)
-
-    scale, bias = _scale_and_bias(answers, logits.shape)
-
-    def prepare(chosen: slice) -> tuple[_Rows, _Finish | None]:
-        f = answers(chosen)
-        mean = f.mean(axis=0)  # [n, C]
-        left = (f - bias[:, None]) / scale[:, None, None] - mean  # [S, n, C]
-
-        def plain(left: NDArray[np.floating]) -> NDArray[np.float64]:
-            f = scale[:, None, None] * (mean + left) + bias[:, None]
-            return features(f, name, temperature)
-
-        centre = plain(np.zeros_like(left)).mean(axis=0)  # one offset for all, which none sees
-        if members > _TABLED:
-            return left.astype(np.float32)[:, None], lambda left: plain(left) - centre
-        table = np.empty((members, *left.shape), dtype=np.float32)  # [S, S, n, C]
-        for source in range(members):
-            table[source] = plain(left[source]) - centre
-        return table, None
-
-    null = _dealt_out(prepare, logits.shape, draws, seed, dimensions)
-    hypothesis = "but for a scale and a class bias members are exchangeable on every item"
-    return null_test(observed, null, hypothesis, _TIE * observed)
-
-
-def _observed(
-    logits: ArrayLike, name: str, temperature: ArrayLike | None, dimensions: int, draws: int
-) -> tuple[NDArray[np.floating], float]:
-    """Return the checked logits and the share of their first k axes, or raise UserError."""
     checked = check_logits(logits)
     check_null(len(checked), dimensions, draws)
     features(checked[:, :1], name, temperature)  # has the distance features?
     squared = distance_matrix(checked, name, temperature=temperature)
-    return checked, top_share(squared, dimensions)
+    share = top_share(squared, dimensions)
+    largest = squared.max()  # the mean of squares that underflow would be zero
+    return checked, share, float(np.sqrt(largest) * np.sqrt(np.mean(squared / largest)))
 
 
-def _dealt_out(
-    prepare: Callable[[slice], tuple[_Rows, _Finish | None]],
-    shape: tuple[int, ...],
-    draws: int,
-    seed: int,
-    dimensions: int,
-) -> NDArray[np.float64]:
-    """Return the shares of `draws` deals of every item's answers among the members.
-
-    `prepare(items)` gives the answers that can be dealt: [S, 1, n, C], by who gave them, or where
-    it matters who gets them [S, S, n, C], by giver and receiver; and what turns dealt answers
-    [S, n, C] into features, None if they are features.
-    """
-    members, items, classes = shape
+def item_blocks(members: int, items: int, classes: int) -> list[slice]:
+    """Slices over items whose answers stay in the cache, and are more than the Gram matrix."""
     step = max(1, max(_BLOCK, members**2) // (members * classes))
-    rng = np.random.default_rng(seed)
-    null = np.empty(draws)
-    for batch in _batches(draws, members):
-        grams = np.zeros((len(null[batch]), members, members))
-        for start in range(0, items, step):
-            table, finish = prepare(slice(start, start + step))
-            givers, receivers, count, width = table.shape
-            rows = table.reshape(-1, width)
-            receiver = np.arange(givers)[:, None] % receivers
-            place = receiver * count + np.arange(count)  # [S or 1, n] of an answer of giver 0
-            order = np.tile(np.arange(members), (count, 1))
-            for gram in grams:
-                giver = rng.permuted(order, axis=1).T  # [S, n]
-                _add_gram(gram, rows, giver * (receivers * count) + place, finish)
-        null[batch] = _shares(grams, dimensions)
-    return null
+    return [slice(start, start + step) for start in range(0, items, step)]
 
 
-def _add_gram(
-    gram: NDArray[np.float64],
-    rows: _Rows,
-    chosen: NDArray[np.intp],
-    finish: _Finish | None = None,
-) -> None:
-    """Add to a Gram matrix [S, S] that of the rows chosen for each member, [S, n]."""
-    taken = rows.take(chosen, axis=0)  # [S, n, C]
-    if finish is not None:
-        taken = finish(taken).astype(np.float32)
-    flat = taken.reshape(len(chosen), -1)
-    gram += flat @ flat.T
+def gram_of(phi: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the Gram matrix [S, S] of features [S, n, C]."""
+    flat = phi.reshape(len(phi), -1)
+    gram: NDArray[np.float32] = flat @ flat.T
+    return gram
 
 
-def _shares(grams: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
+def uncentred_shares(grams: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
     """Return the shares of Gram matrices [B, S, S] that need not be centred."""
     norms = np.diagonal(grams, axis1=-2, axis2=-1)
     return gram_shares(double_centred(norms[:, :, None] + norms[:, None] - 2 * grams), dimensions)
@@ -344,37 +239,6 @@ def _fewer_columns(phi: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.ascontiguousarray(r.transpose(2, 0, 1))
 
 
-def _scale_and_bias(
-    answers: Callable[[slice], NDArray[np.float64]], shape: tuple[int, ...]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return s [S] and b [S, C] of the least-squares fit f_i ≈ s_i f̄ + b_i."""
-    members, items, classes = shape
-    step = max(1, _BLOCK // (members * classes))
-    blocks = [slice(start, start + step) for start in range(0, items, step)]
-    mean = np.concatenate([answers(block).mean(axis=0) for block in blocks])  # [N, C]
-    centre = mean.mean(axis=0)  # [C]
-    varying = mean - centre
-    energy = np.sum(varying**2)
-    if energy <= 1e-26 * np.sum(mean**2):  # round-off
-        raise UserError(
-            "the mean of the members answers all probe items alike: there is nothing of which "
-            "members could be scaled versions"
-        )
-    overlap, total = np.zeros(members), np.zeros((members, classes))
-    for block in blocks:
-        f = answers(block) - centre  # what all share would drown the rest
-        overlap += np.einsum("snc,nc->s", f, varying[block])
-        total += f.sum(axis=1)
-    scale = overlap / energy
-    if scale.min() < _FAINT:
-        member = int(scale.argmin())
-        raise UserError(
-            f"member {member} is no scaled version of the mean member (scale {scale[member]:.3g}): "
-            "has it collapsed? Leave it out"
-        )
-    return scale, total / items + (1 - scale[:, None]) * centre
-
-
 def _items_of_classes(labels: ArrayLike, items: int) -> list[NDArray[np.intp]]:
     """Return the items of each class that occurs."""
     array = np.asarray(labels)
@@ -387,3 +251,26 @@ def _items_of_classes(labels: ArrayLike, items: int) -> list[NDArray[np.intp]]:
     if counts.max() < 2:
         raise UserError("every class has a single probe item: there is nothing to shuffle")
     return np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
+
+
+class _Group(NamedTuple):
+    """Classes that are worked on together: their items [n], and each one's places among the n."""
+
+    items: NDArray[np.intp]
+    places: list[NDArray[np.intp]]
+
+
+def _together(classes: list[NDArray[np.intp]], items: int) -> list[_Group]:
+    """Return the classes in groups of at least `items` items, the last of perhaps fewer."""
+    groups: list[list[NDArray[np.intp]]] = [[]]
+    for chosen in classes:
+        if sum(map(len, groups[-1])) >= items:
+            groups.append([])
+        groups[-1].append(chosen)
+    return [
+        _Group(
+            np.concatenate(group),
+            np.split(np.arange(sum(map(len, group))), np.cumsum([len(c) for c in group])[:-1]),
+        )
+        for group in groups
+    ]

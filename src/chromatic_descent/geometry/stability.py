@@ -1,5 +1,6 @@
 """Would another set of probe images have drawn the same map?"""
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.alignment import procrustes
+from chromatic_descent.geometry.cores import one_thread_a_core, processors
 from chromatic_descent.geometry.distances import distance_matrix
 from chromatic_descent.geometry.embeddings import classical_mds, double_centred
 from chromatic_descent.geometry.items import check_items, reweighted_distances
@@ -314,9 +316,13 @@ def _layouts(
         temperature=temperature,
         report=lambda fraction: report(0, fraction),
     )
-    for b, kernel in enumerate(kernels):
-        yield _leading_axes(kernel, dimensions)
-        report(1, (b + 1) / len(weights))
+    found = 0
+    while batch := list(itertools.islice(kernels, processors())):
+        with one_thread_a_core() as pool:
+            for layout in pool.map(_leading_axes, batch, [dimensions] * len(batch)):
+                yield layout
+                found += 1
+                report(1, found / len(weights))
 
 
 def _leading_axes(kernel: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
