@@ -26,15 +26,17 @@ def table(numbers: Mapping[str, Any]) -> Table:
     """The main numbers for the terminal."""
     members = numbers["members"]["table"]
     accuracy = [m["accuracy"] for m in members]
+    curves = numbers["ensembles"]["curves"]
+    first = curves[0]["combiner"]
     full = {
         row["metric"]: row["mean"]
-        for row in numbers["ensembles"]["curves"]
-        if row["size"] == len(members) and row["stage"] == "raw" and row["combiner"] != "oracle"
+        for row in curves
+        if (row["size"], row["stage"], row["combiner"]) == (len(members), "raw", first)
     }
     shown = Table(
         title=f"{numbers['study']}: {len(members)} members",
         caption=f"accuracy {min(accuracy):.4f} to {max(accuracy):.4f}, ensemble "
-        f"{full['accuracy']:.4f}; NLL of the ensemble {full['nll']:.3f}",
+        f"{full['accuracy']:.4f} by {first.replace('_', ' ')}, its NLL {full['nll']:.3f}",
     )
     for head in _MAP_HEAD:
         name = head == "distance"
