@@ -176,5 +176,7 @@ def _shuffled_pairs(members: int, permutations: int, seed: int) -> Iterator[NDAr
     rows, columns = np.triu_indices(members, k=1)
     place = np.zeros((members, members), dtype=np.int32)
     place[rows, columns] = place[columns, rows] = np.arange(len(rows))
-    for orders in member_orders(members, permutations, seed, max(1, _BATCH // max(1, len(rows)))):
-        yield place[orders[:, rows], orders[:, columns]]
+    batch = max(1, _BATCH // len(rows))
+    for orders in member_orders(members, permutations, seed, batch):
+        # Flat indices: indexing by two arrays gives the same ten times slower.
+        yield place.ravel().take(orders.take(rows, axis=1) * members + orders.take(columns, axis=1))
