@@ -17,7 +17,7 @@ QUANTITIES = [
     "top_2_share",
     "top_2_stress",
     "axes_isotropic",
-    "axes_independent",
+    "axes_independent_errors",
 ]
 
 
@@ -39,7 +39,7 @@ def test_a_planted_plane():
     assert table.value["top_2_share"] == pytest.approx(spectrum[:2].sum() / spectrum.sum())
     missed = np.sqrt((spectrum[2:] ** 2).sum() / (spectrum**2).sum())
     assert table.value["top_2_stress"] == pytest.approx(1 - missed)
-    for quantity in ("axes_isotropic", "axes_independent"):
+    for quantity in ("axes_isotropic", "axes_independent_errors"):
         assert table.loc[quantity].tolist() == [2, 2, 2]
     assert (table.low <= table.value).all()
     assert (table.value <= table.high).all()
@@ -49,7 +49,7 @@ def test_independent_members_have_no_axes():
     """Not above null 3; the interval does not take the bootstrap's own noise for an axis."""
     logits = np.random.default_rng(3).normal(size=(10, 1500, 4))
     table = dimension_estimates(logits, "logit_mse", resamples=100).set_index("quantity")
-    assert table.loc["axes_independent"].tolist() == [0, 0, 0]
+    assert table.loc["axes_independent_errors"].tolist() == [0, 0, 0]
     assert table.high["participation_ratio"] > 8.9
 
 

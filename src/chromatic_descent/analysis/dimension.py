@@ -29,22 +29,19 @@ def _dimension(
     name: str, population: Population, bootstrap: int, options: dict[str, Any]
 ) -> Result:
     logits = population.logits
-    size, images, classes = logits.shape
-    draws, seed = options["draws"], options["seed"]
-    nulls = {
-        "isotropic": geometry.isotropic_spectra(
-            size, images * (classes - 1), draws=draws, seed=seed
-        ),
-        "independent_errors": geometry.independent_errors_spectra(logits, name, **options),
-    }
+    nulls = geometry.null_spectra(logits, name, **options)
     return {
-        "estimates": geometry.dimension_estimates(logits, name, resamples=bootstrap, **options),
+        "estimates": geometry.dimension_estimates(
+            logits, name, resamples=bootstrap, nulls=nulls, **options
+        ),
         "null_quantiles": {
-            null: np.quantile(_shares(spectra), 0.95, axis=0)[: size - 1].tolist()
+            null: np.quantile(_shares(spectra), 0.95, axis=0)[: len(logits) - 1].tolist()
             for null, spectra in nulls.items()
         },
         "curve": attempt(
-            geometry.dimension_curve, logits, name, **{**options, "draws": min(draws, 99)}
+            geometry.dimension_curve,
+            *(logits, name),
+            **{**options, "draws": min(options["draws"], 99)},
         ),
     }
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from chromatic_descent import geometry
 from chromatic_descent.analysis.maps import interval, temperatures
-from chromatic_descent.analysis.results import Result, attempt, for_each
+from chromatic_descent.analysis.results import Result, for_each
 from chromatic_descent.probe_logits import Population
 
 
@@ -19,33 +19,42 @@ def nulls(
     seed: int = 0,
 ) -> Result:
     """By distance and null: observed share, the null's, effect in its SDs, p, what p rejects."""
-    options = {"temperature": temperatures(members), "draws": draws, "seed": seed}
-    return for_each(maps, _ladder, population, distances, permutations, options)
-
-
-def _ladder(
-    name: str, population: Population, distances: Result, permutations: int, options: dict[str, Any]
-) -> Result:
     logits, labels = population.logits, population.labels
-    squared = distances["matrices"][name]["squared"]
     _, images, classes = logits.shape
-    free = classes if name == "logit_mse" else classes - 1  # the others do not see an item's shift
-    draws, seed = options["draws"], options["seed"]
-    return {
-        "permuted_distances": attempt(
-            _test, geometry.permuted_distances, squared, permutations=permutations, seed=seed
-        ),
-        "isotropic": attempt(
-            _test, geometry.isotropic, squared, degrees=images * free, draws=draws, seed=seed
-        ),
-        "independent_errors": attempt(_test, geometry.independent_errors, logits, name, **options),
-        "within_class_shuffles": attempt(
-            _test, geometry.within_class_shuffles, logits, labels, name, **options
-        ),
-        "temperature_and_bias": attempt(
-            _test, geometry.temperature_and_bias, logits, name, **options
-        ),
+    shuffled = {"temperature": temperatures(members), "draws": draws, "seed": seed}
+
+    def permuted_distances(name: str) -> Result:
+        squared = distances["matrices"][name]["squared"]
+        return _test(geometry.permuted_distances, squared, permutations=permutations, seed=seed)
+
+    def isotropic(name: str) -> Result:
+        squared = distances["matrices"][name]["squared"]
+        free = classes if name == "logit_mse" else classes - 1  # others see no shift of an item
+        return _test(geometry.isotropic, squared, degrees=images * free, draws=draws, seed=seed)
+
+    def independent_errors(name: str) -> Result:
+        return _test(geometry.independent_errors, logits, name, **shuffled)
+
+    def within_class_shuffles(name: str) -> Result:
+        return _test(geometry.within_class_shuffles, logits, labels, name, **shuffled)
+
+    def temperature_and_bias(name: str) -> Result:
+        return _test(geometry.temperature_and_bias, logits, name, **shuffled)
+
+    ladder = {
+        null.__name__: null
+        for null in (
+            permuted_distances,
+            isotropic,
+            independent_errors,
+            within_class_shuffles,
+            temperature_and_bias,
+        )
     }
+    # The longest first, so that no core is left to do it alone at the end.
+    tests = [(null, name) for null in reversed(ladder) for name in reversed(list(maps))]
+    found = for_each(tests, lambda test: ladder[test[0]](test[1]))
+    return {name: {null: found[null, name] for null in ladder} for name in maps}
 
 
 def _test(null: Any, *arguments: Any, **options: Any) -> Result:

@@ -12,11 +12,9 @@ nothing is left out silently.
 
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,8 +22,10 @@ from numpy.typing import NDArray
 
 from chromatic_descent.atomic import atomic_path
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.cores import one_thread_a_core
 
 Result = dict[str, Any]
+Name = TypeVar("Name")
 
 
 def attempt(compute: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -36,10 +36,12 @@ def attempt(compute: Callable[..., Any], *arguments: Any, **options: Any) -> Any
         return {"not_computed": str(error)}
 
 
-def for_each(names: Iterable[str], compute: Callable[..., Any], *arguments: Any) -> Result:
+def for_each(
+    names: Iterable[Name], compute: Callable[..., Any], *arguments: Any
+) -> dict[Name, Any]:
     """`{name: attempt(compute, name, *arguments)}`, on as many threads as there are cores."""
     kept = list(names)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with one_thread_a_core() as threads:
         found = threads.map(lambda name: attempt(compute, name, *arguments), kept)
         return dict(zip(kept, found, strict=True))
 

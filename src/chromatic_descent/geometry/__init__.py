@@ -28,7 +28,6 @@ from chromatic_descent.geometry.logits import check_logits
 from chromatic_descent.geometry.mantel import MantelMatrix, mantel, mantel_matrix
 from chromatic_descent.geometry.member_drivers import member_drivers
 from chromatic_descent.geometry.neighbours import seed_spread, trustworthiness, tsne, umap
-from chromatic_descent.geometry.null_spectra import independent_errors_spectra, isotropic_spectra
 from chromatic_descent.geometry.nulls import (
     NullTest,
     equidistant_share,
@@ -38,6 +37,11 @@ from chromatic_descent.geometry.nulls import (
 from chromatic_descent.geometry.permanova import Permanova, permanova
 from chromatic_descent.geometry.scale_and_bias import temperature_and_bias
 from chromatic_descent.geometry.shuffles import independent_errors, within_class_shuffles
+from chromatic_descent.geometry.spectra import (
+    independent_errors_spectra,
+    isotropic_spectra,
+    null_spectra,
+)
 from chromatic_descent.geometry.stability import (
     Bootstrap,
     Ellipses,
@@ -88,6 +92,7 @@ __all__ = [
     "mantel",
     "mantel_matrix",
     "member_drivers",
+    "null_spectra",
     "parallel_analysis",
     "participation_ratio",
     "permanova",

@@ -6,22 +6,20 @@ Quantities in the tables of this file, all of the spectrum λ of −½ J D² J u
     top_1_share, top_2_share   Σ_{i≤k} λ_i / Σ λ₊
     top_2_stress          explained stress, 1 − √(Σ_{i>2} λ_i² / Σ λ_i²)
     axes_isotropic        axes above null 2, isotropic members: parallel analysis at 95%
-    axes_independent      axes above null 3, independent errors: the same; for distances in
-                          `EUCLIDEAN`
+    axes_independent_errors   axes above null 3: the same; for distances in `EUCLIDEAN`
     two_nn                TwoNN of the distances, with at least 50 members; NaN where duplicates
                           leave fewer
 
 Spectra and nulls are compared as shares of their sums.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.definitions import EUCLIDEAN
 from chromatic_descent.geometry.dimension import (
     FEWEST_FOR_TWO_NN,
     leading_axes,
@@ -32,12 +30,12 @@ from chromatic_descent.geometry.distances import distance_matrix
 from chromatic_descent.geometry.embeddings import double_centred, explained_stress
 from chromatic_descent.geometry.items import check_items
 from chromatic_descent.geometry.logits import Logits
-from chromatic_descent.geometry.null_spectra import independent_errors_spectra, isotropic_spectra
 from chromatic_descent.geometry.resampling import (
     reflected_interval,
     resampled_counts,
     weighted_distances,
 )
+from chromatic_descent.geometry.spectra import null_spectra
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +54,7 @@ def dimension_estimates(
     resamples: int = 200,
     draws: int = 199,
     seed: int = 0,
+    nulls: Mapping[str, Array] | None = None,
 ) -> "pd.DataFrame":
     """Estimate the dimension of a population in every way, each with a 95% interval.
 
@@ -72,6 +71,7 @@ def dimension_estimates(
         resamples: B, of the items.
         draws: P, from each null.
         seed: of every random draw.
+        nulls: what `null_spectra` gave for these logits, if it is there already.
 
     Returns:
         One row per quantity: quantity, value, low, high. Counts of axes, or shares.
@@ -111,12 +111,14 @@ def dimension_estimates(
         bounds = (1.0, members - 1.0) if quantity == "participation_ratio" else (0.0, 1.0)
         low, high = np.clip(reflected_interval(value, of(resampled)), *bounds)
         rows.append((quantity, value, low, high))
-    nulls = _nulls(array, name, temperature, draws, seed)
-    for quantity, null in nulls.items():
-        count = float(leading_axes(_shares(spectrum), null, _QUANTILE))
-        reflected = leading_axes(_shares(2 * spectrum - resampled), null, _QUANTILE)
+    if nulls is None:
+        nulls = null_spectra(array, name, temperature=temperature, draws=draws, seed=seed)
+    for null, spectra in nulls.items():
+        shares = _shares(spectra)
+        count = float(leading_axes(_shares(spectrum), shares, _QUANTILE))
+        reflected = leading_axes(_shares(2 * spectrum - resampled), shares, _QUANTILE)
         low, high = np.quantile(reflected, [0.025, 0.975], method="inverted_cdf")
-        rows.append((quantity, count, min(low, count), max(high, count)))
+        rows.append((f"axes_{null}", count, min(low, count), max(high, count)))
     if members >= FEWEST_FOR_TWO_NN:
         rows.append(("two_nn", *_two_nn(squared)))
     return pd.DataFrame(rows, columns=["quantity", "value", "low", "high"])
@@ -192,11 +194,13 @@ def dimension_curve(
     for size in members:
         chosen = _subsets(count, size, subsets, [seed, 0, size])  # [M, s]
         one = chosen[0]
-        nulls = _nulls(array[one], name, None if given is None else given[one], draws, seed)
+        hot = None if given is None else given[one]
+        nulls = null_spectra(array[one], name, temperature=hot, draws=draws, seed=seed)
         add("members", size, (squared[np.ix_(some, some)] for some in chosen), nulls)
     for size in images:
         chosen = _subsets(items, size, subsets, [seed, 1, size])  # [M, n]
-        nulls = _nulls(array[:, chosen[0]], name, given, draws, seed)
+        some = array[:, chosen[0]]
+        nulls = null_spectra(some, name, temperature=given, draws=draws, seed=seed)
         weights = np.zeros((len(chosen), items), dtype=np.float32)
         np.put_along_axis(weights, chosen, 1, axis=1)
         batch = weighted_distances(array, name, weights, labels=labels, temperature=given)
@@ -207,7 +211,7 @@ def dimension_curve(
 
 
 def _measure(batch: Iterable[Array], nulls: dict[str, Array]) -> dict[str, Array]:
-    """Return every quantity of squared distances [s, s], one value for each."""
+    """Return every quantity of squared distances [s, s], one value for each, given null spectra."""
     near, each = [], []
     for squared in batch:
         each.append(_spectrum(squared))
@@ -215,31 +219,12 @@ def _measure(batch: Iterable[Array], nulls: dict[str, Array]) -> dict[str, Array
             near.append(_two_nn(squared)[0])
     spectra = np.array(each)
     values = {quantity: of(spectra) for quantity, of in _STATISTICS.items()}
-    for quantity, null in nulls.items():
-        count = leading_axes(_shares(spectra), null, _QUANTILE)
-        values[quantity] = np.asarray(count, dtype=np.float64)
+    for null, drawn in nulls.items():
+        count = leading_axes(_shares(spectra), _shares(drawn), _QUANTILE)
+        values[f"axes_{null}"] = np.asarray(count, dtype=np.float64)
     if near:
         values["two_nn"] = np.array(near)
     return values
-
-
-def _nulls(
-    logits: NDArray[np.floating],
-    name: str,
-    temperature: ArrayLike | None,
-    draws: int,
-    seed: int,
-) -> dict[str, Array]:
-    """Return draws from the nulls that there are for a distance, as shares: [P, S] each."""
-    members, items, classes = logits.shape
-    nulls = {
-        "axes_isotropic": isotropic_spectra(members, items * (classes - 1), draws=draws, seed=seed)
-    }
-    if name in EUCLIDEAN:
-        nulls["axes_independent"] = independent_errors_spectra(
-            logits, name, draws=draws, seed=seed, temperature=temperature
-        )
-    return {quantity: _shares(null) for quantity, null in nulls.items()}
 
 
 def _two_nn(squared: Array) -> tuple[float, float, float]:

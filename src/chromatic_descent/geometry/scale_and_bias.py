@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.definitions import features
+from chromatic_descent.geometry.definitions import divisor, features, form
 from chromatic_descent.geometry.logits import Logits
 from chromatic_descent.geometry.nulls import NullTest, null_test
 from chromatic_descent.geometry.shuffles import (
     TIE,
+    by_item,
+    deal_out,
     gram_of,
     item_blocks,
     observed_share,
@@ -91,16 +93,14 @@ def temperature_and_bias(
         offset[:, block] = phi.mean(axis=0).T
         fixed += gram_of(((phi - offset[:, block].T) / unit).astype(np.float32))
     weight = fit.scale * (fit.unit / unit) / np.sqrt(classes)
+    matched = None if temperature is None else np.asarray(temperature, dtype=np.float64)
     if name == "logit_mse_matched":
-        weight = weight / np.asarray(temperature)
+        weight = weight / matched
 
     rng = np.random.default_rng(seed)
-    left = fit.left.reshape(-1, classes)  # [S·N, C]
-    order, place = np.tile(np.arange(members), (items, 1)), np.arange(items)
     null = np.empty(draws)
     for draw in range(draws):
-        chosen = rng.permuted(order, axis=1).T * items + place  # [S, N]
-        dealt = [left.take(chosen[:, block], axis=0) for block in blocks]  # [S, n, C] each
+        dealt = [deal_out(fit.left[block], rng) for block in blocks]  # [S, n, C] each
         refit = _refit(dealt, fit, blocks)
         if name in _LINEAR:
             # b + s F lies in the span of what was fitted, and what is left is orthogonal to it.
@@ -108,7 +108,8 @@ def temperature_and_bias(
         else:
             gram = np.zeros((members, members))
             for r, block in zip(dealt, blocks, strict=True):
-                phi = features(_answers(r, fit, refit, block), name, temperature)
+                answers = _answers(r, fit, refit, block)
+                phi = form(answers, name, temperature=matched) / np.sqrt(divisor(name, classes))
                 about = phi.transpose(0, 2, 1) - offset[:, block]  # [S, C, n]
                 gram += gram_of((about / unit).astype(np.float32))
         null[draw] = uncentred_shares(gram[None], dimensions)[0]
@@ -127,7 +128,7 @@ class _Fit:
         size: ‖F‖.
         direction: [N, C], F / ‖F‖.
         unit: the root mean square of r.
-        left: [S, N, C], r / unit; its mean over members is zero, as is that over items.
+        left: [N, S, C], r / unit; its mean over members is zero, as is that over items.
     """
 
     scale: NDArray[np.float64]
@@ -165,9 +166,9 @@ def _fit(logits: NDArray[np.floating], *, raw: bool) -> _Fit:
     unit = float(np.linalg.norm(rest)) / np.sqrt(logits.size)
     if unit == 0:
         unit = 1.0  # nothing is left: members are scaled versions of each other
-    left = np.empty(logits.shape, dtype=np.float32)
+    left = np.empty((items, members, classes), dtype=np.float32)
     for block in blocks:
-        left[:, block] = (unscaled(block) - shared[block]) / unit
+        left[block] = by_item((unscaled(block) - shared[block]) / unit)
     return _Fit(scale, bias, shared, size, (shared / size).astype(np.float32), unit, left)
 
 
@@ -222,7 +223,7 @@ class _Refit:
 
 def _refit(dealt: Sequence[NDArray[np.float32]], fit: _Fit, blocks: list[slice]) -> _Refit:
     """Fit α F/‖F‖ + β to answers r [S, n, C], block by block."""
-    members, items, classes = fit.left.shape
+    items, members, classes = fit.left.shape
     gram = np.zeros((members, members))
     along, total = np.zeros(members), np.zeros((members, classes))
     for r, block in zip(dealt, blocks, strict=True):

@@ -101,12 +101,9 @@ def independent_errors(
             phi = features(logits[:, block], name, temperature)  # [S, n, C]
             phi -= phi.mean(axis=0)  # dealing out keeps it, and no distance sees it
             phi = _fewer_columns(phi / unit)
-            rows = phi.astype(np.float32).reshape(-1, phi.shape[-1])  # [S·n, C]
-            count = phi.shape[1]
-            order, place = np.tile(np.arange(members), (count, 1)), np.arange(count)
+            answers = by_item(phi)
             for gram in grams:
-                giver = rng.permuted(order, axis=1).T  # [S, n]
-                gram += gram_of(rows.take(giver * count + place, axis=0))
+                gram += gram_of(deal_out(answers, rng))
         null[batch] = uncentred_shares(grams, dimensions)
     hypothesis = "on every item members are exchangeable, independently across items"
     return null_test(observed, null, hypothesis, TIE * observed)
@@ -200,6 +197,18 @@ def observed_share(
     share = top_share(squared, dimensions)
     largest = squared.max()  # the mean of squares that underflow would be zero
     return checked, share, float(np.sqrt(largest) * np.sqrt(np.mean(squared / largest)))
+
+
+def by_item(phi: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return features [S, n, C] as float32 [n, S, C]: what is dealt out lies together."""
+    return phi.transpose(1, 0, 2).astype(np.float32, order="C")
+
+
+def deal_out(answers: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Deal the answers of every item [n, S, C] out among the members: [S, n, C]."""
+    items, members, classes = answers.shape
+    rows = np.arange(items * members).reshape(items, members)
+    return answers.reshape(-1, classes).take(rng.permuted(rows, axis=1).T, axis=0)
 
 
 def item_blocks(members: int, items: int, classes: int) -> list[slice]:

@@ -55,8 +55,7 @@ def save(figure: Figure, folder: Path, name: str, formats: Sequence[str] = ("png
         raise UserError(f"figures={unknown}: expected formats such as png, pdf or svg.")
     # It reports on every glyph that it embeds, at a level that Hydra shows.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
-    figure.draw_without_rendering()  # lays it out, once for both
-    figure.set_layout_engine("none")
     for ending in formats:
         with atomic_path(folder / f"{name}.{ending}") as temporary, style.context(STYLE):
             figure.savefig(temporary, format=ending)
+        figure.set_layout_engine("none")  # it is laid out now, for the other formats too

@@ -1,6 +1,6 @@
 """What spectra members without common structure have, for parallel analysis to compare with.
 
-Both functions give eigenvalues of B = −½ J D² J for P populations drawn from a null hypothesis, in
+All functions give eigenvalues of B = −½ J D² J for P populations drawn from a null hypothesis, in
 the unit of the squared distances.
 """
 
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.definitions import features
+from chromatic_descent.geometry.definitions import EUCLIDEAN, features
 from chromatic_descent.geometry.logits import Logits, check_logits
+from chromatic_descent.geometry.shuffles import by_item, deal_out, gram_of
 
 # Matrices are decomposed, and items read, in batches of about this many float64 values (16 MiB).
 _BATCH = 2**21
@@ -129,25 +130,64 @@ def independent_errors_spectra(
     if draws < 1:
         raise UserError(f"draws must be at least 1; found {draws}")
     array = check_logits(logits)
-    members, items, classes = array.shape
+    members, items, _ = array.shape
     rng = np.random.default_rng(seed)
     moments = _moments(array, name, temperature)  # [N, 3]
     order = np.argsort(-moments[:, 1:].sum(axis=1), kind="stable")
     dealt, rest = np.sort(order[:_DEALT]), order[_DEALT:]
     phi = features(array[:, dealt], name, temperature)
     phi -= phi.mean(axis=0)
+    unit = float(np.abs(phi).max()) or 1.0  # in which no answer is too small for float32
+    answers = by_item(phi / unit)
     limit = moments[rest].sum(axis=0)
 
     spectra = np.empty((draws, members))
-    place = np.arange(len(dealt))
-    for batch in _batches(draws, max(members**2, members * len(dealt) * classes)):
-        gram = _limit(members, limit, len(spectra[batch]), rng)
-        for matrix in gram:
-            who = rng.permuted(np.tile(np.arange(members)[:, None], len(dealt)), axis=0)  # [S, n]
-            answers = phi[who, place].reshape(members, -1)
-            matrix += answers @ answers.T
-        spectra[batch] = np.linalg.eigvalsh(gram / items)[:, ::-1]
+    for batch in _batches(draws, members**2):
+        grams = _limit(members, limit, len(spectra[batch]), rng)
+        for gram in grams:
+            gram += unit**2 * gram_of(deal_out(answers, rng))
+        spectra[batch] = np.linalg.eigvalsh(grams / items)[:, ::-1]
     return spectra
+
+
+def null_spectra(
+    logits: Logits,
+    name: str,
+    *,
+    draws: int = 199,
+    seed: int = 0,
+    temperature: ArrayLike | None = None,
+) -> dict[str, NDArray[np.float64]]:
+    """Draw spectra from every null that there is for a distance, to compare a population with.
+
+    Args:
+        logits: [S, N, C], or the path of a .npy or .npz file.
+        name: one of `DISTANCES`.
+        draws: P, from each null.
+        seed: of the draws.
+        temperature: [S]; needed by `logit_mse_matched`.
+
+    Returns:
+        `isotropic`, in units of the mean squared distance, and for the distances in `EUCLIDEAN`
+        `independent_errors`, in that of the squared distance: [P, S] each, descending.
+
+    Raises:
+        UserError: as `isotropic_spectra` and `independent_errors_spectra`.
+
+    >>> import numpy as np
+    >>> logits = np.random.default_rng(0).normal(size=(6, 200, 3))
+    >>> sorted(null_spectra(logits, "hellinger"))
+    ['independent_errors', 'isotropic']
+    """
+    array = check_logits(logits)
+    members, items, classes = array.shape
+    # Most distances do not see an item's shift, which is one dimension of its C.
+    nulls = {"isotropic": isotropic_spectra(members, items * (classes - 1), draws=draws, seed=seed)}
+    if name in EUCLIDEAN:
+        nulls["independent_errors"] = independent_errors_spectra(
+            array, name, draws=draws, seed=seed, temperature=temperature
+        )
+    return nulls
 
 
 def _moments(

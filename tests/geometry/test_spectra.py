@@ -9,7 +9,7 @@ from chromatic_descent.geometry import (
     distance_matrix,
     independent_errors_spectra,
     isotropic_spectra,
-    null_spectra,
+    spectra,
 )
 
 
@@ -41,7 +41,7 @@ def test_isotropic_spectra_of_many_dimensions_are_flat():
 def test_batches_agree_with_the_whole(monkeypatch):
     logits = heavy_tailed(items=500)
     whole = independent_errors_spectra(logits, "hellinger", draws=7)
-    monkeypatch.setattr(null_spectra, "_BATCH", 100)
+    monkeypatch.setattr(spectra, "_BATCH", 100)
     np.testing.assert_allclose(independent_errors_spectra(logits, "hellinger", draws=7), whole)
 
 
@@ -50,7 +50,7 @@ def test_batches_agree_with_the_whole(monkeypatch):
 def test_the_limit_is_that_of_dealing_out_everything(members, dealt, monkeypatch):
     logits = heavy_tailed(members)
     exact = independent_errors_spectra(logits, "hellinger", draws=1500, seed=1)
-    monkeypatch.setattr(null_spectra, "_DEALT", dealt)
+    monkeypatch.setattr(spectra, "_DEALT", dealt)
     limit = independent_errors_spectra(logits, "hellinger", draws=1500, seed=2)
     trace = classical_mds(distance_matrix(logits, "hellinger")).eigenvalues.sum()
     np.testing.assert_allclose(exact.sum(axis=1), trace)  # dealing out keeps it
@@ -67,13 +67,13 @@ def test_moments_of_wide_and_narrow_items_are_those_of_the_definition():
         logits = heavy_tailed(members, 5, classes)
         phi = logits / np.sqrt(classes)
         phi = phi - phi.mean(axis=0)
-        moments = null_spectra._moments(logits, "logit_mse", None)
+        moments = spectra._moments(logits, "logit_mse", None)
         centre = np.eye(members) - 1 / members
         for n in range(5):
             gram = phi[:, n] @ phi[:, n].T
             trace = np.trace(gram)
             u = gram.diagonal() - trace / members
-            rest = gram - trace / (members - 1) * centre - null_spectra._with_diagonal(u[None])[0]
+            rest = gram - trace / (members - 1) * centre - spectra._with_diagonal(u[None])[0]
             np.testing.assert_allclose(rest.sum(axis=0), 0, atol=1e-12)
             np.testing.assert_allclose(rest.diagonal(), 0, atol=1e-12)
             expected = [trace, (u**2).sum(), (rest**2).sum()]
@@ -82,12 +82,12 @@ def test_moments_of_wide_and_narrow_items_are_those_of_the_definition():
 
 def test_second_moments_of_the_limit(monkeypatch):
     """Entry by entry the limit has the mean and the covariance of dealing out, at any N."""
-    monkeypatch.setattr(null_spectra, "_DEALT", 0)
+    monkeypatch.setattr(spectra, "_DEALT", 0)
     items = [np.random.default_rng(k).normal(size=(5, 3)) for k in range(3)]
     grams = [(x - x.mean(0)) @ (x - x.mean(0)).T for x in items]
     logits = np.stack(items, axis=1) * np.sqrt(3)  # features divide by √C
-    moments = null_spectra._moments(logits, "logit_mse", None).sum(axis=0)
-    drawn = null_spectra._limit(5, moments, 100_000, np.random.default_rng(0))
+    moments = spectra._moments(logits, "logit_mse", None).sum(axis=0)
+    drawn = spectra._limit(5, moments, 100_000, np.random.default_rng(0))
     rng = np.random.default_rng(1)
     dealt = np.zeros((100_000, 5, 5))
     for gram in grams:
