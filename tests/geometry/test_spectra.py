@@ -53,13 +53,13 @@ def test_the_limit_is_that_of_dealing_out_everything(members, dealt, monkeypatch
     monkeypatch.setattr(spectra, "_DEALT", dealt)
     limit = independent_errors_spectra(logits, "hellinger", draws=1500, seed=2)
     trace = classical_mds(distance_matrix(logits, "hellinger")).eigenvalues.sum()
-    np.testing.assert_allclose(exact.sum(axis=1), trace)  # dealing out keeps it
-    np.testing.assert_allclose(limit.sum(axis=1), trace)
+    np.testing.assert_allclose(exact.sum(axis=1), trace, rtol=1e-6)  # dealing out keeps it
+    np.testing.assert_allclose(limit.sum(axis=1), trace, rtol=1e-6)
     for k in range(members - 1):
         assert limit[:, k].mean() == pytest.approx(exact[:, k].mean(), rel=6e-3)
         if members > 2 and dealt > 1:
             assert limit[:, k].std() == pytest.approx(exact[:, k].std(), rel=0.1)
-    np.testing.assert_allclose(limit[:, -1], 0, atol=1e-12)
+    np.testing.assert_allclose(limit[:, -1], 0, atol=1e-7)
 
 
 def test_moments_of_wide_and_narrow_items_are_those_of_the_definition():

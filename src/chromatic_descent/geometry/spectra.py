@@ -1,7 +1,7 @@
 """What spectra members without common structure have, for parallel analysis to compare with.
 
 All functions give eigenvalues of B = −½ J D² J for P populations drawn from a null hypothesis, in
-the unit of the squared distances.
+the unit of the squared distances. Answers dealt out are multiplied in float32, as in `shuffles`.
 """
 
 from collections.abc import Iterator
