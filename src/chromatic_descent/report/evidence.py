@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import style
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from chromatic_descent.analysis import Analysis
@@ -100,7 +101,7 @@ def dimension(analysis: Analysis) -> Figure:
             axis.set_xscale("log")
         axis.set_xlabel(_OF[of])
         axis.set_ylabel(quantity.replace("_", " "))
-    axes[0].legend()
+    axes[2].legend()  # where the curves leave room: they fall
     return figure
 
 
@@ -183,6 +184,7 @@ def ensemble_curves(analysis: Analysis) -> Figure:
         axis.set_ylabel(label)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].legend()
+    axes[1].legend([Line2D([], [], color="black", linestyle="--")], ["calibrated"])
     return figure
 
 
