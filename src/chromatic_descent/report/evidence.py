@@ -101,7 +101,8 @@ def dimension(analysis: Analysis) -> Figure:
             axis.set_xscale("log")
         axis.set_xlabel(_OF[of])
         axis.set_ylabel(quantity.replace("_", " "))
-    axes[2].legend()  # where the curves leave room: they fall
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2)
     return figure
 
 
