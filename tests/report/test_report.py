@@ -89,6 +89,22 @@ def test_the_summary_says_what_was_not_computed_and_why():
     assert "t-SNE and UMAP layouts mean nothing" in summary.markdown(make_numbers(six))
 
 
+def test_the_summary_shows_the_figures_that_were_drawn():
+    numbers = make_numbers(analyse(5))
+    shown = summary.markdown(numbers, {"map": "../embeddings/map.png"})
+    assert "![map](../embeddings/map.png)" in shown
+    assert "![" not in shown.replace("![map]", "")
+    assert "![" not in summary.markdown(numbers)
+
+
+def test_figures_of_what_was_not_computed_are_left_out():
+    one_image = analyse(6)
+    one_image.results["ensembles"]["reliability"] = {"not_computed": "one image"}
+    drawn = figures.figures(one_image)
+    assert "reliability" not in drawn
+    assert "ensemble" in drawn
+
+
 def test_the_terminal_table_holds_each_map():
     console = Console(record=True, width=120)
     console.print(summary.table(make_numbers(analyse(5))))

@@ -43,8 +43,8 @@ def figures(analysis: Analysis) -> dict[str, Figure]:
     draw("dimension", evidence.dimension, present(results["dimension"]))
     draw("drivers", evidence.drivers, present(results["drivers"]))
     draw("interventions", evidence.interventions, present(results["drivers"]))
-    draw("ensemble", evidence.ensemble_curves, results["ensembles"])
-    draw("reliability", evidence.reliability, results["ensembles"])
+    draw("ensemble", evidence.ensemble_curves, results["ensembles"]["curves"])
+    draw("reliability", evidence.reliability, results["ensembles"]["reliability"])
     draw("trajectories", maps.trajectories, results["trajectories"])
     return made
 

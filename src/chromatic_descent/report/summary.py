@@ -14,11 +14,18 @@ from chromatic_descent.analysis.results import computed
 Cell = Callable[[Any], str]
 
 
-def markdown(numbers: Mapping[str, Any]) -> str:
-    """A readable summary of an analysis."""
+def markdown(numbers: Mapping[str, Any], figures: Mapping[str, str] | None = None) -> str:
+    """A readable summary of an analysis.
+
+    Args:
+        numbers: what is in `analysis.json`.
+        figures: where those that were drawn are, by name.
+    """
     parts = [f"# Study {numbers['study']}", _sentence(numbers)]
     for title, section in _SECTIONS.items():
         parts += [f"## {title}", *section(numbers)]
+        shown = [name for name in _FIGURES.get(title, ()) if name in (figures or {})]
+        parts += [f"![{name}]({figures[name]})" for name in shown] if figures else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -91,7 +98,7 @@ def _maps(numbers: Mapping[str, Any]) -> list[str]:
         parts.append(f"With {members} members the t-SNE and UMAP layouts mean nothing.")
     if any(view["top_2_share"] is None for view in views):
         parts.append("The members are identical under a distance: there is nothing to explain.")
-    return [*parts, *_images("../embeddings/", "map", "spectrum", "heatmap")]
+    return parts
 
 
 def _nulls(numbers: Mapping[str, Any]) -> list[str]:
@@ -112,7 +119,7 @@ def _nulls(numbers: Mapping[str, Any]) -> list[str]:
                 ]
             )
     head = ["distance", "null", "top-2 share", "null's 95%", "effect (SDs)", "p"]
-    shown = [_table(head, rows), *_images("", "nulls")] if rows else []
+    shown = [_table(head, rows)] if rows else []
     return [*shown, *_undefined(reasons, "test")]
 
 
@@ -125,7 +132,7 @@ def _dimension(numbers: Mapping[str, Any]) -> list[str]:
     ]
     columns: dict[str, Cell] = {"distance": str, "quantity": str}
     columns |= dict.fromkeys(("value", "low", "high"), _short)
-    shown = [_records(rows, columns), *_images("", "dimension")] if rows else []
+    shown = [_records(rows, columns)] if rows else []
     return [*shown, *_undefined(numbers["dimension"], "distance")]
 
 
@@ -153,7 +160,6 @@ def _drivers(numbers: Mapping[str, Any]) -> list[str]:
         _records(strongest, columns),
         "What an intervention on the logits takes from the variance of the first two axes:",
         _records(removed, taken),
-        *_images("", "drivers", "interventions"),
         *_undefined(numbers["drivers"], "distance"),
     ]
 
@@ -211,7 +217,7 @@ def _ensembles(numbers: Mapping[str, Any]) -> list[str]:
             )
         )
         parts.append("Ensemble = members − diversity, exactly.")
-    return [*parts, *_images("", "ensemble", "reliability", "selection")]
+    return parts
 
 
 def _trajectories(numbers: Mapping[str, Any]) -> list[str]:
@@ -222,7 +228,6 @@ def _trajectories(numbers: Mapping[str, Any]) -> list[str]:
         f"InPCA of {len(found['epochs'])} checkpoints a member: the first three axes explain "
         f"{_short(found['explained_stress'][min(2, len(found['explained_stress']) - 1)])} of the "
         "stress.",
-        *_images("", "trajectories"),
     ]
 
 
@@ -254,6 +259,14 @@ _SECTIONS = {
     "Trajectories": _trajectories,
     "Provenance": _provenance,
 }
+_FIGURES = {  # what each section shows, if it was drawn
+    "Function space": ("map", "spectrum", "heatmap", "tsne", "umap", "inpca", "mantel"),
+    "Is the structure real?": ("nulls",),
+    "Dimension": ("dimension",),
+    "What drives the axes?": ("drivers", "interventions"),
+    "Ensembles": ("ensemble", "reliability"),
+    "Trajectories": ("trajectories",),
+}
 _NOTHING = {"not_computed": "not asked for"}
 
 
@@ -277,10 +290,6 @@ def _undefined(results: Mapping[str, Any], kind: str) -> list[str]:
         if not computed(found)
     ]
     return ["\n".join(["Not computed:", *lines])] if lines else []
-
-
-def _images(folder: str, *names: str) -> list[str]:
-    return [f"![{name}]({folder}{name}.png)" for name in names]
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
