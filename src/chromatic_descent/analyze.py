@@ -158,10 +158,12 @@ def _write_tables(results: Any, study: Study) -> None:
 
     from chromatic_descent.analysis.results import leaves
 
-    arrays = {
-        path: array.astype(np.float32) if array.dtype == np.float64 else array
-        for path, array in leaves(results.results, np.ndarray)
-    }
+    def narrow(array: Any) -> Any:
+        largest = np.finfo(np.float32).max
+        fits = array.dtype == np.float64 and not (np.abs(array) > largest).any()
+        return array.astype(np.float32) if fits else array
+
+    arrays = {path: narrow(array) for path, array in leaves(results.results, np.ndarray)}
     with atomic_path(study.embeddings / "arrays.npz") as temporary:
         np.savez(temporary, members=np.array(results.population.names), **arrays)
     for path, frame in leaves(results.results, pd.DataFrame):
