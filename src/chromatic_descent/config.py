@@ -29,6 +29,8 @@ NOT_IDENTITY = (
     "data.source.root",
     "data.source.download",
     "data.eval_batch_size",
+    "population.engine",
+    "population.chunk",
     "trainer.accelerator",
     "trainer.devices",
     "trainer.enable_model_summary",
@@ -83,6 +85,21 @@ def check_seed(seed: Any) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise UserError(f"seed is {seed!r}: expected a whole number from 0, as in seed=7.")
     return seed
+
+
+def seeds(cfg: DictConfig) -> list[int]:
+    """The seeds of a job's members: `seed`, or `population.members` of them from `seed` on.
+
+    Raises UserError if either is not a whole number, or there are no members.
+    """
+    first = check_seed(cfg.seed)
+    members = cfg.population.get("members", 1)
+    if isinstance(members, bool) or not isinstance(members, int) or members < 1:
+        raise UserError(
+            f"population.members is {members!r}: expected a whole number from 1, as in "
+            "population.members=12."
+        )
+    return list(range(first, first + members))
 
 
 def instantiate(node: Any, **arguments: Any) -> Any:

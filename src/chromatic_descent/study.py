@@ -7,6 +7,9 @@
     config_tree.txt         the resolved config, for reading
     member.json             what the folder is for: seed, config, and who works on it
     checkpoints/last.ckpt   where an interrupted member goes on
+    checkpoints/joint.ckpt  in the first of members trained together: where all of them go on. One
+                            file, so that they cannot be of different epochs; last.ckpt of each is
+                            then written once, at the end
     metrics/                what was logged
     failure.txt             why it failed, if it did
   artifacts/
@@ -101,6 +104,11 @@ class Member:
         return self.folder / "checkpoints" / "last.ckpt"
 
     @property
+    def joint_checkpoint(self) -> Path:
+        """Where interrupted members that are trained together go on, if this is their first."""
+        return self.folder / "checkpoints" / "joint.ckpt"
+
+    @property
     def failure(self) -> Path:
         """Why the member failed, if its last attempt did."""
         return self.folder / "failure.txt"
@@ -128,7 +136,7 @@ class Member:
         return f"{self.name} is {status}"
 
     def read_manifest(self) -> dict[str, Any] | None:
-        """The member's manifest: {seed, config, config_hash, process}; None if there is none."""
+        """The member's manifest: {seed, config, config_hash, together, process}; None if none."""
         try:
             text = self.manifest.read_text(encoding="utf-8")
             manifest = json.loads(text)
@@ -142,12 +150,22 @@ class Member:
             raise UserError(f"{self.manifest} is not a JSON object. Move {self.folder} away.")
         return manifest
 
-    def write_manifest(self, seed: int, config: dict[str, Any], config_hash: str) -> None:
-        """Say what the folder is for and that this process works on it."""
+    def write_manifest(
+        self,
+        seed: int,
+        config: dict[str, Any],
+        config_hash: str,
+        together: list[int] | None = None,
+    ) -> None:
+        """Say what the folder is for and that this process works on it.
+
+        `together` are the seeds of members trained together, this one among them.
+        """
         manifest = {
             "seed": seed,
             "config": config,
             "config_hash": config_hash,
+            "together": together,
             "process": {
                 "pid": os.getpid(),
                 "host": socket.gethostname(),
@@ -174,7 +192,12 @@ def claim(member: Member) -> Iterator[None]:
         ) from None
     try:
         # A killed process leaves its half-written files; whoever holds the member may sweep up.
-        for path in (member.artefact, member.manifest, member.checkpoint):
+        for path in (
+            member.artefact,
+            member.manifest,
+            member.checkpoint,
+            member.joint_checkpoint,
+        ):
             remove_leftovers(path)
         yield
     finally:

@@ -103,10 +103,14 @@ class ImageData(lightning.LightningDataModule):
         """The batches of the trainer's current epoch, of the right one after a restart too."""
         return EpochBatches(self)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """The augmented batches of one epoch, a function of (seed, epoch) alone."""
+    def batches(self, epoch: int, seed: int | None = None) -> Iterator[Batch]:
+        """The augmented batches of one epoch, a function of (seed, epoch) alone.
+
+        `seed` is another member's, for members that are trained together on one copy of the images.
+        """
         device = self._train_images.device
-        draws = draw_epoch(self.augment, len(self.train_indices), self.seed, epoch, device)
+        seed = self.seed if seed is None else seed
+        draws = draw_epoch(self.augment, len(self.train_indices), seed, epoch, device)
         mean, std = self.mean.to(device), self.std.to(device)
         size = min(self.batch_size, len(self.train_indices))
         for start in range(0, size * self.batches_per_epoch, size):

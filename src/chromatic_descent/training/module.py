@@ -85,8 +85,11 @@ class Classifier(lightning.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Cross-entropy, averaged over the batch, plus penalties."""
-        images, labels = batch
-        logits = self(images)
+        return self.loss(batch, self(batch[0]))
+
+    def loss(self, batch: Batch, logits: Tensor) -> Tensor:
+        """The loss of `logits` [B, classes] on their batch, which is counted in the metrics."""
+        _, labels = batch
         loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
         # Summed where they are: reading a value off a GPU at every step would stall it.
         self._loss += loss.detach() * len(labels)

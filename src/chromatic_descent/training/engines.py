@@ -1,0 +1,221 @@
+"""How the gradients of members trained together are computed: one by one, or stacked.
+
+An engine holds a chunk of members: those whose activations are in memory at the same time. Its
+`backward` leaves in every parameter of a member the gradient that the member's own loss has; there
+is nothing between members but the penalties that it is given.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from chromatic_descent.data import Batch
+from chromatic_descent.training.module import Classifier
+
+Engine = Literal["auto", "loop", "vmap"]
+Precision = Callable[[], AbstractContextManager[None]]  # what forward passes run in
+
+# (network's function, its trained parameters) -> what repulsion looks at, [B, K]
+Feature = Callable[[Callable[[Tensor], Tensor], Sequence[Tensor]], Tensor]
+
+
+class Chunk(Protocol):
+    """Members that are in memory together."""
+
+    members: Sequence[Classifier]
+
+    def start_epoch(self) -> None:
+        """Bring each member's random draws to the start of the epoch."""
+        ...
+
+    def features(self, feature: Feature, images: Tensor) -> list[Tensor]:
+        """What each member is compared by, [B, K] each, in evaluation mode, of `images`."""
+        ...
+
+    def backward(
+        self, batches: Iterator[Batch], penalties: Sequence[Tensor] | None
+    ) -> Iterator[int]:
+        """Compute the gradients of each member's loss, plus its penalty, on its batch.
+
+        Yields the place in the chunk of each member whose gradients are ready.
+        """
+        ...
+
+
+class Looped:
+    """Members one after another, exactly as each is trained alone."""
+
+    def __init__(self, members: Sequence[Classifier], precision: Precision):
+        self.members, self.precision = members, precision
+        self._draws: list[list[Tensor]] = []  # the state of each member's generators
+
+    def start_epoch(self) -> None:
+        """Bring each member's random draws to the start of the epoch."""
+        self._draws = []
+        for member in self.members:
+            member.on_train_epoch_start()
+            self._draws.append(_generators(member.device))
+
+    def features(self, feature: Feature, images: Tensor) -> list[Tensor]:
+        """One pass per member; a gradient reaches its parameters through each member's alone."""
+        found = []
+        for member in self.members:
+            member.network.eval()
+            found.append(feature(self._run(member), trained(member.network)))
+            member.network.train()
+        return found
+
+    def backward(
+        self, batches: Iterator[Batch], penalties: Sequence[Tensor] | None
+    ) -> Iterator[int]:
+        """One forward and backward pass per member."""
+        for place, member in enumerate(self.members):
+            batch = next(batches)
+            with self._own_draws(place), self.precision():
+                loss = member.loss(batch, member(batch[0]))
+            if penalties is not None:
+                loss = loss + penalties[place]
+            loss.backward()
+            yield place
+
+    def _run(self, member: Classifier) -> Callable[[Tensor], Tensor]:
+        def run(images: Tensor) -> Tensor:
+            with self.precision():
+                logits: Tensor = member(images)
+            return logits
+
+        return run
+
+    @contextmanager
+    def _own_draws(self, place: int) -> Iterator[None]:
+        """Let the member draw what it would draw if no other drew in between."""
+        device = self.members[place].device
+        _restore(self._draws[place], device)
+        yield
+        self._draws[place] = _generators(device)
+
+
+class Stacked:
+    """Members as one network with weights [m, ...], by `torch.func.vmap`.
+
+    The members' own parameters and buffers become views into the stacks, so that optimisers,
+    checkpoints and recording see each member as they would see it alone. Norms keep statistics per
+    member. What a network draws at random while it trains cannot be the member's own here: see
+    `refuses_vmap`.
+    """
+
+    def __init__(self, members: Sequence[Classifier], precision: Precision):
+        self.members, self.precision = members, precision
+        networks: list[nn.Module] = [member.network for member in members]
+        self._network = networks[0]  # its structure; its weights are swapped for those of a stack
+        self._parameters, self._buffers = stack_module_state(networks)
+        for place, network in enumerate(networks):
+            for name, own in network.named_parameters():
+                own.data = self._parameters[name].detach()[place]
+            for name, own in network.named_buffers():
+                own.data = self._buffers[name][place]
+
+    def start_epoch(self) -> None:
+        """Start each member's metrics anew."""
+        for member in self.members:
+            member.on_train_epoch_start()
+
+    def features(self, feature: Feature, images: Tensor) -> list[Tensor]:
+        """One pass for all members; whatever else the feature needs, member by member."""
+        self._network.eval()
+        with self.precision():
+            outputs = self._outputs(images, None)  # [m, B, classes]
+        found = []
+        for place in range(len(self.members)):
+            parameters = {name: stack[place] for name, stack in self._parameters.items()}
+            buffers = {name: stack[place] for name, stack in self._buffers.items()}
+
+            def run(
+                given: Tensor,
+                place: int = place,
+                weights: tuple[dict[str, Tensor], ...] = (parameters, buffers),
+            ) -> Tensor:
+                if given is images:
+                    return outputs[place]
+                with self.precision():
+                    logits: Tensor = functional_call(self._network, weights, (given,))
+                return logits
+
+            needed = [parameters[name] for name, p in self._parameters.items() if p.requires_grad]
+            found.append(feature(run, needed))
+        self._network.train()
+        return found
+
+    def backward(
+        self, batches: Iterator[Batch], penalties: Sequence[Tensor] | None
+    ) -> Iterator[int]:
+        """One forward and backward pass for all members, whose losses are summed."""
+        own = [next(batches) for _ in self.members]
+        with self.precision():
+            outputs = self._outputs(torch.stack([images for images, _ in own]), 0)
+            losses = [m.loss(b, o) for m, b, o in zip(self.members, own, outputs, strict=True)]
+        total = torch.stack([*losses, *(penalties or [])]).sum()
+        total.backward()
+        for name, stack in self._parameters.items():
+            for place, member in enumerate(self.members):
+                parameter = member.network.get_parameter(name)
+                if stack.grad is not None:  # a callback's penalty may have reached the view itself
+                    gradient = stack.grad[place]
+                    before = parameter.grad
+                    parameter.grad = gradient if before is None else before + gradient
+            stack.grad = None
+        yield from range(len(self.members))
+
+    def _outputs(self, images: Tensor, members: int | None) -> Tensor:
+        """Images [B, ...] for all, or [m, B, ...] with `members` 0 -> logits [m, B, classes]."""
+        outputs: Tensor = vmap(
+            lambda *weights_and_images: _call(self._network, *weights_and_images),
+            in_dims=(0, 0, members),
+        )(self._parameters, self._buffers, images)
+        return outputs
+
+
+def trained(network: nn.Module) -> list[nn.Parameter]:
+    """The parameters that are trained, in the network's order."""
+    return [p for p in network.parameters() if p.requires_grad]
+
+
+def refuses_vmap(network: nn.Module, shape: Sequence[int]) -> str | None:
+    """Why `network` cannot be trained under vmap on images [C, H, W]; None if it can.
+
+    Networks that draw while they train, like dropout, are among those that cannot: under vmap they
+    would draw other numbers than alone.
+    """
+    stacks = stack_module_state([network, network])
+    try:
+        vmap(lambda *weights_and_images: _call(network, *weights_and_images))(
+            *stacks, torch.zeros(2, 2, *shape)
+        )
+    except RuntimeError as error:
+        return str(error).strip().splitlines()[0]
+    return None
+
+
+def _call(
+    network: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], images: Tensor
+) -> Tensor:
+    logits: Tensor = functional_call(network, (parameters, buffers), (images,))
+    return logits
+
+
+def _generators(device: torch.device) -> list[Tensor]:
+    """The state of the global generators that networks draw from on `device`."""
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    return states
+
+
+def _restore(states: list[Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
