@@ -53,7 +53,7 @@ class ImageData(lightning.LightningDataModule):
         self.images = source()
         self.augment = augment or Augment()
         self.seed, self.batch_size, self.eval_batch_size = seed, batch_size, eval_batch_size
-        self.train_indices, heldout = split_training(
+        self.train_indices, self.heldout_indices = split_training(
             len(self.images.train_labels), train_size, heldout_size, split_seed
         )
         if len(self.train_indices) == 0:
@@ -72,7 +72,7 @@ class ImageData(lightning.LightningDataModule):
             self._slice(name, pick(places, size, probe_seed, f"probe.{name}"))
             for name, places, size in [
                 ("train", self.train_indices, probe_train),
-                ("heldout", heldout, probe_heldout),
+                ("heldout", self.heldout_indices, probe_heldout),
             ]
             if size != 0
         ]
