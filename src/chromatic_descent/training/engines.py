@@ -7,7 +7,7 @@ is nothing between members but the penalties that it is given.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +15,10 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from chromatic_descent.data import Batch
 from chromatic_descent.training.module import Classifier
+from chromatic_descent.training.repulsion import evaluating, features
+from chromatic_descent.training.repulsion.repulsion import Of
 
-Engine = Literal["auto", "loop", "vmap"]
 Precision = Callable[[], AbstractContextManager[None]]  # what forward passes run in
-
-# (network's function, its trained parameters) -> what repulsion looks at, [B, K]
-Feature = Callable[[Callable[[Tensor], Tensor], Sequence[Tensor]], Tensor]
 
 
 class Chunk(Protocol):
@@ -32,8 +30,8 @@ class Chunk(Protocol):
         """Bring each member's random draws to the start of the epoch."""
         ...
 
-    def features(self, feature: Feature, images: Tensor) -> list[Tensor]:
-        """What each member is compared by, [B, K] each, in evaluation mode, of `images`."""
+    def features(self, images: Tensor, labels: Tensor | None, of: Of) -> list[Tensor]:
+        """What repulsion compares, see `repulsion.features`: [B, K] for each member."""
         ...
 
     def backward(
@@ -60,13 +58,13 @@ class Looped:
             member.on_train_epoch_start()
             self._draws.append(_generators(member.device))
 
-    def features(self, feature: Feature, images: Tensor) -> list[Tensor]:
-        """One pass per member; a gradient reaches its parameters through each member's alone."""
+    def features(self, images: Tensor, labels: Tensor | None, of: Of) -> list[Tensor]:
+        """What repulsion compares, one pass per member: [B, K] for each."""
         found = []
         for member in self.members:
-            member.network.eval()
-            found.append(feature(self._run(member), trained(member.network)))
-            member.network.train()
+            with evaluating(member.network):
+                run = self._run(member)
+                found.append(features(run, member.network.parameters(), images, labels, of))
         return found
 
     def backward(
@@ -124,31 +122,23 @@ class Stacked:
         for member in self.members:
             member.on_train_epoch_start()
 
-    def features(self, feature: Feature, images: Tensor) -> list[Tensor]:
-        """One pass for all members; whatever else the feature needs, member by member."""
-        self._network.eval()
-        with self.precision():
-            outputs = self._outputs(images, None)  # [m, B, classes]
-        found = []
-        for place in range(len(self.members)):
-            parameters = {name: stack[place] for name, stack in self._parameters.items()}
-            buffers = {name: stack[place] for name, stack in self._buffers.items()}
+    def features(self, images: Tensor, labels: Tensor | None, of: Of) -> list[Tensor]:
+        """What repulsion compares, one pass for all members: [B, K] for each."""
+        if of == "weights":
+            with torch.enable_grad():  # without it, rows would pass for weights that are fixed
+                rows = zip(*(w for w in self._parameters.values() if w.requires_grad), strict=True)
+                return [features(self._network, row, images, labels, of) for row in rows]
 
-            def run(
-                given: Tensor,
-                place: int = place,
-                weights: tuple[dict[str, Tensor], ...] = (parameters, buffers),
-            ) -> Tensor:
-                if given is images:
-                    return outputs[place]
+        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
+            def run(x: Tensor) -> Tensor:
                 with self.precision():
-                    logits: Tensor = functional_call(self._network, weights, (given,))
-                return logits
+                    return _call(self._network, parameters, buffers, x)
 
-            needed = [parameters[name] for name, p in self._parameters.items() if p.requires_grad]
-            found.append(feature(run, needed))
-        self._network.train()
-        return found
+            return features(run, (), images, labels, of)
+
+        with evaluating(self._network):
+            found: Tensor = vmap(one)(self._parameters, self._buffers)  # [m, B, K]
+        return list(found)
 
     def backward(
         self, batches: Iterator[Batch], penalties: Sequence[Tensor] | None
@@ -177,11 +167,6 @@ class Stacked:
             in_dims=(0, 0, members),
         )(self._parameters, self._buffers, images)
         return outputs
-
-
-def trained(network: nn.Module) -> list[nn.Parameter]:
-    """The parameters that are trained, in the network's order."""
-    return [p for p in network.parameters() if p.requires_grad]
 
 
 def refuses_vmap(network: nn.Module, shape: Sequence[int]) -> str | None:
