@@ -7,16 +7,20 @@ is nothing between members but the penalties that it is given.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
+from torch.overrides import TorchFunctionMode
 
 from chromatic_descent.data import Batch
 from chromatic_descent.training.module import Classifier
 from chromatic_descent.training.repulsion import evaluating, features
 from chromatic_descent.training.repulsion.repulsion import Of
+
+_CONVOLUTIONS = (torch.conv1d, torch.conv2d, torch.conv3d)
 
 Precision = Callable[[], AbstractContextManager[None]]  # what forward passes run in
 
@@ -163,23 +167,25 @@ class Stacked:
     def _outputs(self, images: Tensor, members: int | None) -> Tensor:
         """Images [B, ...] for all, or [m, B, ...] with `members` 0 -> logits [m, B, classes]."""
         outputs: Tensor = vmap(
-            lambda *weights_and_images: _call(self._network, *weights_and_images),
+            lambda *given: _call(self._network, *given),
             in_dims=(0, 0, members),
         )(self._parameters, self._buffers, images)
         return outputs
 
 
-def refuses_vmap(network: nn.Module, shape: Sequence[int]) -> str | None:
+def refuses_vmap(network: nn.Module, shape: Sequence[int], half: bool) -> str | None:
     """Why `network` cannot be trained under vmap on images [C, H, W]; None if it can.
+
+    With `half`, in bfloat16 as far as autocast goes.
 
     Networks that draw while they train, like dropout, are among those that cannot: under vmap they
     would draw other numbers than alone.
     """
     stacks = stack_module_state([network, network])
+    images = torch.zeros(2, 2, *shape)
     try:
-        vmap(lambda *weights_and_images: _call(network, *weights_and_images))(
-            *stacks, torch.zeros(2, 2, *shape)
-        )
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            vmap(lambda *given: _call(network, *given))(*stacks, images)
     except RuntimeError as error:
         return str(error).strip().splitlines()[0]
     return None
@@ -188,8 +194,28 @@ def refuses_vmap(network: nn.Module, shape: Sequence[int]) -> str | None:
 def _call(
     network: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], images: Tensor
 ) -> Tensor:
-    logits: Tensor = functional_call(network, (parameters, buffers), (images,))
+    with _MixedPrecision():
+        logits: Tensor = functional_call(network, (parameters, buffers), (images,))
     return logits
+
+
+class _MixedPrecision(TorchFunctionMode):
+    """Does under vmap what autocast would do: vmap takes these functions apart before autocast."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in _CONVOLUTIONS and torch.is_autocast_enabled(args[0].device.type):
+            half = torch.get_autocast_dtype(args[0].device.type)
+            args = tuple(a.to(half) if isinstance(a, Tensor) else a for a in args)
+        elif func is F.batch_norm:  # bfloat16 with statistics in float32
+            return func(args[0].float(), *args[1:], **kwargs).to(args[0].dtype)
+        return func(*args, **kwargs)
 
 
 def _generators(device: torch.device) -> list[Tensor]:

@@ -71,7 +71,7 @@ def joint(
     first = build_module(cfg, data)
     shape = (data.channels, *data.image_size)
     device = resolve_device(cfg.trainer.accelerator)
-    chosen = _choose(engine, first, shape, device, cfg.compile)
+    chosen = _choose(cfg, engine, first, shape, device)
     points = 0 if repulsion is None else repulsion.batch_size
     points *= _INPUT_GRADIENTS if repulsion is not None and repulsion.of != "outputs" else 1
     need = needs(first.network, shape, data.batch_size, points, stacked=chosen == "vmap")
@@ -234,12 +234,17 @@ def _checked_repulsion(cfg: DictConfig, members: int) -> Repulsion | None:
 
 
 def _choose(
-    engine: Choice, module: Classifier, shape: Sequence[int], device: torch.device, compiled: bool
+    cfg: DictConfig,
+    engine: Choice,
+    module: Classifier,
+    shape: Sequence[int],
+    device: torch.device,
 ) -> Engine:
     """The engine that is asked for, or the faster one that can train this network."""
     if engine == "loop" or (engine == "auto" and device.type != "cuda"):
         return "loop"
-    reason = "compile=true" if compiled else refuses_vmap(module.network, shape)
+    half = resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator) == "bf16-mixed"
+    reason = "compile=true" if cfg.compile else refuses_vmap(module.network, shape, half)
     if reason is None:
         return "vmap"
     if engine == "vmap":

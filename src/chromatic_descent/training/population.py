@@ -113,7 +113,7 @@ def build_trainer(cfg: DictConfig, member: Member) -> Trainer:
     callbacks = [every_epoch(member.checkpoint), *instantiate(cfg.callbacks).values()]
     if cfg.probe.every:
         callbacks.append(RecordTrajectory(cfg.probe.every, cfg.probe.tta))
-    if cfg.repulsion.callback is not None:
+    if cfg.repulsion.get("callback") is not None:
         callbacks.append(instantiate(cfg.repulsion.callback))
     if cfg.trainer.enable_progress_bar:
         callbacks.append(MemberProgress(member.name))
