@@ -40,6 +40,7 @@ NOT_IDENTITY = (
     "trainer.callbacks",
     "trainer.default_root_dir",
 )
+_MOST_MEMBERS = 1000  # of one job: each has a lock, and systems let a process have few files open
 
 
 def configs_folder() -> str:
@@ -94,10 +95,11 @@ def seeds(cfg: DictConfig) -> list[int]:
     """
     first = check_seed(cfg.seed)
     members = cfg.population.get("members", 1)
-    if isinstance(members, bool) or not isinstance(members, int) or members < 1:
+    whole = isinstance(members, int) and not isinstance(members, bool)
+    if not whole or not 1 <= members <= _MOST_MEMBERS:
         raise UserError(
-            f"population.members is {members!r}: expected a whole number from 1, as in "
-            "population.members=12."
+            f"population.members is {members!r}: expected a whole number from 1 to "
+            f"{_MOST_MEMBERS}, as in population.members=12."
         )
     return list(range(first, first + members))
 

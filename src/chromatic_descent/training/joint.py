@@ -194,9 +194,7 @@ def _check_options(cfg: DictConfig, engine: str, chunk: object) -> None:
         raise UserError(
             f"population.engine={engine}: expected one of {', '.join(get_args(Choice))}."
         )
-    if chunk is not None and (
-        isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1
-    ):
+    if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
         raise UserError(
             f"population.chunk={chunk}: expected a number of members from 1, or null for as many "
             "as fit in memory."
