@@ -128,7 +128,10 @@ class Member:
         return f"{self.name} is {status}"
 
     def read_manifest(self) -> dict[str, Any] | None:
-        """The member's manifest: {seed, config, config_hash, process}; None if there is none."""
+        """The member's manifest: {seed, config, config_hash, process}; None if there is none.
+
+        A member that is repelled from others has `references` too: which.
+        """
         try:
             text = self.manifest.read_text(encoding="utf-8")
             manifest = json.loads(text)
@@ -142,9 +145,18 @@ class Member:
             raise UserError(f"{self.manifest} is not a JSON object. Move {self.folder} away.")
         return manifest
 
-    def write_manifest(self, seed: int, config: dict[str, Any], config_hash: str) -> None:
-        """Say what the folder is for and that this process works on it."""
-        manifest = {
+    def write_manifest(
+        self,
+        seed: int,
+        config: dict[str, Any],
+        config_hash: str,
+        references: list[dict[str, str]] | None = None,
+    ) -> None:
+        """Say what the folder is for and that this process works on it.
+
+        `references` are those of an earlier attempt, see `keep_references`.
+        """
+        manifest: dict[str, Any] = {
             "seed": seed,
             "config": config,
             "config_hash": config_hash,
@@ -154,7 +166,14 @@ class Member:
                 "since": datetime.now(UTC).isoformat(timespec="seconds"),
             },
         }
+        if references is not None:
+            manifest["references"] = references
         write_text(self.manifest, json.dumps(manifest, indent=1))
+
+    def keep_references(self, references: list[dict[str, str]]) -> None:
+        """Note which members this one is repelled from, for whoever goes on with it."""
+        manifest = self.read_manifest() or {}
+        write_text(self.manifest, json.dumps({**manifest, "references": references}, indent=1))
 
 
 @contextmanager

@@ -47,7 +47,8 @@ def run_member(cfg: DictConfig, member: Member) -> None:
         if manifest is not None and manifest.get("config_hash") != wanted:
             _refuse_unless(cfg.overwrite, member, manifest.get("config", {}), identity, "was begun")
             member.checkpoint.unlink(missing_ok=True)
-        member.write_manifest(seed, identity, wanted)
+            manifest = None
+        member.write_manifest(seed, identity, wanted, (manifest or {}).get("references"))
         member.failure.unlink(missing_ok=True)
         try:
             _record_config(cfg, member)

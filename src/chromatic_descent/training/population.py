@@ -1,13 +1,16 @@
 """How the members of one job are trained: `population=solo` trains one, from its seed."""
 
+import functools
 import logging
 import time
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from lightning import Trainer
+from lightning import Callback, Trainer
 from omegaconf import DictConfig
+from torch import nn
 
 from chromatic_descent import probe_logits
 from chromatic_descent.config import config_hash, instantiate
@@ -19,6 +22,7 @@ from chromatic_descent.training.hardware import resolve_precision
 from chromatic_descent.training.module import Classifier
 from chromatic_descent.training.progress import MemberProgress
 from chromatic_descent.training.record import RecordTrajectory, record_member
+from chromatic_descent.training.repulsion import sequential
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +34,9 @@ def solo(cfg: DictConfig, member: Member, identity: dict[str, Any]) -> None:
         torch.set_num_threads(cfg.threads)
     data: ImageData = instantiate(cfg.data, seed=cfg.seed)
     module = build_module(cfg, data)
-    trainer = build_trainer(cfg, member)
+    build = functools.partial(build_network, cfg, data)
+    repel, references = sequential.plan(cfg, member, identity, data, build)
+    trainer = build_trainer(cfg, member, repel)
     checkpoint = member.checkpoint if member.checkpoint.exists() else None
     started = time.perf_counter()
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
@@ -48,6 +54,8 @@ def solo(cfg: DictConfig, member: Member, identity: dict[str, Any]) -> None:
     )
     result.record["wall_time"]["record"] = time.perf_counter() - trained
     result.record["continued"] = checkpoint is not None
+    if references is not None:
+        result.record["references"] = references
     probe_logits.save(member.artefact, result)
     accuracy, images = result.record["accuracy"], len(result.labels)
     log.info(
@@ -60,12 +68,7 @@ def build_module(cfg: DictConfig, data: ImageData) -> Classifier:
     """The network, initialised from the seed alone, and what trains it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator(cfg.seed, 0).initial_seed())
-        network = instantiate(
-            cfg.model,
-            in_channels=data.channels,
-            num_classes=len(data.images.classes),
-            image_size=data.image_size,
-        )
+        network = build_network(cfg, data)
     return Classifier(
         network,
         instantiate(cfg.optim.optimizer),
@@ -78,13 +81,23 @@ def build_module(cfg: DictConfig, data: ImageData) -> Classifier:
     )
 
 
-def build_trainer(cfg: DictConfig, member: Member) -> Trainer:
+def build_network(cfg: DictConfig, data: ImageData) -> nn.Module:
+    """The config's network for these images, initialised from torch's global generator."""
+    network: nn.Module = instantiate(
+        cfg.model,
+        in_channels=data.channels,
+        num_classes=len(data.images.classes),
+        image_size=data.image_size,
+    )
+    return network
+
+
+def build_trainer(cfg: DictConfig, member: Member, further: Sequence[Callback] = ()) -> Trainer:
     """Lightning's trainer with the member's checkpoint, loggers, callbacks and precision."""
     callbacks = [every_epoch(member), *instantiate(cfg.callbacks).values()]
     if cfg.probe.every:
         callbacks.append(RecordTrajectory(cfg.probe.every, cfg.probe.tta))
-    if cfg.repulsion.callback is not None:
-        callbacks.append(instantiate(cfg.repulsion.callback))
+    callbacks.extend(further)
     if cfg.trainer.enable_progress_bar:
         callbacks.append(MemberProgress(member.name))
     return instantiate(  # type: ignore[no-any-return]
