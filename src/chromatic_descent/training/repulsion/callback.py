@@ -172,4 +172,5 @@ def _trained(module: lightning.LightningModule) -> list[nn.Parameter]:
 
 
 def _norm(tensors: list[Tensor]) -> Tensor:
-    return torch.stack([t.float().norm() for t in tensors]).norm()
+    whole: Tensor = torch.stack([t.float().norm() for t in tensors]).norm()
+    return whole

@@ -200,7 +200,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
     Its running statistics are neither used nor updated. Cross-entropy trains the network with the
     statistics of each batch. Repelled with the running ones instead, members learn to be sensitive
     to how the two differ: the logits recorded at the end fall apart, while those that cross-entropy
-    sees hardly move (docs/repulsion.md has numbers). Every module is as it was afterwards.
+    sees hardly move. Every module is as it was afterwards.
     """
     training = [module for module in network.modules() if module.training]
     norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
