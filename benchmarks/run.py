@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import geometry
+import repulsion
 import startup
 import sweep
 import throughput
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "sweep": sweep,
     "time_to_accuracy": time_to_accuracy,
     "geometry": geometry,
+    "repulsion": repulsion,
 }
 
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from lightning import Trainer
 from omegaconf import OmegaConf
@@ -11,6 +12,7 @@ from chromatic_descent.data import ImageData, sources
 from chromatic_descent.study import Member, Study
 from chromatic_descent.training.joint import joint
 from chromatic_descent.training.population import build_module, build_trainer, solo
+from chromatic_descent.training.repulsion import from_config
 
 CONFIGS = Path(config.configs_folder())
 
@@ -77,6 +79,17 @@ def test_what_makes_a_trainer(group, tmp_path):
         cfg = composed(f"{group}={name}", "trainer.accelerator=cpu")
         trainer = build_trainer(cfg, Member(Study(tmp_path), "SEED_0000"))
         assert isinstance(trainer, Trainer)
+
+
+@pytest.mark.parametrize("name", options("repulsion"))
+def test_repulsion(name):
+    repulsion = from_config(composed(f"repulsion={name}").repulsion)
+    if name == "none":
+        assert repulsion is None
+        return
+    own, others = torch.randn(4, 10), torch.randn(3, 4, 10)
+    assert repulsion.term(own, others, torch.arange(4)).isfinite()
+    assert repulsion.joint or repulsion.sequential
 
 
 def test_population():

@@ -136,7 +136,11 @@ class Member:
         return f"{self.name} is {status}"
 
     def read_manifest(self) -> dict[str, Any] | None:
-        """The member's manifest: {seed, config, config_hash, together, process}; None if none."""
+        """The member's manifest: {seed, config, config_hash, process}; None if there is none.
+
+        Members trained together have `together` too, their seeds; a member that is repelled from
+        others has `references`: which.
+        """
         try:
             text = self.manifest.read_text(encoding="utf-8")
             manifest = json.loads(text)
@@ -156,23 +160,33 @@ class Member:
         config: dict[str, Any],
         config_hash: str,
         together: list[int] | None = None,
+        references: list[dict[str, str]] | None = None,
     ) -> None:
         """Say what the folder is for and that this process works on it.
 
-        `together` are the seeds of members trained together, this one among them.
+        `together` are the seeds of members trained together, this one among them. `references` are
+        those of an earlier attempt, see `keep_references`.
         """
-        manifest = {
+        manifest: dict[str, Any] = {
             "seed": seed,
             "config": config,
             "config_hash": config_hash,
-            "together": together,
             "process": {
                 "pid": os.getpid(),
                 "host": socket.gethostname(),
                 "since": datetime.now(UTC).isoformat(timespec="seconds"),
             },
         }
+        if together is not None:
+            manifest["together"] = together
+        if references is not None:
+            manifest["references"] = references
         write_text(self.manifest, json.dumps(manifest, indent=1))
+
+    def keep_references(self, references: list[dict[str, str]]) -> None:
+        """Note which members this one is repelled from, for whoever goes on with it."""
+        manifest = self.read_manifest() or {}
+        write_text(self.manifest, json.dumps({**manifest, "references": references}, indent=1))
 
 
 @contextmanager

@@ -100,7 +100,7 @@ class _Work:
     """What determines members: their config, and who is trained together (seeds; None: alone)."""
 
     config: dict[str, Any]
-    config_hash: str | None
+    config_hash: str
     together: list[int] | None
 
     def explain(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _together(cfg: DictConfig) -> list[int] | None:
 
 def _work(found: dict[str, Any]) -> _Work:
     """What an artefact's record or a manifest says."""
-    return _Work(found.get("config", {}), found.get("config_hash"), found.get("together"))
+    return _Work(found.get("config", {}), found.get("config_hash", ""), found.get("together"))
 
 
 def _same(found: _Work, wanted: _Work) -> bool:
@@ -147,9 +147,12 @@ def _begin(
     members: list[Member], left: list[Member], seeds: list[int], wanted: _Work, overwrite: bool
 ) -> None:
     """Say in each folder what it is for; UserError, before any is written, if it is another's."""
-    manifests = [(member, member.read_manifest()) for member in members]
-    others = [(m, _work(found)) for m, found in manifests if found is not None]
-    others = [(member, found) for member, found in others if not _same(found, wanted)]
+    manifests = [member.read_manifest() for member in members]
+    others = [
+        (member, _work(manifest))
+        for member, manifest in zip(members, manifests, strict=True)
+        if manifest is not None and not _same(_work(manifest), wanted)
+    ]
     for member, found in others:
         if not overwrite:
             raise _refusal(member, found, wanted, "was begun")
@@ -158,9 +161,12 @@ def _begin(
         for member in members:
             member.checkpoint.unlink(missing_ok=True)
             member.joint_checkpoint.unlink(missing_ok=True)
-    for member, seed in zip(members, seeds, strict=True):
+    for member, seed, manifest in zip(members, seeds, manifests, strict=True):
         if member in left:
-            member.write_manifest(seed, wanted.config, wanted.config_hash, wanted.together)
+            references = None if others else (manifest or {}).get("references")
+            member.write_manifest(
+                seed, wanted.config, wanted.config_hash, wanted.together, references
+            )
             member.failure.unlink(missing_ok=True)
 
 

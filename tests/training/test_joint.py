@@ -1,5 +1,6 @@
 """`population=joint` from the command line: the same files as members trained alone, and no others."""
 
+import csv
 import json
 import re
 import signal
@@ -184,7 +185,7 @@ def test_interrupted_it_ends_with_the_same_bits(train, studies, tmp_path, monkey
 def test_killed_at_a_random_moment_it_ends_with_the_same_bits(
     train, studies, subprocess_line, tmp_path
 ):
-    options = (*TINY, *TOGETHER, "trainer.max_epochs=40")
+    options = (*TINY, *TOGETHER, "trainer.max_epochs=30")
     assert train(*options, "study=calm")[0] == 0
     process = subprocess_line("train", *options, "study=killed")
     checkpoint = Member(Study(tmp_path / "multirun" / "killed"), "SEED_0000").joint_checkpoint
@@ -236,6 +237,35 @@ def test_one_busy_member_leaves_all_untouched(train, tmp_path):
     assert code == 1
     assert "SEED_0002 of study s is being trained by another process" in printed
     assert study.members() == []
+
+
+MEASURED = ("penalty", "cross_entropy", "temperature", "gradient_ratio", "distance_hellinger")
+
+
+@pytest.mark.parametrize("of", ["hellinger", "weight_rbf"])
+def test_what_repulsion_does_is_logged_for_each_member(train, tmp_path, of):
+    options = (*TOGETHER, f"repulsion={of}", "repulsion.schedule=constant", FLOAT32)
+    options += ("repulsion.pool=64", "repulsion.batch_size=32", "trainer.log_every_n_steps=2")
+    found = {}
+    for engine in ("loop", "vmap"):
+        asked = (f"population.engine={engine}", "population.chunk=2", f"study={engine}")
+        code, printed = train(*options, "repulsion.strength=0.5", *asked)
+        assert code == 0, printed
+        for seed in range(3):
+            folder = tmp_path / "multirun" / engine / f"SEED_{seed:04d}" / "metrics" / "version_0"
+            with (folder / "metrics.csv").open() as file:
+                rows = list(csv.DictReader(file))
+            steps = [row for row in rows if row["repulsion/penalty"]]
+            assert [row["step"] for row in steps] == ["1", "3", "5", "7"]
+            found[engine, seed] = np.array(
+                [[float(row[f"repulsion/{key}"]) for key in MEASURED] for row in steps]
+            )
+            assert np.isfinite(found[engine, seed]).all()
+            assert all(row["train/accuracy"] for row in rows if row not in steps)
+            assert not any("SEED" in key for key in rows[0])
+    for seed in range(3):
+        np.testing.assert_allclose(found["loop", seed], found["vmap", seed], rtol=2e-2, atol=1e-3)
+    assert not np.allclose(found["loop", 0], found["loop", 1], rtol=1e-3)
 
 
 def test_who_was_trained_together_is_in_the_manifest(train, tmp_path):

@@ -12,7 +12,7 @@ from chromatic_descent.data import Augment, ImageData, JointData, sources
 from chromatic_descent.training.engines import Looped, Stacked, refuses_vmap
 from chromatic_descent.training.joint_module import JointClassifier
 from chromatic_descent.training.module import Classifier
-from chromatic_descent.training.repulsion import Repulsion, at_step
+from chromatic_descent.training.repulsion import Repulsion, at_step, evaluating
 
 SOURCE = functools.partial(sources.synthetic, train_images=64, test_images=32, image_size=8)
 OPTIONS = {"batch_size": 16, "augment": Augment(translate=1)}
@@ -112,21 +112,22 @@ def by_definition(repulsion, epochs=2):
             at = at_step(points, 8, SEEDS[0], epoch, index)
             seen = []
             for net in nets:
-                net.eval()
-                if repulsion.of == "outputs":
-                    z = net(points.images[at])
-                    seen.append(z - z.mean(1, keepdim=True))
-                elif repulsion.of == "weights":
-                    seen.append(
-                        torch.cat([p.flatten() for p in net.parameters() if p.requires_grad])[None]
-                    )
-                else:
-                    x = points.images[at].clone().requires_grad_()
-                    truth = points.labels[at][:, None]
-                    chosen = net(x).log_softmax(1).gather(1, truth).sum()
-                    (gradient,) = torch.autograd.grad(chosen, x, create_graph=True)
-                    seen.append(F.normalize(gradient.flatten(1), dim=1))
-                net.train()
+                with evaluating(net):
+                    if repulsion.of == "outputs":
+                        z = net(points.images[at])
+                        seen.append(z - z.mean(1, keepdim=True))
+                    elif repulsion.of == "weights":
+                        seen.append(
+                            torch.cat([p.flatten() for p in net.parameters() if p.requires_grad])[
+                                None
+                            ]
+                        )
+                    else:
+                        x = points.images[at].clone().requires_grad_()
+                        truth = points.labels[at][:, None]
+                        chosen = net(x).log_softmax(1).gather(1, truth).sum()
+                        (gradient,) = torch.autograd.grad(chosen, x, create_graph=True)
+                        seen.append(F.normalize(gradient.flatten(1), dim=1))
             total = sum(F.cross_entropy(n(x), y) for n, (x, y) in zip(nets, own, strict=True))
             weight = repulsion.weight(step / steps)
             for i, z in enumerate(seen):

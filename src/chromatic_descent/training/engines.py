@@ -38,6 +38,10 @@ class Chunk(Protocol):
         """What repulsion compares, see `repulsion.features`: [B, K] for each member."""
         ...
 
+    def gradients(self, penalties: Sequence[Tensor]) -> list[list[Tensor]]:
+        """Each penalty's gradient in its member's trained parameters, for measurements."""
+        ...
+
     def backward(
         self, batches: Iterator[Batch], penalties: Sequence[Tensor] | None
     ) -> Iterator[int]:
@@ -71,6 +75,14 @@ class Looped:
                 found.append(features(run, member.network.parameters(), images, labels, of))
         return found
 
+    def gradients(self, penalties: Sequence[Tensor]) -> list[list[Tensor]]:
+        """Each penalty's gradient in its member's trained parameters, for measurements."""
+        found = []
+        for penalty, member in zip(penalties, self.members, strict=True):
+            own = [p for p in member.network.parameters() if p.requires_grad]
+            found.append(list(_gradient(penalty, own)))
+        return found
+
     def backward(
         self, batches: Iterator[Batch], penalties: Sequence[Tensor] | None
     ) -> Iterator[int]:
@@ -81,7 +93,7 @@ class Looped:
                 loss = member.loss(batch, member(batch[0]))
             if penalties is not None:
                 loss = loss + penalties[place]
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             yield place
 
     def _run(self, member: Classifier) -> Callable[[Tensor], Tensor]:
@@ -118,8 +130,8 @@ class Stacked:
         for place, network in enumerate(networks):
             for name, own in network.named_parameters():
                 own.data = self._parameters[name].detach()[place]
-            for name, own in network.named_buffers():
-                own.data = self._buffers[name][place]
+            for name, buffer in network.named_buffers():
+                buffer.data = self._buffers[name][place]
 
     def start_epoch(self) -> None:
         """Start each member's metrics anew."""
@@ -144,6 +156,12 @@ class Stacked:
             found: Tensor = vmap(one)(self._parameters, self._buffers)  # [m, B, K]
         return list(found)
 
+    def gradients(self, penalties: Sequence[Tensor]) -> list[list[Tensor]]:
+        """Each penalty's gradient in its member's trained parameters, for measurements."""
+        stacks = [stack for stack in self._parameters.values() if stack.requires_grad]
+        found = _gradient(torch.stack(list(penalties)).sum(), stacks)
+        return [list(rows) for rows in zip(*found, strict=True)]
+
     def backward(
         self, batches: Iterator[Batch], penalties: Sequence[Tensor] | None
     ) -> Iterator[int]:
@@ -153,7 +171,7 @@ class Stacked:
             outputs = self._outputs(torch.stack([images for images, _ in own]), 0)
             losses = [m.loss(b, o) for m, b, o in zip(self.members, own, outputs, strict=True)]
         total = torch.stack([*losses, *(penalties or [])]).sum()
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         for name, stack in self._parameters.items():
             for place, member in enumerate(self.members):
                 parameter = member.network.get_parameter(name)
@@ -216,6 +234,12 @@ class _MixedPrecision(TorchFunctionMode):
         elif func is F.batch_norm:  # bfloat16 with statistics in float32
             return func(args[0].float(), *args[1:], **kwargs).to(args[0].dtype)
         return func(*args, **kwargs)
+
+
+def _gradient(penalty: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(
+        penalty, inputs, retain_graph=True, allow_unused=True, materialize_grads=True
+    )
 
 
 def _generators(device: torch.device) -> list[Tensor]:

@@ -5,12 +5,14 @@ from typing import Any, Literal
 
 import lightning
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from chromatic_descent.data import Batch, JointData
 from chromatic_descent.training.engines import Chunk, Looped, Stacked
 from chromatic_descent.training.module import Classifier
 from chromatic_descent.training.repulsion import Points, Repulsion, at_step
+from chromatic_descent.training.repulsion.measures import fitted_temperature, mean_distances
 
 Engine = Literal["loop", "vmap"]
 
@@ -48,6 +50,7 @@ class JointClassifier(lightning.LightningModule):
         self.names, self.engine, self.chunk, self.repulsion = names, engine, chunk, repulsion
         self._chunks: list[Chunk] = []
         self._points: Points | None = None
+        self._said = torch.empty(0)  # each member's logits at a step's points, where it is measured
 
     @property
     def classifiers(self) -> list[Classifier]:
@@ -72,7 +75,8 @@ class JointClassifier(lightning.LightningModule):
 
     def on_train_start(self) -> None:
         """Divide the members into chunks, now that their weights are where they will be."""
-        make = {"loop": Looped, "vmap": Stacked}[self.engine]
+        self._steps = int(self.trainer.estimated_stepping_batches)
+        make: type[Looped] | type[Stacked] = Looped if self.engine == "loop" else Stacked
         members = self.classifiers
         parts = [members[i : i + self.chunk] for i in range(0, len(members), self.chunk)]
         self._chunks = [make(part, self.trainer.precision_plugin.forward_context) for part in parts]
@@ -90,7 +94,11 @@ class JointClassifier(lightning.LightningModule):
             first = 0
             for chunk in self._chunks:
                 penalties = next(repelled, None)
+                measured = penalties is not None and self._measures(index)
+                gradients = chunk.gradients(penalties) if penalties and measured else []
                 for place in chunk.backward(batches, penalties):
+                    if penalties and measured:
+                        self._measure(first + place, penalties[place], gradients[place])
                     self._take_step(first + place)
                 first += len(chunk.members)
 
@@ -118,7 +126,7 @@ class JointClassifier(lightning.LightningModule):
         """
         if self.repulsion is None or self._points is None:
             return
-        weight = self.repulsion.weight(self._progress(index))
+        weight = self.repulsion.weight(self._step(index) / self._steps)
         if weight == 0:
             return
         epoch, size = self.current_epoch, self.repulsion.batch_size
@@ -132,24 +140,61 @@ class JointClassifier(lightning.LightningModule):
         constant = torch.stack([z.detach() for part in found for z in part])  # [M, B, K]
         if not together:
             found.clear()
+        if self._measures(index):
+            self._said = constant
+            if of != "outputs":
+                with torch.no_grad():
+                    said = [chunk.features(images, None, "outputs") for chunk in self._chunks]
+                self._said = torch.stack([logits for part in said for logits in part])
         member = 0
         for chunk in self._chunks:
             penalties = []
             for own in found[0] if together else chunk.features(images, labels, of):
-                others = torch.cat([constant[:member], constant[member + 1 :]])  # [M - 1, B, K]
-                penalties.append(weight * self.repulsion.penalty(own, others, labels))
+                penalty = self.repulsion.penalty(own, _without(constant, member), labels)
+                penalties.append(weight * penalty)
                 member += 1
             yield penalties
 
-    def _progress(self, index: int) -> float:
-        """The share of all steps that are done."""
-        step = self.current_epoch * self._data.batches_per_epoch + index
-        return step / int(self.trainer.estimated_stepping_batches)
+    def _step(self, index: int) -> int:
+        """Steps that each member has taken; Lightning's `global_step` counts all members'."""
+        return self.current_epoch * self._data.batches_per_epoch + index
+
+    def _measures(self, index: int) -> bool:
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return bool(self.trainer.loggers) and (self._step(index) + 1) % every == 0
+
+    def _measure(self, place: int, penalty: Tensor, gradient: list[Tensor]) -> None:
+        """Log what repulsion does to a member in this step."""
+        member = self.classifiers[place]
+        assert member.last is not None
+        logits, labels = member.last
+        smoothing = member.label_smoothing
+        trained = [p for p in member.network.parameters() if p.requires_grad]
+        rest = [p.grad - g for p, g in zip(trained, gradient, strict=True) if p.grad is not None]
+        distances = mean_distances(self._said[place], _without(self._said, place))
+        measured = {
+            "penalty": penalty.detach(),
+            "cross_entropy": F.cross_entropy(logits, labels, label_smoothing=smoothing),
+            "temperature": fitted_temperature(logits, labels),
+            "gradient_ratio": _norm(gradient) / _norm(rest),
+            **{f"distance_{name}": value for name, value in distances.items()},
+        }
+        name = self.names[place]
+        self.log_dict({f"{name}/repulsion/{key}": value for key, value in measured.items()})
 
     @property
     def _data(self) -> JointData:
         data: JointData = self.trainer.datamodule  # type: ignore[attr-defined]
         return data
+
+
+def _without(stack: Tensor, place: int) -> Tensor:
+    return torch.cat([stack[:place], stack[place + 1 :]])  # [M - 1, ...]
+
+
+def _norm(tensors: Sequence[Tensor]) -> Tensor:
+    whole: Tensor = torch.stack([t.float().norm() for t in tensors]).norm()
+    return whole
 
 
 def _listed(one_or_many: Any) -> list[Any]:

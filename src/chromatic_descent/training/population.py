@@ -11,11 +11,11 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import lightning
 import torch
-from lightning import Trainer
+from lightning import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
+from torch import nn
 
 from chromatic_descent import probe_logits
 from chromatic_descent.config import config_hash, instantiate
@@ -31,6 +31,7 @@ from chromatic_descent.training.record import (
     record_member,
     recorded_trajectory,
 )
+from chromatic_descent.training.repulsion import sequential
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,9 @@ class Train(Protocol):
 
     def __call__(
         self, members: Sequence[Member], left: Sequence[Member], identity: dict[str, Any]
-    ) -> None: ...
+    ) -> None:
+        """Begin or go on, whichever the members' checkpoints say."""
+        ...
 
 
 def solo(cfg: DictConfig) -> Train:
@@ -58,7 +61,9 @@ def _train_alone(
         torch.set_num_threads(cfg.threads)
     data: ImageData = instantiate(cfg.data, seed=cfg.seed)
     module = build_module(cfg, data)
-    trainer = build_trainer(cfg, member)
+    build = functools.partial(build_network, cfg, data)
+    repel, references = sequential.plan(cfg, member, identity, data, build)
+    trainer = build_trainer(cfg, member, repel)
     checkpoint = member.checkpoint if member.checkpoint.exists() else None
     started = time.perf_counter()
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
@@ -77,6 +82,8 @@ def _train_alone(
     )
     result.record["wall_time"]["record"] = time.perf_counter() - trained
     result.record["continued"] = checkpoint is not None
+    if references is not None:
+        result.record["references"] = references
     probe_logits.save(member.artefact, result)
     accuracy, images = result.record["accuracy"], len(result.labels)
     log.info(
@@ -90,12 +97,7 @@ def build_module(cfg: DictConfig, data: ImageData, seed: int | None = None) -> C
     seed = cfg.seed if seed is None else seed
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator(seed, 0).initial_seed())
-        network = instantiate(
-            cfg.model,
-            in_channels=data.channels,
-            num_classes=len(data.images.classes),
-            image_size=data.image_size,
-        )
+        network = build_network(cfg, data)
     return Classifier(
         network,
         instantiate(cfg.optim.optimizer),
@@ -108,20 +110,30 @@ def build_module(cfg: DictConfig, data: ImageData, seed: int | None = None) -> C
     )
 
 
-def build_trainer(cfg: DictConfig, member: Member) -> Trainer:
+def build_network(cfg: DictConfig, data: ImageData) -> nn.Module:
+    """The config's network for these images, initialised from torch's global generator."""
+    network: nn.Module = instantiate(
+        cfg.model,
+        in_channels=data.channels,
+        num_classes=len(data.images.classes),
+        image_size=data.image_size,
+    )
+    return network
+
+
+def build_trainer(cfg: DictConfig, member: Member, further: Sequence[Callback] = ()) -> Trainer:
     """Lightning's trainer with the member's checkpoint, loggers, callbacks and precision."""
     callbacks = [every_epoch(member.checkpoint), *instantiate(cfg.callbacks).values()]
     if cfg.probe.every:
         callbacks.append(RecordTrajectory(cfg.probe.every, cfg.probe.tta))
-    if cfg.repulsion.get("callback") is not None:
-        callbacks.append(instantiate(cfg.repulsion.callback))
+    callbacks.extend(further)
     if cfg.trainer.enable_progress_bar:
         callbacks.append(MemberProgress(member.name))
     return make_trainer(cfg, member, callbacks, member_loggers(cfg, member))
 
 
 def make_trainer(
-    cfg: DictConfig, member: Member, callbacks: list[lightning.Callback], loggers: list[Logger]
+    cfg: DictConfig, member: Member, callbacks: list[Callback], loggers: list[Logger]
 ) -> Trainer:
     """Lightning's trainer as the config says, at home in the member's folder."""
     return instantiate(  # type: ignore[no-any-return]

@@ -113,5 +113,6 @@ def _shuffle_patches(images: Tensor, stream: torch.Generator) -> Tensor:
     patches = images.reshape(size, channels, grid, height // grid, grid, width // grid)
     patches = patches.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)  # [P, g·g, C, h, w]
     order = torch.rand(size, grid * grid, generator=stream).argsort(1)
-    patches = patches[torch.arange(size)[:, None], order].unflatten(1, (grid, grid))
+    patches = patches[torch.arange(size)[:, None], order]
+    patches = patches.view(size, grid, grid, *patches.shape[2:])
     return patches.permute(0, 3, 1, 4, 2, 5).reshape(size, channels, height, width)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from omegaconf import DictConfig
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from chromatic_descent.config import instantiate
 from chromatic_descent.errors import UserError
@@ -170,7 +171,7 @@ def features(
       for neural network ensembles").
 
     Args:
-        run: images [B, C, H, W] -> logits, with the network in evaluation mode (`evaluating`).
+        run: images [B, C, H, W] -> logits, with the network as in `evaluating`.
         parameters: the network's; those that are not trained are left out.
         images: [B, C, H, W].
         labels: [B]; for `input_gradients`.
@@ -194,17 +195,24 @@ def features(
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """The network in evaluation mode, each of its modules back as it was afterwards.
+    """The network in evaluation mode, but BatchNorm with the statistics of what it is shown.
 
-    What is repelled is the function that will be recorded; BatchNorm uses its running statistics
-    and leaves them alone.
+    Its running statistics are neither used nor updated. Cross-entropy trains the network with the
+    statistics of each batch. Repelled with the running ones instead, members learn to be sensitive
+    to how the two differ: the logits recorded at the end fall apart, while those that cross-entropy
+    sees hardly move. Every module is as it was afterwards.
     """
     training = [module for module in network.modules() if module.training]
+    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     for module in training:
         module.training = False
+    for norm in norms:
+        norm.training, norm.track_running_stats = True, False
     try:
         yield
     finally:
+        for norm in norms:
+            norm.training, norm.track_running_stats = False, True
         for module in training:
             module.training = True
 

@@ -13,7 +13,6 @@ import math
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from chromatic_descent.errors import UserError
@@ -122,7 +121,7 @@ def svgd(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
     own, others = _wide(own, others)
     near = _kernel(own, others)  # [R]
     members = len(others) + 1
-    truth = F.one_hot(labels, own.shape[-1])
+    truth = _marked(labels, own).to(own)  # [B, C]
     # ∇L is that of a mean over points, as the kernel's distance is: neither depends on how many.
     drive = (others.softmax(-1) - truth) * near.detach()[:, None, None]  # [R, B, C]
     drive = (drive.sum(0) + own.detach().softmax(-1) - truth) / (members * len(own))
@@ -161,7 +160,7 @@ def dbat(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
         labels: not used.
     """
     own, others = _wide(own, others)
-    asked = F.one_hot(others.argmax(-1), own.shape[-1]).bool()  # [R, B, C]
+    asked = _marked(others.argmax(-1), own)  # [R, B, C]
     yes, no = _against_the_rest(own.expand_as(others), asked)  # [R, B] each, logarithms
     yes_other, no_other = _against_the_rest(others, asked)
     disagree = torch.logaddexp(yes + no_other, yes_other + no)
@@ -191,10 +190,17 @@ def _bandwidth(own: Tensor, others: Tensor) -> Tensor:
     Where the median is 0 the mean takes its place, and where that is 0 too, 1.
     """
     members = torch.cat([own[None], others]).flatten(1)  # [S, B·K]
-    squared = F.pdist(members).square() / members.shape[1]  # [S (S − 1) / 2]
+    squared = torch.cat(
+        [(members[i + 1 :] - members[i]).square().mean(1) for i in range(len(members) - 1)]
+    )  # [S (S − 1) / 2]
     typical = squared.median()
     typical = torch.where(typical > _SAME, typical, squared.mean())
     return torch.where(typical > _SAME, typical, 1.0) / math.log(len(members) + 1)
+
+
+def _marked(classes: Tensor, logits: Tensor) -> Tensor:
+    """Classes [...] -> true at the class, [..., C]."""
+    return classes[..., None] == torch.arange(logits.shape[-1], device=logits.device)
 
 
 def _against_the_rest(logits: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
