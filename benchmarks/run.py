@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import geometry
+import joint
 import repulsion
 import startup
 import sweep
@@ -30,6 +31,7 @@ BENCHMARKS = {
     "startup": startup,
     "throughput": throughput,
     "sweep": sweep,
+    "joint": joint,
     "time_to_accuracy": time_to_accuracy,
     "geometry": geometry,
     "repulsion": repulsion,

@@ -64,7 +64,7 @@ def joint(
     _check_options(cfg, engine, chunk)
     repulsion = _checked_repulsion(cfg, members)
     data: JointData = instantiate(
-        cfg.data, _target_=f"{JointData.__module__}.{JointData.__qualname__}", seeds=seeds
+        cfg.data, _target_="chromatic_descent.data.JointData", seeds=seeds
     )
     if repulsion is not None:
         repulsion.make_pool(data)
@@ -104,7 +104,7 @@ def _train_together(
         chunk=chunk,
         repulsion=repulsion,
     )
-    trainer = _trainer(cfg, members)
+    trainer = build_trainer(cfg, members)
     checkpoint = members[0].joint_checkpoint
     continued = checkpoint.exists()
     log.info("%s to %s, engine %s, %d at a time", names[0], names[-1], engine, chunk)
@@ -176,7 +176,7 @@ def _save_weights(classifier: Classifier, trainer: Trainer, member: Member) -> N
     AtomicCheckpointIO().save_checkpoint(checkpoint, member.checkpoint)
 
 
-def _trainer(cfg: DictConfig, members: Sequence[Member]) -> Trainer:
+def build_trainer(cfg: DictConfig, members: Sequence[Member]) -> Trainer:
     """Lightning's trainer, at home with the first member; each has its own loggers."""
     first, names = members[0], [member.name for member in members]
     callbacks = [every_epoch(first.joint_checkpoint), *instantiate(cfg.callbacks).values()]
