@@ -170,6 +170,7 @@ def test_under_a_parallel_launcher_only_another_studys_members_will_do(train, mo
     options = ("-m", "seed=0,1", "study=s", "repulsion=rbf", *SMALL)
     printed = train(*options, wanted=1)
     assert "use population=joint, repulsion.references.from=<another study>" in printed
+    options = ("-m", "seed=0,1", "study=t", "repulsion=rbf", *SMALL)
     train(*options, "repulsion.references.from=other")
     train("study=alone", "repulsion=rbf", *SMALL)  # one run is no sweep
 
