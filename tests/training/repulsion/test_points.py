@@ -40,10 +40,15 @@ def test_training_points_are_training_images_with_their_labels():
     d = data()
     points = pool("train", d, 1000, 0)
     assert len(points.images) == len(d.train_indices) == 64  # all there are
-    order = [int(found_in(points.images[i : i + 1], shown(d, d.train_indices)).sum()) for i in (0, 5)]
+    order = [
+        int(found_in(points.images[i : i + 1], shown(d, d.train_indices)).sum()) for i in (0, 5)
+    ]
     assert order == [1, 1]
     places = [
-        int(p) for image in points.images for p in d.train_indices if torch.equal(image, shown(d, p[None])[0])
+        int(p)
+        for image in points.images
+        for p in d.train_indices
+        if torch.equal(image, shown(d, p[None])[0])
     ]
     assert torch.equal(points.labels, d.images.train_labels[places])
 

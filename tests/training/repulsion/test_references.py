@@ -12,7 +12,7 @@ MODEL = {"_target_": "a.Net", "widths": [8]}
 
 def complete(study, seed, model=MODEL, probe="probe", checkpoint=True):
     member = Member(study, f"SEED_{seed:04d}")
-    record = {key: None for key in probe_logits.RECORD_KEYS} | {
+    record = dict.fromkeys(probe_logits.RECORD_KEYS) | {
         "schema_version": probe_logits.SCHEMA_VERSION,
         "config": {"model": model},
         "config_hash": "hash",
@@ -48,8 +48,16 @@ def test_all_complete_members_but_oneself(study):
     Member(study, "SEED_0007").write_manifest(7, {}, "hash")  # begun, not complete
     new = Member(study, "SEED_0009")
     assert names(chosen(study, new)) == [f"SEED_000{i}" for i in range(5)]
-    assert names(chosen(study, Member(study, "SEED_0002"))) == [f"SEED_000{i}" for i in (0, 1, 3, 4)]
-    assert chosen(Study(study.path.parent / "empty"), Member(Study(study.path.parent / "empty"), "SEED_0000")) == []
+    assert names(chosen(study, Member(study, "SEED_0002"))) == [
+        f"SEED_000{i}" for i in (0, 1, 3, 4)
+    ]
+    assert (
+        chosen(
+            Study(study.path.parent / "empty"),
+            Member(Study(study.path.parent / "empty"), "SEED_0000"),
+        )
+        == []
+    )
 
 
 def test_a_random_choice_is_a_function_of_the_seed(study):
@@ -90,10 +98,12 @@ def test_a_reference_that_is_gone_or_another_is_named(study):
     complete(study, 1)  # written anew, the same: no matter
     assert len(chosen(study, new, kept=kept)) == 5
     kept[1]["logits_hash"] = "of another"
-    with pytest.raises(UserError, match="trained anew since: SEED_0001. Move .*SEED_0009 away"):
+    with pytest.raises(UserError, match=r"trained anew since: SEED_0001\. Move .*SEED_0009 away"):
         chosen(study, new, kept=kept)
     Member(study, "SEED_0003").artefact.unlink()
-    with pytest.raises(UserError, match=r"no longer complete in study s: SEED_0003\. Put them back"):
+    with pytest.raises(
+        UserError, match=r"no longer complete in study s: SEED_0003\. Put them back"
+    ):
         chosen(study, new, kept=kept)
 
 

@@ -16,7 +16,12 @@ def repulsion(*overrides):
 def net():
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(1, 3, 2), nn.BatchNorm2d(3), nn.GELU(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(27, 5)
+        nn.Conv2d(1, 3, 2),
+        nn.BatchNorm2d(3),
+        nn.GELU(),
+        nn.Dropout(0.5),
+        nn.Flatten(),
+        nn.Linear(27, 5),
     )
 
 
@@ -36,7 +41,10 @@ def test_none_and_strength_zero_are_no_repulsion():
         ("strength=-1", r"repulsion\.strength=-1: expected from 0"),
         ("strength=nan", r"repulsion\.strength=nan"),
         ("strength=strong", r"repulsion\.strength=strong"),
-        ("schedule=sudden", r"repulsion\.schedule=sudden: expected one of constant, warmup, cosine"),
+        (
+            "schedule=sudden",
+            r"repulsion\.schedule=sudden: expected one of constant, warmup, cosine",
+        ),
         ("warmup=1.5", r"repulsion\.warmup=1\.5: expected 0 to below 1"),
         ("of=dreams", r"repulsion\.of=dreams: expected one of outputs, weights"),
         ("points=elsewhere", r"repulsion\.points=elsewhere: expected one of train, heldout"),
@@ -45,8 +53,14 @@ def test_none_and_strength_zero_are_no_repulsion():
         ("batch_size=0", r"repulsion\.batch_size=0: expected a number from 1"),
         ("batch_size=5000", r"repulsion\.batch_size=5000: expected at most the 2000 points"),
         ("labels=maybe", r"repulsion\.labels=maybe: expected true or false"),
-        ("references.choose=best", r"repulsion\.references\.choose=best: expected one of random, near"),
-        ("references.count=0", r"repulsion\.references\.count=0: expected a number from 1, or null"),
+        (
+            "references.choose=best",
+            r"repulsion\.references\.choose=best: expected one of random, near",
+        ),
+        (
+            "references.count=0",
+            r"repulsion\.references\.count=0: expected a number from 1, or null",
+        ),
         ("references.from=null", r"repulsion\.references\.from=None: expected 'study', or another"),
         ("+references.to=x", r"repulsion\.references=.*expected {from, count, choose}"),
     ],
@@ -137,5 +151,3 @@ def test_too_few_points_for_a_batch_are_one_message():
 
     with pytest.raises(UserError, match=r"batch_size=64: there are only 24 points of kind heldout"):
         repulsion("repulsion=rbf", "repulsion.points=heldout").make_pool(data())
-
-

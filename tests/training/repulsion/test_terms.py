@@ -41,7 +41,7 @@ def by_definition(name, own, others, bandwidth=None):
             elif name == "kl":
                 part = 1 / (1 + (p * np.log(p / q)).sum() + (q * np.log(q / p)).sum())
             else:
-                c = q.argmax()
+                c = other[b].argmax()
                 part = -math.log(p[c] * (1 - q[c]) + q[c] * (1 - p[c]) + 1e-7)
             total += part / len(others)
     return total / points
@@ -178,7 +178,7 @@ def distance(name, a, b):
         return ((p - q) * np.log(p / q)).sum()
     if name == "ncl":
         return ((p - q) ** 2).sum()
-    c = q.argmax()
+    c = b.argmax()
     return p[c] * (1 - q[c]) + q[c] * (1 - p[c])
 
 
@@ -190,7 +190,9 @@ logits = st.lists(st.floats(-8, 8), min_size=C, max_size=C).map(np.array)
 def test_no_term_increases_with_distance(name, first, second, other):
     near, far = sorted((first, second), key=lambda own: distance(name, own, other))
     term = getattr(terms, name)
-    values = [term(*(torch.from_numpy(x) for x in (own[None], other[None, None]))) for own in (near, far)]
+    values = [
+        term(*(torch.from_numpy(x) for x in (own[None], other[None, None]))) for own in (near, far)
+    ]
     assert values[1] <= values[0] + 1e-9
 
 
