@@ -26,7 +26,7 @@ from chromatic_descent.training import population
 from chromatic_descent.training.repulsion import sequential
 from measure import claim, member_config, spread
 
-REFERENCES, TEN, TOGETHER = 8, 10, 5
+REFERENCES, TEN = 8, 10
 
 
 class Alternate(lightning.Callback):
@@ -66,7 +66,7 @@ class Alternate(lightning.Callback):
 
 
 def measure(quick: bool) -> dict[str, Any]:
-    images, epochs = (2000, 20) if quick else (50000, 8)
+    images, epochs, together = (2000, 10, 1) if quick else (50000, 8, 5)
     quiet = ("trainer.enable_progress_bar=false", "study=references")
     short = ("data.train_size=1000", "trainer.max_epochs=1", "logger=none")
     try:
@@ -92,14 +92,14 @@ def measure(quick: bool) -> dict[str, Any]:
         torch.use_deterministic_algorithms(False)
     standard = member_config()
     steps = standard.trainer.max_epochs * (50000 // standard.data.batch_size)
-    block = TEN * TOGETHER
+    block = TEN * together
     repelled, plain = (
         [sum(each[i : i + block]) for i in range(TEN, len(each) - block + 1, block)]
         for each in (alternate.seconds[True], alternate.seconds[False])
     )
     pairs = list(zip(repelled, plain, strict=False))
     start = alternate.start * block / steps  # the share of it that falls on as many steps
-    n = f"{len(pairs)} x {TOGETHER} pairs of {TEN} steps"
+    n = f"{len(pairs)} x {together} pairs of {TEN} steps"
     return {
         "claims": [
             claim(

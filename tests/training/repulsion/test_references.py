@@ -12,7 +12,7 @@ MODEL = {"_target_": "a.Net", "widths": [8]}
 
 def complete(study, seed, model=MODEL, probe="probe", checkpoint=True):
     member = Member(study, f"SEED_{seed:04d}")
-    record = {key: None for key in probe_logits.RECORD_KEYS} | {
+    record = dict.fromkeys(probe_logits.RECORD_KEYS) | {
         "schema_version": probe_logits.SCHEMA_VERSION,
         "config": {"model": model},
         "config_hash": "hash",
@@ -98,7 +98,7 @@ def test_a_reference_that_is_gone_or_another_is_named(study):
     complete(study, 1)  # written anew, the same: no matter
     assert len(chosen(study, new, kept=kept)) == 5
     kept[1]["logits_hash"] = "of another"
-    with pytest.raises(UserError, match="trained anew since: SEED_0001. Move .*SEED_0009 away"):
+    with pytest.raises(UserError, match=r"trained anew since: SEED_0001\. Move .*SEED_0009 away"):
         chosen(study, new, kept=kept)
     Member(study, "SEED_0003").artefact.unlink()
     with pytest.raises(

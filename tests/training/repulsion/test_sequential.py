@@ -8,11 +8,13 @@ from pathlib import Path
 import lightning
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
 
 import chromatic_descent.geometry as geometry
-from chromatic_descent import probe_logits
+from chromatic_descent import config, probe_logits
 from chromatic_descent.errors import UserError
 from chromatic_descent.study import Member, Study
+from chromatic_descent.training.population import solo
 from chromatic_descent.training.repulsion import sequential
 
 TINY = ("data=synthetic", "model.widths=[8,32]", "trainer.max_epochs=2", "threads=1")
@@ -50,6 +52,23 @@ def study(tmp_path):
 
 def load(study, seed):
     return probe_logits.load(study.probes / f"SEED_{seed:04d}.npz")
+
+
+def trained(study, seed, *overrides):
+    """A member as the command trains it, without the command."""
+    given = (*TINY, "trainer.enable_progress_bar=false", "study=s", f"seed={seed}", *overrides)
+    with initialize_config_dir(config.configs_folder(), version_base="1.3"):
+        cfg = compose("train", [*given])
+    solo(cfg, Member(study, f"SEED_{seed:04d}"), config.identity(cfg))
+    return load(study, seed)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """Two plain members: the study's path and their logits."""
+    study = Study(tmp_path_factory.mktemp("studies") / "plain")
+    logits = [trained(study, seed, "trainer.max_epochs=4", "logger=none").logits for seed in (0, 1)]
+    return study.path, logits
 
 
 def test_each_member_is_repelled_from_those_before_it_and_says_so(train, study):
@@ -174,6 +193,7 @@ def test_under_a_parallel_launcher_only_another_studys_members_will_do(train, mo
     options = ("-m", "seed=0,1", "study=s", "repulsion=rbf", *SMALL)
     printed = train(*options, wanted=1)
     assert "use population=joint, repulsion.references.from=<another study>" in printed
+    options = ("-m", "seed=0,1", "study=t", "repulsion=rbf", *SMALL)
     train(*options, "repulsion.references.from=other")
     train("study=alone", "repulsion=rbf", *SMALL)  # one run is no sweep
 
@@ -181,16 +201,13 @@ def test_under_a_parallel_launcher_only_another_studys_members_will_do(train, mo
 @pytest.mark.parametrize(
     "name", ["logit_mse", "hellinger", "kl", "rbf", "dbat", "weight_rbf", "input_gradient"]
 )
-def test_every_sequential_option_trains_and_logs(train, study, name):
-    train("study=plain", "trainer.max_epochs=1")
-    train(
-        *("study=s", f"repulsion={name}", *SMALL, "repulsion.references.from=plain"),
-        "trainer.log_every_n_steps=2",
-    )
-    assert load(study("s"), 0).record["accuracy"] > 0.5
-    with (
-        Member(study("s"), "SEED_0000").folder / "metrics" / "version_0" / "metrics.csv"
-    ).open() as file:
+def test_every_sequential_option_trains_and_logs(tmp_path, plain, name):
+    study = Study(tmp_path / "s")
+    options = (*SMALL, f"repulsion.references.from={plain[0]}", "trainer.log_every_n_steps=2")
+    member = trained(study, 2, f"repulsion={name}", *options)
+    assert member.record["accuracy"] > 0.5
+    path = Member(study, "SEED_0002").folder / "metrics" / "version_0" / "metrics.csv"
+    with path.open() as file:
         rows = [row for row in csv.DictReader(file) if row["repulsion/penalty"]]
     assert [int(row["step"]) for row in rows] == [1, 3, 5, 7]  # sparse: every second
     for key in ("penalty", "cross_entropy", "gradient_ratio", "distance_logits", "distance_hellinger", "temperature"):  # fmt: skip
@@ -199,33 +216,31 @@ def test_every_sequential_option_trains_and_logs(train, study, name):
         assert key == "penalty" or min(values) > 0, key
 
 
-def test_logging_changes_nothing(train, study):
-    options = ("-m", "seed=0,1", "repulsion=rbf", *SMALL)
-    train(*options, "study=often", "trainer.log_every_n_steps=1")
-    train(*options, "study=never", "logger=none")
-    assert np.array_equal(load(study("often"), 1).logits, load(study("never"), 1).logits)
+def test_logging_changes_nothing(tmp_path, plain):
+    options = ("repulsion=rbf", *SMALL, f"repulsion.references.from={plain[0]}")
+    often = trained(Study(tmp_path / "often"), 2, *options, "trainer.log_every_n_steps=1")
+    never = trained(Study(tmp_path / "never"), 2, *options, "logger=none")
+    assert np.array_equal(often.logits, never.logits)
 
 
-@pytest.mark.parametrize("name", ["logit_mse", "hellinger", "kl", "rbf", "dbat"])
-def test_more_strength_is_more_distance(train, study, name):
-    train("study=plain", "trainer.max_epochs=4")
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [("logit_mse", 0.1), ("hellinger", 0.5), ("kl", 0.1), ("rbf", 0.1), ("dbat", 0.1)],
+)
+def test_more_strength_is_more_distance_and_the_highest_is_finite(tmp_path, plain, name, unit):
+    path, logits = plain
+    options = (f"repulsion={name}", f"repulsion.references.from={path}", "repulsion.pool=256")
     distances = []
-    for strength in (0.0, 0.3, 3.0, 30.0):
-        train(
-            *(
-                f"study=s{strength}",
-                "seed=1",
-                f"repulsion={name}",
-                f"repulsion.strength={strength}",
-            ),
-            *("repulsion.references.from=plain", "trainer.max_epochs=4", "repulsion.points=train"),
-            *("repulsion.pool=256",),
+    for strength in (0.0, unit / 2, 1.5 * unit, 4.5 * unit, 1000.0):
+        member = trained(
+            *(Study(tmp_path / str(strength)), 2, *options, f"repulsion.strength={strength}"),
+            *("trainer.max_epochs=4", "logger=none"),
         )
-        pair = np.stack([load(study("plain"), 0).logits, load(study(f"s{strength}"), 1).logits])
-        distances.append(geometry.distance_matrix(pair, "hellinger")[0, 1])
+        squared = geometry.distance_matrix(np.stack([member.logits, *logits]), "hellinger")
+        distances.append(squared[0, 1:].mean())
     assert np.isfinite(distances).all()
-    assert distances == sorted(distances)
-    assert distances[-1] > 1.5 * distances[0]
+    assert distances[:4] == sorted(distances[:4])
+    assert distances[3] > 1.5 * distances[0]
 
 
 def test_a_term_of_ones_own_as_the_docs_say(train, study, tmp_path, monkeypatch):

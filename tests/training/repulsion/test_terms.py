@@ -41,7 +41,7 @@ def by_definition(name, own, others, bandwidth=None):
             elif name == "kl":
                 part = 1 / (1 + (p * np.log(p / q)).sum() + (q * np.log(q / p)).sum())
             else:
-                c = q.argmax()
+                c = other[b].argmax()
                 part = -math.log(p[c] * (1 - q[c]) + q[c] * (1 - p[c]) + 1e-7)
             total += part / len(others)
     return total / points
@@ -178,7 +178,7 @@ def distance(name, a, b):
         return ((p - q) * np.log(p / q)).sum()
     if name == "ncl":
         return ((p - q) ** 2).sum()
-    c = q.argmax()
+    c = b.argmax()
     return p[c] * (1 - q[c]) + q[c] * (1 - p[c])
 
 
