@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import geometry
+import joint
+import repulsion
 import startup
 import sweep
 import throughput
@@ -29,8 +31,10 @@ BENCHMARKS = {
     "startup": startup,
     "throughput": throughput,
     "sweep": sweep,
+    "joint": joint,
     "time_to_accuracy": time_to_accuracy,
     "geometry": geometry,
+    "repulsion": repulsion,
 }
 
 

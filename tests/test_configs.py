@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from lightning import Trainer
 from omegaconf import OmegaConf
@@ -9,7 +10,9 @@ from chromatic_descent import config
 from chromatic_descent.command_line import register_resolvers
 from chromatic_descent.data import ImageData, sources
 from chromatic_descent.study import Member, Study
+from chromatic_descent.training.joint import joint
 from chromatic_descent.training.population import build_module, build_trainer, solo
+from chromatic_descent.training.repulsion import from_config
 
 CONFIGS = Path(config.configs_folder())
 
@@ -78,9 +81,22 @@ def test_what_makes_a_trainer(group, tmp_path):
         assert isinstance(trainer, Trainer)
 
 
+@pytest.mark.parametrize("name", options("repulsion"))
+def test_repulsion(name):
+    repulsion = from_config(composed(f"repulsion={name}").repulsion)
+    if name == "none":
+        assert repulsion is None
+        return
+    own, others = torch.randn(4, 10), torch.randn(3, 4, 10)
+    assert repulsion.term(own, others, torch.arange(4)).isfinite()
+    assert repulsion.joint or repulsion.sequential
+
+
 def test_population():
+    makers = {"solo": solo, "joint": joint}
     for name in options("population"):
-        assert config.instantiate(composed(f"population={name}").population).func is solo
+        made = config.instantiate(composed(f"population={name}").population)
+        assert made.func is makers[name]
 
 
 @pytest.mark.parametrize("debug", options("debug"))
@@ -102,7 +118,7 @@ def test_analyze_resolves_in_full():
 
 
 def test_what_is_not_identity_exists_in_the_config():
-    cfg = composed()
+    cfg = composed("population=joint")
     known = {"trainer.logger", "trainer.callbacks", "trainer.default_root_dir"}  # Lightning's
     for key in set(config.NOT_IDENTITY) - known:
         assert key.split(".")[0] in cfg

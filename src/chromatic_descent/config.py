@@ -29,6 +29,8 @@ NOT_IDENTITY = (
     "data.source.root",
     "data.source.download",
     "data.eval_batch_size",
+    "population.engine",
+    "population.chunk",
     "trainer.accelerator",
     "trainer.devices",
     "trainer.enable_model_summary",
@@ -38,6 +40,7 @@ NOT_IDENTITY = (
     "trainer.callbacks",
     "trainer.default_root_dir",
 )
+_MOST_MEMBERS = 1000  # of one job: each has a lock, and systems let a process have few files open
 
 
 def configs_folder() -> str:
@@ -83,6 +86,22 @@ def check_seed(seed: Any) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise UserError(f"seed is {seed!r}: expected a whole number from 0, as in seed=7.")
     return seed
+
+
+def seeds(cfg: DictConfig) -> list[int]:
+    """The seeds of a job's members: `seed`, or `population.members` of them from `seed` on.
+
+    Raises UserError if either is not a whole number, or there are no members.
+    """
+    first = check_seed(cfg.seed)
+    members = cfg.population.get("members", 1)
+    whole = isinstance(members, int) and not isinstance(members, bool)
+    if not whole or not 1 <= members <= _MOST_MEMBERS:
+        raise UserError(
+            f"population.members is {members!r}: expected a whole number from 1 to "
+            f"{_MOST_MEMBERS}, as in population.members=12."
+        )
+    return list(range(first, first + members))
 
 
 def instantiate(node: Any, **arguments: Any) -> Any:

@@ -7,6 +7,9 @@
     config_tree.txt         the resolved config, for reading
     member.json             what the folder is for: seed, config, and who works on it
     checkpoints/last.ckpt   where an interrupted member goes on
+    checkpoints/joint.ckpt  in the first of members trained together: where all of them go on. One
+                            file, so that they cannot be of different epochs; last.ckpt of each is
+                            then written once, at the end
     metrics/                what was logged
     failure.txt             why it failed, if it did
   artifacts/
@@ -101,6 +104,11 @@ class Member:
         return self.folder / "checkpoints" / "last.ckpt"
 
     @property
+    def joint_checkpoint(self) -> Path:
+        """Where interrupted members that are trained together go on, if this is their first."""
+        return self.folder / "checkpoints" / "joint.ckpt"
+
+    @property
     def failure(self) -> Path:
         """Why the member failed, if its last attempt did."""
         return self.folder / "failure.txt"
@@ -128,7 +136,11 @@ class Member:
         return f"{self.name} is {status}"
 
     def read_manifest(self) -> dict[str, Any] | None:
-        """The member's manifest: {seed, config, config_hash, process}; None if there is none."""
+        """The member's manifest: {seed, config, config_hash, process}; None if there is none.
+
+        Members trained together have `together` too, their seeds; a member that is repelled from
+        others has `references`: which.
+        """
         try:
             text = self.manifest.read_text(encoding="utf-8")
             manifest = json.loads(text)
@@ -142,9 +154,20 @@ class Member:
             raise UserError(f"{self.manifest} is not a JSON object. Move {self.folder} away.")
         return manifest
 
-    def write_manifest(self, seed: int, config: dict[str, Any], config_hash: str) -> None:
-        """Say what the folder is for and that this process works on it."""
-        manifest = {
+    def write_manifest(
+        self,
+        seed: int,
+        config: dict[str, Any],
+        config_hash: str,
+        together: list[int] | None = None,
+        references: list[dict[str, str]] | None = None,
+    ) -> None:
+        """Say what the folder is for and that this process works on it.
+
+        `together` are the seeds of members trained together, this one among them. `references` are
+        those of an earlier attempt, see `keep_references`.
+        """
+        manifest: dict[str, Any] = {
             "seed": seed,
             "config": config,
             "config_hash": config_hash,
@@ -154,7 +177,16 @@ class Member:
                 "since": datetime.now(UTC).isoformat(timespec="seconds"),
             },
         }
+        if together is not None:
+            manifest["together"] = together
+        if references is not None:
+            manifest["references"] = references
         write_text(self.manifest, json.dumps(manifest, indent=1))
+
+    def keep_references(self, references: list[dict[str, str]]) -> None:
+        """Note which members this one is repelled from, for whoever goes on with it."""
+        manifest = self.read_manifest() or {}
+        write_text(self.manifest, json.dumps({**manifest, "references": references}, indent=1))
 
 
 @contextmanager
@@ -174,7 +206,12 @@ def claim(member: Member) -> Iterator[None]:
         ) from None
     try:
         # A killed process leaves its half-written files; whoever holds the member may sweep up.
-        for path in (member.artefact, member.manifest, member.checkpoint):
+        for path in (
+            member.artefact,
+            member.manifest,
+            member.checkpoint,
+            member.joint_checkpoint,
+        ):
             remove_leftovers(path)
         yield
     finally:

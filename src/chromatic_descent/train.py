@@ -10,7 +10,10 @@ skipping complete members stay quick.
 import io
 import logging
 import traceback
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -21,42 +24,52 @@ from chromatic_descent import config, probe_logits
 from chromatic_descent.atomic import write_text
 from chromatic_descent.command_line import message, run
 from chromatic_descent.errors import UserError
-from chromatic_descent.study import Member, Study, claim
+from chromatic_descent.study import Member, Study, claim, member_name
 from chromatic_descent.sweep import ReportFailures
 
 log = logging.getLogger(__name__)
 
 
-def run_member(cfg: DictConfig, member: Member) -> None:
-    """Train one member unless it is complete: skip, continue, start, or refuse.
+def run_members(cfg: DictConfig, members: list[Member]) -> None:
+    """Train a job's members unless they are complete: skip, continue, start, or refuse.
 
-    Raises UserError if the member's folder holds another config's work and `overwrite` is false,
-    and MemberBusyError if another process holds the member.
+    `members` are in the order of their seeds: one under `population=solo`, all those trained
+    together under `population=joint`.
+
+    Raises UserError if a member's folder holds another config's work and `overwrite` is false,
+    and MemberBusyError if another process holds a member.
     """
-    seed = config.check_seed(cfg.seed)
     identity = config.identity(cfg)
-    wanted = config.config_hash(identity)
-    with claim(member):
-        if member.artefact.exists():
-            record = probe_logits.read_record(member.artefact)
-            if record["config_hash"] == wanted:
-                log.info("%s is complete, skipped (%s)", member.name, member.artefact)
-                return
-            _refuse_unless(cfg.overwrite, member, record["config"], identity, "was trained")
-        manifest = member.read_manifest()
-        if manifest is not None and manifest.get("config_hash") != wanted:
-            _refuse_unless(cfg.overwrite, member, manifest.get("config", {}), identity, "was begun")
-            member.checkpoint.unlink(missing_ok=True)
-        member.write_manifest(seed, identity, wanted)
-        member.failure.unlink(missing_ok=True)
+    wanted = _Work(identity, config.config_hash(identity), _together(cfg))
+    if not _left(members, wanted, cfg.overwrite):
+        return
+    train = config.instantiate(cfg.population)(cfg)  # what it refuses is left untouched
+    with ExitStack() as claims:
+        for member in members:
+            claims.enter_context(claim(member))
+        left = _left(members, wanted, cfg.overwrite)
+        if not left:  # another process has completed them meanwhile
+            return
+        _begin(members, left, config.seeds(cfg), wanted, cfg.overwrite)
         try:
-            _record_config(cfg, member)
-            train = config.instantiate(cfg.population)
-            train(cfg, member, identity)
+            for member in left:
+                _record_config(cfg, member)
+            _show_config(cfg)
+            train(members, left, identity)
         except Exception as error:
             reason = str(error) or type(error).__name__
-            write_text(member.failure, f"{reason}\n\n{traceback.format_exc()}")
+            for member in left:
+                if not _is_complete(member, wanted, overwrite=True):
+                    write_text(member.failure, f"{reason}\n\n{traceback.format_exc()}")
             raise
+
+
+def members_of(cfg: DictConfig, folder: Path) -> list[Member]:
+    """The members of the job whose first member's folder Hydra has named."""
+    first, *others = (member_name(seed) for seed in config.seeds(cfg))
+    suffix = folder.name.removeprefix(first)  # what else the sweep varies
+    names = [folder.name, *(f"{other}{suffix}" for other in others)]
+    return [Member(Study(folder.parent), name) for name in names]
 
 
 def main() -> None:
@@ -68,7 +81,7 @@ def main() -> None:
 @hydra.main(config_path=config.configs_folder(), config_name="train", version_base="1.3")
 def _command_line(cfg: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
-    run_member(cfg, Member(Study(folder.parent), folder.name))
+    run_members(cfg, members_of(cfg, folder))
 
 
 def _explain(error: Exception) -> str:
@@ -82,22 +95,93 @@ def _explain(error: Exception) -> str:
     return "\n  ".join([f"{study.path}: {done} of {len(members)} complete.", *unfinished])
 
 
-def _refuse_unless(
-    overwrite: bool, member: Member, found: dict[str, object], wanted: dict[str, object], verb: str
+@dataclass(frozen=True)
+class _Work:
+    """What determines members: their config, and who is trained together (seeds; None: alone)."""
+
+    config: dict[str, Any]
+    config_hash: str
+    together: list[int] | None
+
+    def explain(self) -> dict[str, Any]:
+        """The config and, beside its keys, who is trained together, for telling differences."""
+        seeds = self.together
+        return {**self.config, "together": seeds and f"seeds {seeds[0]} to {seeds[-1]}"}
+
+
+def _together(cfg: DictConfig) -> list[int] | None:
+    return config.seeds(cfg) if "members" in cfg.population else None
+
+
+def _work(found: dict[str, Any]) -> _Work:
+    """What an artefact's record or a manifest says."""
+    return _Work(found.get("config", {}), found.get("config_hash", ""), found.get("together"))
+
+
+def _same(found: _Work, wanted: _Work) -> bool:
+    return (found.config_hash, found.together) == (wanted.config_hash, wanted.together)
+
+
+def _left(members: list[Member], wanted: _Work, overwrite: bool) -> list[Member]:
+    """The members that are not complete; if there are none, that is said."""
+    left = [member for member in members if not _is_complete(member, wanted, overwrite)]
+    if not left:
+        for member in members:
+            log.info("%s is complete, skipped (%s)", member.name, member.artefact)
+    return left
+
+
+def _is_complete(member: Member, wanted: _Work, overwrite: bool) -> bool:
+    """Whether the member has its artefact; UserError if it is another config's."""
+    if not member.artefact.exists():
+        return False
+    found = _work(probe_logits.read_record(member.artefact))
+    if _same(found, wanted):
+        return True
+    if not overwrite:
+        raise _refusal(member, found, wanted, "was trained")
+    return False
+
+
+def _begin(
+    members: list[Member], left: list[Member], seeds: list[int], wanted: _Work, overwrite: bool
 ) -> None:
-    """Raise UserError naming the keys that differ, unless the user asked to overwrite."""
-    if overwrite:
-        log.warning("%s %s with another config: replaced, since overwrite=true", member.name, verb)
-        return
-    keys = "\n".join(f"  {line}" for line in config.differences(found, wanted))
-    raise UserError(
+    """Say in each folder what it is for; UserError, before any is written, if it is another's."""
+    manifests = [member.read_manifest() for member in members]
+    others = [
+        (member, _work(manifest))
+        for member, manifest in zip(members, manifests, strict=True)
+        if manifest is not None and not _same(_work(manifest), wanted)
+    ]
+    for member, found in others:
+        if not overwrite:
+            raise _refusal(member, found, wanted, "was begun")
+        log.warning("%s has another config: replaced, since overwrite=true", member.name)
+    if others:  # members trained together go on together, or not at all
+        for member in members:
+            member.checkpoint.unlink(missing_ok=True)
+            member.joint_checkpoint.unlink(missing_ok=True)
+    for member, seed, manifest in zip(members, seeds, manifests, strict=True):
+        if member in left:
+            references = None if others else (manifest or {}).get("references")
+            member.write_manifest(
+                seed, wanted.config, wanted.config_hash, wanted.together, references
+            )
+            member.failure.unlink(missing_ok=True)
+
+
+def _refusal(member: Member, found: _Work, wanted: _Work, verb: str) -> UserError:
+    """Name the keys that differ."""
+    differing = config.differences(found.explain(), wanted.explain())
+    keys = "\n".join(f"  {line}" for line in differing)
+    return UserError(
         f"{member.folder} {verb} with another config. What differs (there -> asked for):\n{keys}\n"
         "Use another study=NAME, go back to those values, or replace it with overwrite=true."
     )
 
 
 def _record_config(cfg: DictConfig, member: Member) -> None:
-    """Save Hydra's record and the resolved config's tree in the member's folder; print the first.
+    """Save Hydra's record and the resolved config's tree in the member's folder.
 
     Hydra would save its record before it is known whether the member may be touched at all, so
     `hydra.output_subdir` is null and it is saved here.
@@ -110,7 +194,12 @@ def _record_config(cfg: DictConfig, member: Member) -> None:
     text = io.StringIO()
     config.print_tree(cfg, Console(file=text, width=100))
     write_text(member.folder / "config_tree.txt", text.getvalue())
-    if OmegaConf.is_missing(hydra_cfg.job, "num") or hydra_cfg.job.num == 0:
+
+
+def _show_config(cfg: DictConfig) -> None:
+    """Print the resolved config's tree, once in a sweep."""
+    job = HydraConfig.get().job
+    if OmegaConf.is_missing(job, "num") or job.num == 0:
         config.print_tree(cfg, Console(stderr=True))
 
 

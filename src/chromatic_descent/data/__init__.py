@@ -1,8 +1,9 @@
 """Data sets as tensors, per-sample augmentation, the data module and the probe."""
 
 from chromatic_descent.data.augment import Augment
+from chromatic_descent.data.joint import JointData
 from chromatic_descent.data.module import Batch, ImageData
 from chromatic_descent.data.probe import ProbeSlice
 from chromatic_descent.data.sources import Images
 
-__all__ = ["Augment", "Batch", "ImageData", "Images", "ProbeSlice"]
+__all__ = ["Augment", "Batch", "ImageData", "Images", "JointData", "ProbeSlice"]

@@ -53,7 +53,7 @@ class ImageData(lightning.LightningDataModule):
         self.images = source()
         self.augment = augment or Augment()
         self.seed, self.batch_size, self.eval_batch_size = seed, batch_size, eval_batch_size
-        self.train_indices, heldout = split_training(
+        self.train_indices, self.heldout_indices = split_training(
             len(self.images.train_labels), train_size, heldout_size, split_seed
         )
         if len(self.train_indices) == 0:
@@ -72,7 +72,7 @@ class ImageData(lightning.LightningDataModule):
             self._slice(name, pick(places, size, probe_seed, f"probe.{name}"))
             for name, places, size in [
                 ("train", self.train_indices, probe_train),
-                ("heldout", heldout, probe_heldout),
+                ("heldout", self.heldout_indices, probe_heldout),
             ]
             if size != 0
         ]
@@ -103,10 +103,14 @@ class ImageData(lightning.LightningDataModule):
         """The batches of the trainer's current epoch, of the right one after a restart too."""
         return EpochBatches(self)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """The augmented batches of one epoch, a function of (seed, epoch) alone."""
+    def batches(self, epoch: int, seed: int | None = None) -> Iterator[Batch]:
+        """The augmented batches of one epoch, a function of (seed, epoch) alone.
+
+        `seed` is another member's, for members that are trained together on one copy of the images.
+        """
         device = self._train_images.device
-        draws = draw_epoch(self.augment, len(self.train_indices), self.seed, epoch, device)
+        seed = self.seed if seed is None else seed
+        draws = draw_epoch(self.augment, len(self.train_indices), seed, epoch, device)
         mean, std = self.mean.to(device), self.std.to(device)
         size = min(self.batch_size, len(self.train_indices))
         for start in range(0, size * self.batches_per_epoch, size):

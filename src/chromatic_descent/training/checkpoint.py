@@ -9,7 +9,6 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from chromatic_descent.atomic import atomic_path
 from chromatic_descent.errors import UserError
-from chromatic_descent.study import Member
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -37,7 +36,7 @@ class AtomicCheckpointIO(CheckpointIO):
         except Exception as error:  # torch raises a different type for each way to be broken
             raise UserError(
                 f"{path} cannot be read as a checkpoint ({type(error).__name__}). Delete it to "
-                "train this member from its start."
+                "train from the start."
             ) from error
         return checkpoint
 
@@ -46,11 +45,11 @@ class AtomicCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
-def every_epoch(member: Member) -> ModelCheckpoint:
-    """Keep the latest epoch's checkpoint, where the member looks for it."""
+def every_epoch(checkpoint: Path) -> ModelCheckpoint:
+    """Keep the latest epoch's checkpoint at the path `checkpoint`."""
     return ModelCheckpoint(
-        dirpath=member.checkpoint.parent,
-        filename=member.checkpoint.stem,
+        dirpath=checkpoint.parent,
+        filename=checkpoint.stem,
         every_n_epochs=1,
         save_on_train_epoch_end=True,
         enable_version_counter=False,

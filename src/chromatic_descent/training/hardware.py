@@ -29,6 +29,12 @@ def resolve_precision(precision: str, accelerator: str) -> str:
     return "bf16-mixed" if native else "32-true"
 
 
+def resolve_device(accelerator: str) -> torch.device:
+    """Where Lightning's `accelerator` trains: a CUDA device, or the CPU as far as memory goes."""
+    cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return torch.device("cuda" if cuda else "cpu")
+
+
 def describe_hardware(trainer: Trainer) -> dict[str, Any]:
     """Device, processor and threads, as recorded in the probe artefact."""
     device = trainer.strategy.root_device

@@ -63,6 +63,7 @@ class Classifier(lightning.LightningModule):
         self._loss: Tensor | float = 0.0
         self._correct: Tensor | int = 0
         self._seen = 0
+        self.last: Batch | None = None  # logits and labels of the last batch, for measurements
 
     def forward(self, images: Tensor) -> Tensor:
         """images [B, C, H, W] -> logits [B, classes]."""
@@ -85,8 +86,12 @@ class Classifier(lightning.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Cross-entropy, averaged over the batch, plus penalties."""
-        images, labels = batch
-        logits = self(images)
+        return self.loss(batch, self(batch[0]))
+
+    def loss(self, batch: Batch, logits: Tensor) -> Tensor:
+        """The loss of `logits` [B, classes] on their batch, which is counted in the metrics."""
+        _, labels = batch
+        self.last = (logits.detach(), labels)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
         # Summed where they are: reading a value off a GPU at every step would stall it.
         self._loss += loss.detach() * len(labels)

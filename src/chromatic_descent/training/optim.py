@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from chromatic_descent.errors import UserError
+
 Schedule = Literal["linear", "cosine", "constant"]
 
 
@@ -31,6 +33,8 @@ class Muon(Optimizer):
         others: parameter groups for SGD, each with its own `lr` and `weight_decay`.
         lr, momentum: Muon's.
         sgd_momentum: SGD's.
+        dtype: what `orthogonal` is computed in. In bfloat16 runs that differ by a rounding error
+            soon go different ways; in float32 they stay together for longer, at more cost.
     """
 
     def __init__(
@@ -40,7 +44,9 @@ class Muon(Optimizer):
         lr: float,
         momentum: float,
         sgd_momentum: float,
+        dtype: torch.dtype = torch.bfloat16,
     ):
+        self.dtype = dtype
         groups = [
             {"params": list(filters), "muon": True, "lr": lr, "momentum": momentum},
             *({**group, "muon": False, "momentum": sgd_momentum} for group in others),
@@ -69,20 +75,21 @@ class Muon(Optimizer):
                 update = gradient.add(buffer, alpha=momentum)
                 if group["muon"]:
                     parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
-                    update = orthogonalise(update.reshape(len(update), -1)).view(update.shape)
+                    matrix = update.reshape(len(update), -1)
+                    update = orthogonalise(matrix, dtype=self.dtype).view(update.shape)
                 parameter.add_(update, alpha=-lr)
         return loss
 
 
-def orthogonalise(matrix: Tensor, steps: int = 3) -> Tensor:
-    """Bring the singular values of `matrix` [m, n] near 1 by Newton–Schulz iterations in bfloat16.
+def orthogonalise(matrix: Tensor, steps: int = 3, dtype: torch.dtype = torch.bfloat16) -> Tensor:
+    """Bring the singular values of `matrix` [m, n] near 1 by Newton–Schulz iterations in `dtype`.
 
     X <- a X + (b X Xᵀ + c (X Xᵀ)²) X with (a, b, c) = (3.4445, −4.7750, 2.0315), from X = G / ‖G‖:
     the quintic whose slope at 0 is largest for values that stay near 1 (roughly 0.7 to 1.2 after
     five steps; three are enough here). Source: as `Muon`.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix.bfloat16()
+    x = matrix.to(dtype)
     x = x / (x.norm() + 1e-7)
     tall = len(x) > x.shape[1]
     if tall:  # the Gram matrix of the shorter side
@@ -104,12 +111,15 @@ def muon(
     head_lr: float,
     sgd_momentum: float,
     weight_decay: float,
+    orthogonalise_in: Literal["bfloat16", "float32"] = "bfloat16",
 ) -> Muon:
     """Muon for the filters of `network`, SGD for its biases and its head.
 
     `bias_lr` and `head_lr` are per example, as in airbench: the loss here is a mean over the batch,
     so they are multiplied by the batch size. `weight_decay` is what SGD shrinks its weights by,
     relative, per example at the initial rate.
+
+    Raises UserError for an `orthogonalise_in` that is neither.
     """
     filters: list[nn.Parameter] = []
     biases: list[nn.Parameter] = []
@@ -127,7 +137,12 @@ def muon(
         }
 
     others = [group(biases, bias_lr), group(head, head_lr)]
-    return Muon(filters, others, lr, momentum, sgd_momentum)
+    if orthogonalise_in not in ("bfloat16", "float32"):
+        raise UserError(
+            f"optim.optimizer.orthogonalise_in={orthogonalise_in}: expected bfloat16 or float32."
+        )
+    dtype = getattr(torch, orthogonalise_in)
+    return Muon(filters, others, lr, momentum, sgd_momentum, dtype)
 
 
 def sgd(network: nn.Module, batch_size: int, **options: Any) -> SGD:

@@ -1,13 +1,21 @@
-"""How the members of one job are trained: `population=solo` trains one, from its seed."""
+"""How the members of one job are trained: `population=solo` trains one, from its seed.
 
+An option of `configs/population/` is a function of the config. It raises UserError where the config
+asks for what cannot be trained, and returns a `Train`, which does it; see `train.run_members`.
+"""
+
+import functools
 import logging
 import time
 import warnings
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
-from lightning import Trainer
+from lightning import Callback, Trainer
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
+from torch import nn
 
 from chromatic_descent import probe_logits
 from chromatic_descent.config import config_hash, instantiate
@@ -18,19 +26,44 @@ from chromatic_descent.training.checkpoint import AtomicCheckpointIO, every_epoc
 from chromatic_descent.training.hardware import resolve_precision
 from chromatic_descent.training.module import Classifier
 from chromatic_descent.training.progress import MemberProgress
-from chromatic_descent.training.record import RecordTrajectory, record_member
+from chromatic_descent.training.record import (
+    RecordTrajectory,
+    record_member,
+    recorded_trajectory,
+)
+from chromatic_descent.training.repulsion import sequential
 
 log = logging.getLogger(__name__)
 
 
-def solo(cfg: DictConfig, member: Member, identity: dict[str, Any]) -> None:
+class Train(Protocol):
+    """Trains a job's members and writes the probe artefacts of those that are `left`."""
+
+    def __call__(
+        self, members: Sequence[Member], left: Sequence[Member], identity: dict[str, Any]
+    ) -> None:
+        """Begin or go on, whichever the members' checkpoints say."""
+        ...
+
+
+def solo(cfg: DictConfig) -> Train:
+    """One member, that of `seed`."""
+    return functools.partial(_train_alone, cfg)
+
+
+def _train_alone(
+    cfg: DictConfig, members: Sequence[Member], left: Sequence[Member], identity: dict[str, Any]
+) -> None:
     """Train one member, from its checkpoint if it has one, and write its probe artefact."""
-    _quieten_lightning()
+    (member,) = members
+    quieten_lightning()
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
     data: ImageData = instantiate(cfg.data, seed=cfg.seed)
     module = build_module(cfg, data)
-    trainer = build_trainer(cfg, member)
+    build = functools.partial(build_network, cfg, data)
+    repel, references = sequential.plan(cfg, member, identity, data, build)
+    trainer = build_trainer(cfg, member, repel)
     checkpoint = member.checkpoint if member.checkpoint.exists() else None
     started = time.perf_counter()
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
@@ -45,9 +78,12 @@ def solo(cfg: DictConfig, member: Member, identity: dict[str, Any]) -> None:
         config_hash=config_hash(identity),
         tta=cfg.probe.tta,
         wall_time={"train": trained - started},
+        trajectory=recorded_trajectory(trainer),
     )
     result.record["wall_time"]["record"] = time.perf_counter() - trained
     result.record["continued"] = checkpoint is not None
+    if references is not None:
+        result.record["references"] = references
     probe_logits.save(member.artefact, result)
     accuracy, images = result.record["accuracy"], len(result.labels)
     log.info(
@@ -56,16 +92,12 @@ def solo(cfg: DictConfig, member: Member, identity: dict[str, Any]) -> None:
     )
 
 
-def build_module(cfg: DictConfig, data: ImageData) -> Classifier:
-    """The network, initialised from the seed alone, and what trains it."""
+def build_module(cfg: DictConfig, data: ImageData, seed: int | None = None) -> Classifier:
+    """The network, initialised from `seed` (None: the config's) alone, and what trains it."""
+    seed = cfg.seed if seed is None else seed
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(generator(cfg.seed, 0).initial_seed())
-        network = instantiate(
-            cfg.model,
-            in_channels=data.channels,
-            num_classes=len(data.images.classes),
-            image_size=data.image_size,
-        )
+        torch.manual_seed(generator(seed, 0).initial_seed())
+        network = build_network(cfg, data)
     return Classifier(
         network,
         instantiate(cfg.optim.optimizer),
@@ -73,31 +105,53 @@ def build_module(cfg: DictConfig, data: ImageData) -> Classifier:
         schedule=cfg.optim.schedule,
         warmup=cfg.optim.warmup,
         label_smoothing=cfg.label_smoothing,
-        seed=cfg.seed,
+        seed=seed,
         compile_network=cfg.compile,
     )
 
 
-def build_trainer(cfg: DictConfig, member: Member) -> Trainer:
+def build_network(cfg: DictConfig, data: ImageData) -> nn.Module:
+    """The config's network for these images, initialised from torch's global generator."""
+    network: nn.Module = instantiate(
+        cfg.model,
+        in_channels=data.channels,
+        num_classes=len(data.images.classes),
+        image_size=data.image_size,
+    )
+    return network
+
+
+def build_trainer(cfg: DictConfig, member: Member, further: Sequence[Callback] = ()) -> Trainer:
     """Lightning's trainer with the member's checkpoint, loggers, callbacks and precision."""
-    callbacks = [every_epoch(member), *instantiate(cfg.callbacks).values()]
+    callbacks = [every_epoch(member.checkpoint), *instantiate(cfg.callbacks).values()]
     if cfg.probe.every:
         callbacks.append(RecordTrajectory(cfg.probe.every, cfg.probe.tta))
-    if cfg.repulsion.callback is not None:
-        callbacks.append(instantiate(cfg.repulsion.callback))
+    callbacks.extend(further)
     if cfg.trainer.enable_progress_bar:
         callbacks.append(MemberProgress(member.name))
+    return make_trainer(cfg, member, callbacks, member_loggers(cfg, member))
+
+
+def make_trainer(
+    cfg: DictConfig, member: Member, callbacks: list[Callback], loggers: list[Logger]
+) -> Trainer:
+    """Lightning's trainer as the config says, at home in the member's folder."""
     return instantiate(  # type: ignore[no-any-return]
         cfg.trainer,
         precision=resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator),
         callbacks=callbacks,
-        logger=[make(save_dir=member.folder) for make in instantiate(cfg.logger).values()],
+        logger=loggers,
         plugins=[AtomicCheckpointIO()],
         default_root_dir=member.folder,
     )
 
 
-def _quieten_lightning() -> None:
+def member_loggers(cfg: DictConfig, member: Member) -> list[Logger]:
+    """The loggers of the config, writing in the member's folder."""
+    return [make(save_dir=member.folder) for make in instantiate(cfg.logger).values()]
+
+
+def quieten_lightning() -> None:
     """Drop what Lightning says at every start and does not concern members trained in turn."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -10,10 +10,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 
 class MemberProgress(ProgressBar):
-    """One line per member, on a terminal; nothing where the output is a file or a pipe.
+    """One line per job, on a terminal; nothing where the output is a file or a pipe.
 
     Args:
-        name: the member's.
+        name: the member's, or that of the members trained together.
         every: steps between updates; each reads the accuracy off the device.
     """
 
@@ -42,7 +42,7 @@ class MemberProgress(ProgressBar):
         self._progress.add_task(
             self.name,
             total=trainer.estimated_stepping_batches,
-            completed=trainer.global_step,
+            completed=self._step(trainer),
             epoch=self._epoch(trainer),
             accuracy="–",
         )
@@ -52,11 +52,12 @@ class MemberProgress(ProgressBar):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Move the bar, every few steps."""
-        if self._progress is not None and (trainer.global_step % self.every == 0):
+        step = self._step(trainer)
+        if self._progress is not None and step % self.every == 0:
             accuracy = pl_module.running_metrics()["train/accuracy"]  # type: ignore[operator]
             self._progress.update(
                 self._progress.task_ids[0],
-                completed=trainer.global_step,
+                completed=step,
                 epoch=self._epoch(trainer),
                 accuracy=f"{accuracy:.3f}",
             )
@@ -66,6 +67,10 @@ class MemberProgress(ProgressBar):
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+    @staticmethod
+    def _step(trainer: Trainer) -> int:
+        return trainer.global_step // len(trainer.optimizers)  # Lightning counts each optimiser's
 
     @staticmethod
     def _epoch(trainer: Trainer) -> str:

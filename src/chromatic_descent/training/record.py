@@ -95,6 +95,7 @@ def record_member(
     config_hash: str,
     tta: bool,
     wall_time: dict[str, float],
+    trajectory: Trajectory | None,
 ) -> ProbeLogits:
     """Record a trained member on the probe and on every further slice, with its provenance."""
     recorded = {
@@ -121,10 +122,11 @@ def record_member(
         "wall_time": wall_time,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    along = [c.trajectory for c in _callbacks(trainer) if isinstance(c, RecordTrajectory)]
-    trajectory = along[0] if along else None
     return ProbeLogits(probe.logits, probe.labels, probe.indices, record, recorded, trajectory)
 
 
-def _callbacks(trainer: Trainer) -> list[lightning.Callback]:
-    return trainer.callbacks  # type: ignore[attr-defined, no-any-return]
+def recorded_trajectory(trainer: Trainer) -> Trajectory | None:
+    """What the trainer's `RecordTrajectory` recorded, if it has one."""
+    callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    along = [c.trajectory for c in callbacks if isinstance(c, RecordTrajectory)]
+    return along[0] if along else None

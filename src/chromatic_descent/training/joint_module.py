@@ -1,0 +1,202 @@
+"""The LightningModule of members trained together, and what is between them: their repulsion."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import lightning
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from chromatic_descent.data import Batch, JointData
+from chromatic_descent.training.engines import Chunk, Looped, Stacked
+from chromatic_descent.training.module import Classifier
+from chromatic_descent.training.repulsion import Points, Repulsion, at_step
+from chromatic_descent.training.repulsion.measures import fitted_temperature, mean_distances
+
+Engine = Literal["loop", "vmap"]
+
+
+class JointClassifier(lightning.LightningModule):
+    """Trains members together: each by its own loss on its own batches, plus their repulsion.
+
+    With z_i what repulsion looks at of member i, the loss is
+
+        Σ_i [cross-entropy_i + strength · term(z_i, {z_j, j ≠ i})]
+
+    where the z_j of others are constants: a sum over members, so that each has the gradient it
+    would have alone. All z are of the weights before the step.
+
+    Args:
+        members: in the order of their seeds; each brings its network, optimiser and schedule.
+        names: of the members, for what is logged.
+        engine: `loop` or `vmap`; see `engines`.
+        chunk: how many members have activations in memory at once.
+        repulsion: what pushes them apart; None for nothing.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Classifier],
+        names: Sequence[str],
+        *,
+        engine: Engine = "loop",
+        chunk: int = 1,
+        repulsion: Repulsion | None = None,
+    ):
+        super().__init__()
+        self.automatic_optimization = False
+        self.members = nn.ModuleList(members)
+        self.names, self.engine, self.chunk, self.repulsion = names, engine, chunk, repulsion
+        self._chunks: list[Chunk] = []
+        self._points: Points | None = None
+        self._said = torch.empty(0)  # each member's logits at a step's points, where it is measured
+
+    @property
+    def classifiers(self) -> list[Classifier]:
+        """The members."""
+        return list(self.members)  # type: ignore[arg-type]
+
+    def setup(self, stage: str) -> None:
+        """Make the members parts of the trainer's module, as far as they ask."""
+        for member in self.classifiers:
+            member.trainer = self.trainer
+
+    def configure_optimizers(self) -> Any:
+        """Each member's optimiser and schedule."""
+        return [member.configure_optimizers() for member in self.classifiers]
+
+    def on_fit_start(self) -> None:
+        """Initialise what depends on the data alone, and fix the points of repulsion."""
+        for member in self.classifiers:
+            member.on_fit_start()
+        if self.repulsion is not None:
+            self._points = self.repulsion.make_pool(self._data).to(self.device)
+
+    def on_train_start(self) -> None:
+        """Divide the members into chunks, now that their weights are where they will be."""
+        self._steps = int(self.trainer.estimated_stepping_batches)
+        make: type[Looped] | type[Stacked] = Looped if self.engine == "loop" else Stacked
+        members = self.classifiers
+        parts = [members[i : i + self.chunk] for i in range(0, len(members), self.chunk)]
+        self._chunks = [make(part, self.trainer.precision_plugin.forward_context) for part in parts]
+
+    def on_train_epoch_start(self) -> None:
+        """Make each member's random draws a function of its seed and the epoch."""
+        for chunk in self._chunks:
+            chunk.start_epoch()
+
+    def training_step(self, batches: Iterator[Batch], index: int) -> None:
+        """One step of every member."""
+        # Lightning has its autocast on here. Alone, a member has it in its forward pass only.
+        with torch.autocast(self.device.type, enabled=False):
+            repelled = self._repelled(index)
+            first = 0
+            for chunk in self._chunks:
+                penalties = next(repelled, None)
+                measured = penalties is not None and self._measures(index)
+                gradients = chunk.gradients(penalties) if penalties and measured else []
+                for place in chunk.backward(batches, penalties):
+                    if penalties and measured:
+                        self._measure(first + place, penalties[place], gradients[place])
+                    self._take_step(first + place)
+                first += len(chunk.members)
+
+    def on_train_epoch_end(self) -> None:
+        """Log each member's loss and accuracy on its augmented training batches."""
+        for name, member in zip(self.names, self.classifiers, strict=True):
+            self.log_dict({f"{name}/{key}": v for key, v in member.running_metrics().items()})
+
+    def running_metrics(self) -> dict[str, float]:
+        """Means over members of their losses and accuracies in this epoch so far."""
+        metrics = [member.running_metrics() for member in self.classifiers]
+        return {key: sum(m[key] for m in metrics) / len(metrics) for key in metrics[0]}
+
+    def _take_step(self, place: int) -> None:
+        optimizer = _listed(self.optimizers())[place]
+        optimizer.step()
+        optimizer.zero_grad()
+        _listed(self.lr_schedulers())[place].step()
+
+    def _repelled(self, index: int) -> Iterator[list[Tensor]]:
+        """Each chunk's penalties, times their strength, in turn.
+
+        The others' features are needed before any penalty. With a single chunk those with gradient
+        are kept; else they are computed twice, so that one chunk's activations are held at a time.
+        """
+        if self.repulsion is None or self._points is None:
+            return
+        weight = self.repulsion.weight(self._step(index) / self._steps)
+        if weight == 0:
+            return
+        epoch, size = self.current_epoch, self.repulsion.batch_size
+        places = at_step(self._points, size, self._data.seed, epoch, index)
+        images = self._points.images[places]
+        labels = None if self._points.labels is None else self._points.labels[places]
+        of, together = self.repulsion.of, len(self._chunks) == 1
+
+        with torch.set_grad_enabled(together):
+            found = [chunk.features(images, labels, of) for chunk in self._chunks]
+        constant = torch.stack([z.detach() for part in found for z in part])  # [M, B, K]
+        if not together:
+            found.clear()
+        if self._measures(index):
+            self._said = constant
+            if of != "outputs":
+                with torch.no_grad():
+                    said = [chunk.features(images, None, "outputs") for chunk in self._chunks]
+                self._said = torch.stack([logits for part in said for logits in part])
+        member = 0
+        for chunk in self._chunks:
+            penalties = []
+            for own in found[0] if together else chunk.features(images, labels, of):
+                penalty = self.repulsion.penalty(own, _without(constant, member), labels)
+                penalties.append(weight * penalty)
+                member += 1
+            yield penalties
+
+    def _step(self, index: int) -> int:
+        """Steps that each member has taken; Lightning's `global_step` counts all members'."""
+        return self.current_epoch * self._data.batches_per_epoch + index
+
+    def _measures(self, index: int) -> bool:
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return bool(self.trainer.loggers) and (self._step(index) + 1) % every == 0
+
+    def _measure(self, place: int, penalty: Tensor, gradient: list[Tensor]) -> None:
+        """Log what repulsion does to a member in this step."""
+        member = self.classifiers[place]
+        assert member.last is not None
+        logits, labels = member.last
+        smoothing = member.label_smoothing
+        trained = [p for p in member.network.parameters() if p.requires_grad]
+        rest = [p.grad - g for p, g in zip(trained, gradient, strict=True) if p.grad is not None]
+        distances = mean_distances(self._said[place], _without(self._said, place))
+        measured = {
+            "penalty": penalty.detach(),
+            "cross_entropy": F.cross_entropy(logits, labels, label_smoothing=smoothing),
+            "temperature": fitted_temperature(logits, labels),
+            "gradient_ratio": _norm(gradient) / _norm(rest),
+            **{f"distance_{name}": value for name, value in distances.items()},
+        }
+        name = self.names[place]
+        self.log_dict({f"{name}/repulsion/{key}": value for key, value in measured.items()})
+
+    @property
+    def _data(self) -> JointData:
+        data: JointData = self.trainer.datamodule  # type: ignore[attr-defined]
+        return data
+
+
+def _without(stack: Tensor, place: int) -> Tensor:
+    return torch.cat([stack[:place], stack[place + 1 :]])  # [M - 1, ...]
+
+
+def _norm(tensors: Sequence[Tensor]) -> Tensor:
+    whole: Tensor = torch.stack([t.float().norm() for t in tensors]).norm()
+    return whole
+
+
+def _listed(one_or_many: Any) -> list[Any]:
+    """Lightning gives a single optimiser or scheduler as itself, several as a list."""
+    return one_or_many if isinstance(one_or_many, list) else [one_or_many]

@@ -1,0 +1,118 @@
+"""The points at which members are pushed apart: a fixed pool of images, never of the probe."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from chromatic_descent.data import ImageData
+from chromatic_descent.data.augment import generator, normalise
+from chromatic_descent.errors import UserError
+
+Kind = Literal["train", "heldout", "noise", "mixup", "patches"]
+KINDS: tuple[str, ...] = get_args(Kind)
+LABELLED = ("train",)  # kinds whose images have a class that may be used
+_GRID = 4  # patches a side, fewer where the image's size is not divisible
+
+
+@dataclass(frozen=True)
+class Points:
+    """A pool: images [P, C, H, W] float32, normalised as for evaluation; labels [P] or None."""
+
+    images: Tensor
+    labels: Tensor | None
+
+    def to(self, device: torch.device) -> "Points":
+        """The same on `device`."""
+        labels = None if self.labels is None else self.labels.to(device)
+        return Points(self.images.to(device), labels)
+
+
+def pool(kind: str, data: ImageData, size: int, seed: int) -> Points:
+    """A pool of at most `size` points, a function of the data's split and of `seed` alone.
+
+    - `train`: training images, with their labels;
+    - `heldout`: images held out of training (`data.heldout_size`) that are not recorded either;
+    - `noise`: independent Gaussian pixels of each channel's mean and SD, within black and white;
+    - `mixup`: λ a + (1 − λ) b of two training images, λ uniform (Zhang et al. 2018, with α = 1);
+    - `patches`: training images whose squares, 4 a side, are shuffled.
+
+    None has been seen by the probe. Raises UserError for another kind, and if there is no image.
+    """
+    if kind not in KINDS:
+        raise unknown_kind(kind)
+    stream = generator(seed, 6, KINDS.index(kind))
+    if kind == "heldout":
+        return Points(_shown(data, _some(_free_heldout(data), size, stream)), None)
+    if kind == "noise":
+        return Points(_noise(data, size, stream), None)
+    places = _some(data.train_indices, size, stream)
+    images = _shown(data, places)
+    if kind == "mixup":
+        partners = _shown(data, places[torch.randperm(len(places), generator=stream)])
+        share = torch.rand(len(places), 1, 1, 1, generator=stream)
+        return Points(share * images + (1 - share) * partners, None)
+    if kind == "patches":
+        return Points(_shuffle_patches(images, stream), None)
+    return Points(images, data.images.train_labels[places])
+
+
+def at_step(points: Points, batch_size: int, seed: int, epoch: int, step: int) -> Tensor:
+    """Which points are looked at in a step: `batch_size` different places [b] in the pool.
+
+    A function of (seed, epoch, step) and the pool's size alone.
+    """
+    order = torch.randperm(len(points.images), generator=generator(seed, 5, epoch, step))
+    return order[:batch_size].to(points.images.device)
+
+
+def unknown_kind(kind: str) -> UserError:
+    """What to say of a kind that there is not."""
+    reason = " The probe is only ever recorded, never trained on." if kind == "probe" else ""
+    return UserError(f"repulsion.points={kind}: expected one of {', '.join(KINDS)}.{reason}")
+
+
+def _some(places: Tensor, size: int, stream: torch.Generator) -> Tensor:
+    return places[torch.randperm(len(places), generator=stream)[:size]]
+
+
+def _shown(data: ImageData, places: Tensor) -> Tensor:
+    """Training images at `places`, through the evaluation transform."""
+    return normalise(data.images.train_images[places], data.mean, data.std)
+
+
+def _free_heldout(data: ImageData) -> Tensor:
+    """Held-out images that are not recorded beside the probe."""
+    recorded = [part.indices.numpy() for part in data.slices if part.name == "heldout"]
+    free = np.setdiff1d(data.heldout_indices.numpy(), np.concatenate([*recorded, []]))
+    if len(free) == 0:
+        raise UserError(
+            "repulsion.points=heldout, but no image is held out of training and of probe.heldout: "
+            "keep some apart, as in data.heldout_size=2000."
+        )
+    return torch.from_numpy(free.astype(np.int64))
+
+
+def _noise(data: ImageData, size: int, stream: torch.Generator) -> Tensor:
+    shape = (size, *data.image_size, data.channels)
+    pixels = (data.mean + data.std * torch.randn(shape, generator=stream)).clamp(0, 1)
+    return ((pixels - data.mean) / data.std).permute(0, 3, 1, 2)
+
+
+def _shuffle_patches(images: Tensor, stream: torch.Generator) -> Tensor:
+    """Cut each image [P, C, H, W] into squares and put them back in an order of its own."""
+    size, channels, height, width = images.shape
+    grid = max(n for n in range(1, _GRID + 1) if height % n == 0 and width % n == 0)
+    if grid == 1:
+        raise UserError(
+            f"repulsion.points=patches: images of {height}x{width} pixels cannot be cut into 2x2, "
+            "3x3 or 4x4 equal patches. Use other points."
+        )
+    patches = images.reshape(size, channels, grid, height // grid, grid, width // grid)
+    patches = patches.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)  # [P, g·g, C, h, w]
+    order = torch.rand(size, grid * grid, generator=stream).argsort(1)
+    patches = patches[torch.arange(size)[:, None], order]
+    patches = patches.view(size, grid, grid, *patches.shape[2:])
+    return patches.permute(0, 3, 1, 4, 2, 5).reshape(size, channels, height, width)

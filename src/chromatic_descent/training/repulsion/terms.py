@@ -1,0 +1,210 @@
+"""Repulsion terms: what is minimised, times a strength, to push a member away from others.
+
+Each is a pure function of what a member says and what the others say,
+
+    term(own [B, K], others [R, B, K], labels [B] or None) -> scalar,
+
+smaller where they are farther apart, and a mean over the B points, so that a strength means the
+same for any number of them. The others are constants: no gradient reaches them. Everything is
+computed in float32 (in float64 if `own` is), whatever is given and whatever autocast is on.
+"""
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from chromatic_descent.errors import UserError
+
+_SAME = 1e-12  # mean squared difference below which a bandwidth takes members for the same
+_FLOOR = 1e-7  # the least probability of disagreeing, as in the code of D-BAT's authors
+
+
+class Term(Protocol):
+    """What a term is: see this module's head."""
+
+    def __call__(self, own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The penalty, a scalar, before its strength."""
+        ...
+
+
+def logit_mse(
+    own: Tensor, others: Tensor, labels: Tensor | None = None, *, scale: float = 1.0
+) -> Tensor:
+    """Mean squared logit difference, saturating: mean over points and others of s / (s + d²).
+
+    d² = mean_c (f_ic − f_jc)² at one point. In (0, 1]: 1 where the members say the same. Each
+    point's pull fades once d² is well past the scale s, so that growing logits soon gain nothing.
+
+    Args:
+        own: logits [B, C].
+        others: logits [R, B, C].
+        labels: not used.
+        scale: s, logits².
+    """
+    own, others = _wide(own, others)
+    return _saturating((own - others).square().mean(-1), scale).mean()
+
+
+def hellinger(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
+    """Bhattacharyya's coefficient, 1 less the squared Hellinger distance: mean Σ_c √(p_ic p_jc).
+
+    In [0, 1]. Blind to a shift of the logits; once members are sure of different classes there is
+    nothing left to gain.
+
+    Args:
+        own: logits [B, C].
+        others: logits [R, B, C].
+        labels: not used.
+    """
+    log_p, log_q = (x.log_softmax(-1) for x in _wide(own, others))
+    return ((log_p + log_q) / 2).exp().sum(-1).mean()
+
+
+def kl(own: Tensor, others: Tensor, labels: Tensor | None = None, *, scale: float = 1.0) -> Tensor:
+    """Symmetric Kullback–Leibler divergence, saturating: mean over points and others of s/(s + d).
+
+    d = KL(p_i‖p_j) + KL(p_j‖p_i) at one point, in nats. The divergence itself has no bound, and
+    one point on which two sure members differ would outweigh all others; s/(s + d) is in (0, 1]
+    and falls as the divergence grows, ever more slowly once it is past the scale s.
+
+    Args:
+        own: logits [B, C].
+        others: logits [R, B, C].
+        labels: not used.
+        scale: s, nats.
+    """
+    log_p, log_q = (x.log_softmax(-1) for x in _wide(own, others))
+    divergence = ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(-1)  # [R, B]
+    return _saturating(divergence, scale).mean()
+
+
+def rbf(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
+    """The kernel density estimate's repulsion: log Σ_j k(g_i, g_j), the member itself included.
+
+    k(g, g') = exp(−d²/h), d² = mean over points and features of (g − g')², and the bandwidth
+    h = median(d²) / log(S + 1) over the pairs of the S = R + 1 members, a constant in the gradient.
+    In [0, log S], since a member's kernel with itself is 1. On logits this is the repulsive force
+    of function-space Wasserstein gradient descent; on weights and on input gradients the same in
+    those spaces (D'Angelo & Fortuin 2021, "Repulsive deep ensembles are Bayesian").
+
+    With one other, h follows the distance: the value is constant, its gradient repels. Where all
+    members are the same the gradient is 0.
+
+    Args:
+        own: features [B, K].
+        others: features [R, B, K].
+        labels: not used.
+    """
+    return _kernel(*_wide(own, others)).sum().log1p()
+
+
+def svgd(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
+    """Stein variational gradient descent in function space (Liu & Wang 2016).
+
+    The gradient with respect to `own` is minus the Stein direction,
+
+        (1/S) Σ_j [ k(g_j, g_i) ∇_j L_j − ∇_j k(g_j, g_i) ]
+
+    over all S = R + 1 members, L_j the cross-entropy of member j at the points: members that are
+    near share what they learn and repel each other. The kernel is `rbf`'s. The value is that of
+    the repulsion alone, (1/S) Σ_j k, in [1/S, 1]; the driving part adds a gradient and no value.
+
+    Args:
+        own: logits [B, C].
+        others: logits [R, B, C].
+        labels: the points' classes [B]; needed.
+    """
+    if labels is None:
+        raise UserError("The term svgd needs labelled points: repulsion.points=train.")
+    own, others = _wide(own, others)
+    near = _kernel(own, others)  # [R]
+    members = len(others) + 1
+    truth = _marked(labels, own).to(own)  # [B, C]
+    # ∇L is that of a mean over points, as the kernel's distance is: neither depends on how many.
+    drive = (others.softmax(-1) - truth) * near.detach()[:, None, None]  # [R, B, C]
+    drive = (drive.sum(0) + own.detach().softmax(-1) - truth) / (members * len(own))
+    return (1 + near.sum()) / members + (drive * (own - own.detach())).sum()
+
+
+def ncl(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
+    """Negative correlation learning: −‖p_i − p̄‖², p̄ the mean over the member and the others.
+
+    In (−2, 0]. Liu & Yao (1999), "Ensemble learning via negative correlation", add
+    λ (F_i − F̄) Σ_{j≠i} (F_j − F̄) = −λ (F_i − F̄)² to a regression's loss; here for probabilities,
+    summed over classes. The gradient is exact, through p̄ too.
+
+    Args:
+        own: logits [B, C].
+        others: logits [R, B, C].
+        labels: not used.
+    """
+    own, others = _wide(own, others)
+    p = own.softmax(-1)  # [B, C]
+    mean = (p + others.softmax(-1).sum(0)) / (len(others) + 1)
+    return -(p - mean).square().sum(-1).mean()
+
+
+def dbat(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
+    """Diversity by disagreement: mean over points and others of −log(p(1 − q) + q(1 − p) + ε).
+
+    For more than two classes as in the authors' code: at each point the question is whether the
+    class is the one that the other member finds most probable; q is that member's probability of
+    yes, p this member's. ε = 1e-7 bounds it by 16.2. Source: Pagliardini et al. 2022, "Agree to
+    disagree: diversity through disagreement for better transferability".
+
+    Args:
+        own: logits [B, C].
+        others: logits [R, B, C].
+        labels: not used.
+    """
+    own, others = _wide(own, others)
+    asked = _marked(others.argmax(-1), own)  # [R, B, C]
+    yes, no = _against_the_rest(own.expand_as(others), asked)  # [R, B] each, logarithms
+    yes_other, no_other = _against_the_rest(others, asked)
+    disagree = torch.logaddexp(yes + no_other, yes_other + no)
+    return -torch.logaddexp(disagree, disagree.new_tensor(math.log(_FLOOR))).mean()
+
+
+def _wide(own: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in float32, or float64 if `own` is; the others as constants."""
+    kind = torch.promote_types(own.dtype, torch.float32)
+    return own.to(kind), others.detach().to(kind)
+
+
+def _saturating(distance: Tensor, scale: float) -> Tensor:
+    """1 at distance 0, 1/2 at `scale`, towards 0 beyond."""
+    return scale / (scale + distance)
+
+
+def _kernel(own: Tensor, others: Tensor) -> Tensor:
+    """k(g_i, g_j) = exp(−d²/h) [R] with the median bandwidth; see `rbf`."""
+    squared = (own - others).square().mean((1, 2))  # [R]
+    return (-squared / _bandwidth(own.detach(), others)).exp()
+
+
+def _bandwidth(own: Tensor, others: Tensor) -> Tensor:
+    """median(d²) / log(S + 1) over the pairs of different members, a scalar.
+
+    Where the median is 0 the mean takes its place, and where that is 0 too, 1.
+    """
+    members = torch.cat([own[None], others]).flatten(1)  # [S, B·K]
+    squared = torch.cat(
+        [(members[i + 1 :] - members[i]).square().mean(1) for i in range(len(members) - 1)]
+    )  # [S (S − 1) / 2]
+    typical = squared.median()
+    typical = torch.where(typical > _SAME, typical, squared.mean())
+    return torch.where(typical > _SAME, typical, 1.0) / math.log(len(members) + 1)
+
+
+def _marked(classes: Tensor, logits: Tensor) -> Tensor:
+    """Classes [...] -> true at the class, [..., C]."""
+    return classes[..., None] == torch.arange(logits.shape[-1], device=logits.device)
+
+
+def _against_the_rest(logits: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
+    """log p of the class marked in `asked` and log(1 − p), exact where p is near 1."""
+    log_p = logits.log_softmax(-1)
+    yes = log_p.masked_fill(~asked, 0.0).sum(-1)
+    return yes, log_p.masked_fill(asked, -math.inf).logsumexp(-1)
