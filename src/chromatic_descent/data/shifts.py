@@ -92,7 +92,7 @@ def foreign_digits(indices: Tensor, height: int, width: int, channels: int) -> T
     source = digits()
     images = torch.cat([source.train_images, source.test_images])[indices].permute(0, 3, 1, 2)
     scaled = functional.resize(images, [height, width], antialias=True)
-    return scaled.permute(0, 2, 3, 1).expand(-1, -1, -1, channels).contiguous()
+    return scaled.permute(0, 2, 3, 1).expand(-1, -1, -1, channels).contiguous()  # type: ignore[no-any-return]
 
 
 def foreign_noise(count: int, height: int, width: int, channels: int, seed: int) -> Tensor:
