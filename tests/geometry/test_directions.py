@@ -69,6 +69,17 @@ def test_new_directions_are_found_and_a_common_move_only_one_by_one():
     assert (found.alone > 0.99).all()
 
 
+def test_the_distance_is_that_from_the_plane():
+    x = cloud(8)
+    found = new_directions(distances(x), range(4), range(4, 8))
+    for s in range(4):
+        rest = np.delete(x[4:], s, axis=0)
+        edges = (rest[1:] - rest[0]).T
+        for member, value in [(x[s], found.distance[s]), (x[4 + s], found.distance_by_chance[s])]:
+            left = np.linalg.lstsq(edges, member - rest[0], rcond=None)[1][0]
+            assert value == pytest.approx(left)
+
+
 def test_three_seeds_have_no_halves():
     found = new_directions(distances(cloud(6)), range(3), range(3, 6))
     assert np.isnan(found.outside)

@@ -15,7 +15,7 @@ from chromatic_descent import ensemble, geometry
 from chromatic_descent.analysis import group_scores as scores
 from chromatic_descent.analysis.drivers import flatten
 from chromatic_descent.analysis.maps import temperatures
-from chromatic_descent.analysis.results import Result, for_each
+from chromatic_descent.analysis.results import Result, computed, for_each
 from chromatic_descent.ensemble.paired import FEWEST_SEEDS
 from chromatic_descent.errors import UserError
 from chromatic_descent.probe_logits import FOREIGN, SHIFTED, Population
@@ -44,6 +44,8 @@ def groups(
         raise UserError(f"baseline={baseline}: expected a configuration among {', '.join(who)}.")
     if len(who) < 2:
         return {"not_computed": "all members share one configuration"}
+    if len(population.labels) < 2:
+        return {"not_computed": "one image has no halves to calibrate on"}
     if max(map(len, who.values())) < 2:
         return {"not_computed": "no configuration has two members"}
     chosen = baseline or plainest(population, who)
@@ -51,7 +53,9 @@ def groups(
         raise UserError(f"baseline={chosen} has one member: expected one with two or more.")
     found = for_each(who, _compare(population, members, who, chosen, bootstrap, seed).of_group)
     parts: dict[str, Rows] = defaultdict(list)
-    for rows in found.values():
+    for name, rows in found.items():
+        if not computed(rows):
+            rows = {"left_out": _left_out(name, "everything", rows["not_computed"])}
         for part, those in rows.items():
             parts[part] += those
     return {
@@ -93,6 +97,7 @@ def plainest(population: Population, who: dict[str, list[int]]) -> str:
     """The configuration without repulsion that differs from the others in the fewest keys.
 
     Of several the one with most members, then the first; the same among all if all are repelled.
+    One with a single member is taken only if there is no other.
     """
     configs = {name: population.records[places[0]]["config"] for name, places in who.items()}
     flat = [
@@ -107,7 +112,7 @@ def plainest(population: Population, who: dict[str, list[int]]) -> str:
         return bool((config.get("repulsion") or {}).get("strength", 0))
 
     order = [
-        (is_repelled(config), len(who[name]) < 2, apart(one), -len(who[name]), place, name)
+        (len(who[name]) < 2, is_repelled(config), apart(one), -len(who[name]), place, name)
         for place, ((name, config), one) in enumerate(zip(configs.items(), flat, strict=True))
     ]
     return min(order)[-1]
@@ -171,8 +176,8 @@ class _Comparison:
             rows["shifts"] = _named(scores.on_shifts(self.population, places), name)
         if len(places) < 2:
             row |= dict.fromkeys(self.of_ensembles, np.nan)
-            why = "one member is no ensemble"
-            return {**rows, "left_out": [{"group": name, "what": "ensemble", "reason": why}]}
+            what = "ensemble, intervals and differences"
+            return {**rows, "left_out": _left_out(name, what, "it has one member")}
         together = self.score(tuple(places))
         row |= together
         squared = self.squared[np.ix_(places, places)]
@@ -183,7 +188,7 @@ class _Comparison:
             rows["intervals"] = self._intervals(name, places, together)
         else:
             why = f"an interval over seeds needs at least {FEWEST_SEEDS} members"
-            rows["left_out"] = [{"group": name, "what": "intervals", "reason": why}]
+            rows["left_out"] = _left_out(name, "intervals", why)
         if name != self.baseline:
             for part, those in self._against_baseline(name).items():
                 rows[part] = rows.get(part, []) + those
@@ -214,7 +219,7 @@ class _Comparison:
             why = (
                 f"shares {len(mine)} seeds with {self.baseline}, a difference needs {FEWEST_SEEDS}"
             )
-            return {"left_out": [{"group": name, "what": "differences", "reason": why}]}
+            return {"left_out": _left_out(name, "differences", why)}
         seeds = len(mine)
         rows: Rows = []
 
@@ -242,9 +247,11 @@ class _Comparison:
         for quantity, drawn in again.items():
             apart = drawn - reference[quantity]
             bounds = geometry.reflected_interval(apart[0], apart[1:])
-            add(quantity, float(apart[0]), *map(float, bounds), "images", np.nan)
+            low, high = (float(bound) for bound in bounds)
+            add(quantity, float(apart[0]), low, high, "images", np.nan)
         new = geometry.new_directions(self.squared, mine, theirs, seed=self.seed)
         add_paired("outside_alone", new.alone, new.alone_by_chance)
+        add_paired("distance_outside", new.distance, new.distance_by_chance)
         here, there = (_participation_ratio(self.squared[np.ix_(w, w)]) for w in (mine, theirs))
         directions = {
             "group": name,
@@ -254,13 +261,15 @@ class _Comparison:
             "splits": new.splits,
             "outside_alone": new.alone.mean(),
             "outside_alone_by_chance": new.alone_by_chance.mean(),
+            "distance_outside": new.distance.mean(),
+            "distance_outside_by_chance": new.distance_by_chance.mean(),
             "participation_ratio": here,
             "participation_ratio_baseline": there,
         }
         left_out: Rows = []
         if new.splits == 0:
             why = f"halves of the baseline need 4 shared seeds; found {seeds}"
-            left_out = [{"group": name, "what": "outside", "reason": why}]
+            left_out = _left_out(name, "outside", why)
         return {"differences": rows, "directions": [directions], "left_out": left_out}
 
     def _paired(self, name: str) -> tuple[list[int], list[int]]:
@@ -289,6 +298,10 @@ class _Comparison:
     def foreign(self) -> bool:
         """Whether there are images of other data."""
         return bool(scores.slices_of(self.population, FOREIGN))
+
+
+def _left_out(group: str, what: str, reason: str) -> Rows:
+    return [{"group": group, "what": what, "reason": reason}]
 
 
 def _suffix(record: dict[str, Any]) -> str:

@@ -30,6 +30,9 @@ class NewDirections:
         alone: [n], by seed, the share of the group's member outside the span of the baseline's
             other seeds.
         alone_by_chance: [n], the same of the baseline's own member.
+        distance: [n], by seed, the squared distance of the group's member from the plane through
+            the baseline's other seeds, in the unit of the distances.
+        distance_by_chance: [n], the same of the baseline's own member.
     """
 
     outside: float
@@ -37,6 +40,8 @@ class NewDirections:
     splits: int
     alone: NDArray[np.float64]
     alone_by_chance: NDArray[np.float64]
+    distance: NDArray[np.float64]
+    distance_by_chance: NDArray[np.float64]
 
 
 def outside_share(
@@ -82,24 +87,8 @@ def outside_share(
             "a span needs at least 2 reference members, and variance 2 targets; found "
             f"{len(reference)} and {len(targets)}"
         )
-    within = d[np.ix_(reference, reference)]
-    between = d[np.ix_(targets, reference)]  # [T, R]
-    own = d[np.ix_(targets, targets)]
-    rows = between - between.mean(axis=1, keepdims=True)
-    if centre == "targets":
-        inner = -0.5 * (rows - rows.mean(axis=0))
-        total = own.sum() / (2 * len(targets))
-    else:
-        inner = -0.5 * (rows - within.mean(axis=0) + within.mean())
-        total = (between.mean(axis=1) - within.mean() / 2).sum()
-    centred = within - within.mean(axis=0) - within.mean(axis=1)[:, None] + within.mean()
-    values, vectors = np.linalg.eigh(-0.5 * centred)
-    kept = values > _ROUND_OFF * max(values.max(), 0)
-    projected = inner @ vectors[:, kept]
-    inside = (np.square(projected) / values[kept]).sum()
-    if total <= _ROUND_OFF * d.max():
-        return float("nan")
-    return float(np.clip(1 - inside / total, 0, 1))
+    outside, total = _split(d, targets, reference, centre == "targets")
+    return min(outside / total, 1.0) if total > _ROUND_OFF * d.max() else float("nan")
 
 
 def new_directions(
@@ -120,6 +109,8 @@ def new_directions(
     One at a time: how much of the way from the mean of the baseline's n − 1 other seeds to the
     member of one seed leads out of their plane, for the group's member and for the baseline's. This
     sees the group's centre as well, which is somewhere else if all its members move the same way.
+    A share may stay where it is, near 1, while members move far out: `distance` is what is left of
+    the way itself, squared.
 
     Args:
         squared: [S, S] squared Euclidean distances between members of both.
@@ -148,25 +139,24 @@ def new_directions(
             f"{n} and {len(baseline)}"
         )
     d = check_squared(squared)
-    alone, chance = (
-        np.array(
-            [
-                outside_share(d, [who[s]], [*baseline[:s], *baseline[s + 1 :]], centre="reference")
-                for s in range(n)
-            ]
-        )
-        for who in (group, baseline)
-    )
+    everyone = range(n)
+    alone, distance = np.empty((2, 2, n))  # of the group, of the baseline; by seed
+    for s in everyone:
+        others = [baseline[r] for r in everyone if r != s]
+        for k, who in enumerate((group, baseline)):
+            outside, whole = _split(d, [who[s]], others, between_targets=False)
+            alone[k, s] = min(outside / whole, 1) if whole > 0 else np.nan
+            distance[k, s] = outside
     halves = _halves(n, splits, seed) if n >= 4 else []
     shares = []
     for half in halves:
         reference = [baseline[s] for s in half]
-        others = [s for s in range(n) if s not in half]
+        others = [s for s in everyone if s not in half]
         shares.append(
             [outside_share(d, [who[s] for s in others], reference) for who in (group, baseline)]
         )
-    outside, by_chance = np.mean(shares, axis=0) if shares else (np.nan, np.nan)
-    return NewDirections(float(outside), float(by_chance), len(halves), alone, chance)
+    mean, chance = np.mean(shares, axis=0) if shares else (np.nan, np.nan)
+    return NewDirections(float(mean), float(chance), len(halves), *alone, *distance)
 
 
 def _halves(count: int, limit: int, seed: int) -> list[tuple[int, ...]]:
@@ -179,3 +169,28 @@ def _halves(count: int, limit: int, seed: int) -> list[tuple[int, ...]]:
     while len(drawn) < limit:
         drawn[tuple(sorted(rng.choice(count, size, replace=False).tolist()))] = None
     return list(drawn)
+
+
+def _split(
+    d: NDArray[np.float64],
+    targets: Sequence[int],
+    reference: Sequence[int],
+    between_targets: bool,
+) -> tuple[float, float]:
+    """Return what lies outside the span and the whole, as sums of squares; see `outside_share`."""
+    within = d[np.ix_(reference, reference)]
+    between = d[np.ix_(targets, reference)]  # [T, R]
+    own = d[np.ix_(targets, targets)]
+    rows = between - between.mean(axis=1, keepdims=True)
+    if between_targets:
+        inner = -0.5 * (rows - rows.mean(axis=0))
+        total = own.sum() / (2 * len(targets))
+    else:
+        inner = -0.5 * (rows - within.mean(axis=0) + within.mean())
+        total = (between.mean(axis=1) - within.mean() / 2).sum()
+    centred = within - within.mean(axis=0) - within.mean(axis=1)[:, None] + within.mean()
+    values, vectors = np.linalg.eigh(-0.5 * centred)
+    kept = values > _ROUND_OFF * max(values.max(), 0)
+    projected = inner @ vectors[:, kept]
+    inside = (np.square(projected) / values[kept]).sum()
+    return float(max(total - inside, 0)), float(total)
