@@ -1,7 +1,9 @@
 import dataclasses
 import time
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
@@ -93,6 +95,15 @@ def row_of(table, **keys):
         table = table[table[key] == value]
     assert len(table) == 1, keys
     return table.iloc[0]
+
+
+def test_every_key_and_column_is_documented(found):
+    text = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+    for key, value in found.items():
+        assert f"`groups.{key}`" in text or f"`{key}`" in text, key
+        for column in value.columns if isinstance(value, pd.DataFrame) else ():
+            known = "auroc_<score>_<data>" if column.endswith(("digits", "noise")) else column
+            assert f"`{known}`" in text, f"{key}.{column}"
 
 
 def test_groups_are_the_configs_and_the_plainest_is_the_baseline(trial, found):

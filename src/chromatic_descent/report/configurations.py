@@ -60,8 +60,9 @@ def diversity_and_gain(analysis: Analysis) -> Figure:
         axis.set_xlabel(DIVERSITY[1])
         axis.set_ylabel(label)
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=6)
-    height = 0.14 * -(-len(labels) // 2)
+    columns = 2 if max(map(len, labels)) < 60 else 1
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=6)
+    height = 0.14 * -(-len(labels) // columns)  # inches
     figure.set_figheight(figure.get_figheight() + height + 0.2)
     return figure
 

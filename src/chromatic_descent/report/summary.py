@@ -226,8 +226,10 @@ def _groups(numbers: Mapping[str, Any]) -> list[str]:
     found = numbers["groups"]
     if not computed(found):
         return [f"Not computed: {found['not_computed']}."]
-    scored = ("member_accuracy", "member_nll", "temperature", "ensemble_accuracy", "ensemble_nll")
-    scored += ("ensemble_calibrated_nll", "ensemble_ece", "accuracy_gain")
+    scored = (
+        *("member_accuracy", "member_nll", "temperature", "ensemble_accuracy", "ensemble_nll"),
+        *("ensemble_calibrated_nll", "ensemble_ece", "accuracy_gain"),
+    )
     columns: dict[str, Cell] = {"group": str, "members": str, **dict.fromkeys(scored, _number)}
     columns |= dict.fromkeys(("normalised_disagreement", "hellinger", "seconds"), _short)
     parts = [
