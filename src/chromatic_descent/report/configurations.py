@@ -10,7 +10,7 @@ from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.results import computed
 from chromatic_descent.report.panels import GREY, STYLE, row_of_panels
 
-DIVERSITY = ("hellinger", "diversity: mean squared Hellinger distance")
+DIVERSITY = ("hellinger", "mean squared Hellinger distance")
 _GAINS = {
     "accuracy_gain": "accuracy, ensemble − member",
     "nll_gain": "NLL, member − ensemble (nats)",
