@@ -220,6 +220,71 @@ def _ensembles(numbers: Mapping[str, Any]) -> list[str]:
     return parts
 
 
+_COMPARED = (  # of all differences, those in the summary
+    *("member_accuracy", "member_calibrated_nll", "temperature"),
+    *("ensemble_accuracy", "ensemble_calibrated_nll", "accuracy_gain", "nll_gain"),
+    *("normalised_disagreement", "logit_mse_matched", "hellinger", "distance_outside"),
+    *("ensemble_shifted_accuracy", "ensemble_shifted_nll"),
+)
+
+
+def _groups(numbers: Mapping[str, Any]) -> list[str]:
+    found = numbers["groups"]
+    if not computed(found):
+        return [f"Not computed: {found['not_computed']}."]
+    scored = (
+        *("member_accuracy", "member_nll", "temperature", "ensemble_accuracy", "ensemble_nll"),
+        *("ensemble_calibrated_nll", "ensemble_ece", "accuracy_gain"),
+    )
+    columns: dict[str, Cell] = {"group": str, "members": str, **dict.fromkeys(scored, _number)}
+    columns |= dict.fromkeys(("normalised_disagreement", "hellinger", "seconds"), _short)
+    parts = [
+        f"One row per configuration; the baseline is `{found['baseline']}`. Seconds are of "
+        "training, for a member.",
+        _records(found["table"], columns),
+    ]
+    if computed(found["differences"]):
+        rows: dict[tuple[str, str], dict[str, Any]] = {}
+        for row in found["differences"]:
+            if row["quantity"] in _COMPARED:
+                over = f"{row['low']:+.3g} to {row['high']:+.3g}"
+                shown = rows.setdefault((row["group"], row["quantity"]), {})
+                shown |= {"value": row["value"], "seeds": row["seeds"], f"over {row['over']}": over}
+        head = ["group", "quantity", "difference", "95% over seeds", "95% over images", "seeds"]
+        cells = [
+            [
+                *(group, quantity.replace("_", " "), f"{row['value']:+.3g}"),
+                *(row.get(over, "–") for over in ("over seeds", "over images")),
+                str(row["seeds"]),
+            ]
+            for (group, quantity), row in rows.items()
+        ]
+        parts += [
+            f"Differences from `{found['baseline']}`, over the seeds that both have:",
+            _table(head, cells),
+            "Not corrected for their number. Over seeds: other seeds, these images. Over images: "
+            "other images, these members.",
+        ]
+    shown_columns: dict[str, Cell] = {"group": str, "seeds": str}
+    shares = ("outside", "outside_by_chance", "outside_alone", "outside_alone_by_chance")
+    amounts = ("distance_outside", "distance_outside_by_chance", "participation_ratio")
+    shown_columns |= dict.fromkeys((*shares, *amounts), _short)
+    if computed(found["directions"]):
+        parts += [
+            "What lies outside the span of the baseline's members (as a share of variance, and as "
+            "a squared Hellinger distance), beside the same for the baseline's own:",
+            _records(found["directions"], shown_columns),
+        ]
+    if computed(found["foreign"]):
+        seen = ("entropy", "mutual_information", "auroc_entropy", "auroc_max_probability")
+        other: dict[str, Cell] = {"group": str, "data": str, **dict.fromkeys(seen, _short)}
+        parts += ["On other data:", _records(found["foreign"], other)]
+    if computed(found["left_out"]):
+        lines = [f"- {r['group']}, {r['what']}: {r['reason']}" for r in found["left_out"]]
+        parts.append("\n".join(["Left out:", *lines]))
+    return parts
+
+
 def _trajectories(numbers: Mapping[str, Any]) -> list[str]:
     found = numbers["trajectories"]
     if not computed(found):
@@ -256,6 +321,7 @@ _SECTIONS = {
     "What drives the axes?": _drivers,
     "Recipe factors": _factors,
     "Ensembles": _ensembles,
+    "Configurations": _groups,
     "Trajectories": _trajectories,
     "Provenance": _provenance,
 }
@@ -265,6 +331,7 @@ _FIGURES = {  # what each section shows, if it was drawn
     "Dimension": ("dimension",),
     "What drives the axes?": ("drivers", "interventions"),
     "Ensembles": ("ensemble", "reliability"),
+    "Configurations": ("configurations",),
     "Trajectories": ("trajectories",),
 }
 _NOTHING = {"not_computed": "not asked for"}
