@@ -36,7 +36,7 @@ def analyse(members, **options):
     return analysis.analyse(make_population(members, epochs=3), **{**QUICK, **options})
 
 
-@pytest.mark.parametrize("members", [1, 2, 3, 6, 70])
+@pytest.mark.parametrize("members", [1, 2, 3, 6, pytest.param(70, marks=pytest.mark.slow)])
 def test_every_figure_is_drawn_and_saved(members, tmp_path):
     made = figures.figures(analyse(members, maps=["logit_mse", "hellinger"], tsne=2))
     wanted = {"ensemble", "reliability"}
