@@ -97,7 +97,7 @@ def analyse(stack: Stack, steps: Steps) -> None:
     degrees = stack.logits.shape[1] * (CLASSES - 1)
     steps("isotropic null, 200", lambda: geometry.isotropic(squared, degrees=degrees, draws=200))
     sizes = [size for size in SIZES if size <= len(stack.logits)]
-    steps("ensemble curve", lambda: ensemble.size_curve(stack.logits, labels, sizes=sizes))
+    steps("ensemble curve", lambda: ensemble.size_curves(stack.logits, labels, sizes=sizes))
 
 
 def distances(stack: Stack, steps: Steps) -> None:

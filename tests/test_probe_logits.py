@@ -184,6 +184,20 @@ def test_stack_keeps_order_and_names():
     assert population.classes == ["a", "b", "c"]
 
 
+def test_slices_are_stacked_if_every_member_has_the_same_images():
+    members = [make_member(f"SEED_000{seed}", seed) for seed in range(3)]
+    shifted = ProbeSliceLogits(np.ones((2, 3), np.float32), np.arange(2), np.arange(2))
+    members[0].slices["shift-contrast-1"] = members[1].slices["shift-contrast-1"] = shifted
+    assert set(probe_logits.stack(members).slices) == {"train"}  # the third has not the other
+    stacked = probe_logits.stack(members[:2]).slices
+    assert set(stacked) == {"train", "shift-contrast-1"}
+    assert stacked["shift-contrast-1"].logits.shape == (2, 2, 3)
+    assert stacked["train"].labels.tolist() == members[0].slices["train"].labels.tolist()
+    members[1].record["slice_hashes"] = {"train": "other images"}
+    assert set(probe_logits.stack(members[:2]).slices) == {"shift-contrast-1"}
+    assert probe_logits.from_arrays(np.ones((3, 5, 2)), np.zeros(5, int)).slices == {}
+
+
 def test_different_probes_are_never_mixed_and_are_named():
     members = [make_member("SEED_0000", 0), make_member("SEED_0001", 1, probe_hash="b" * 64)]
     with pytest.raises(ArtefactError, match=r"a{12}: SEED_0000\n  b{12}: SEED_0001"):

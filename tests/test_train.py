@@ -287,6 +287,7 @@ def kill_and_run_again(command_line, subprocess_line, tmp_path, options, kills):
     assert not list(study.rglob(".*.tmp*"))
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_bits(
     command_line, subprocess_line, tmp_path
 ):

@@ -107,14 +107,16 @@ def run_analysis(cfg: DictConfig) -> None:
             "provenance": _provenance(population),
             **plain(results.results),
         }
+        drawn: dict[str, str] = {}  # where the summary finds each
         if formats:
             status.update("drawing")
             for name, figure in figures.figures(results).items():
                 folder = study.embeddings if name in figures.OF_EMBEDDINGS else study.reports
                 figures.save(figure, folder, name, formats)
+                drawn[name] = f"../{folder.name}/{name}.{formats[0]}"
         _write_tables(results, study)
         write_text(study.reports / "analysis.json", json.dumps(numbers, indent=1, allow_nan=False))
-        write_text(study.reports / "summary.md", summary.markdown(numbers))
+        write_text(study.reports / "summary.md", summary.markdown(numbers, drawn))
     console.print(summary.table(numbers))
     console.print(f"{study.reports / 'summary.md'}", soft_wrap=True, highlight=False)
 
@@ -156,10 +158,12 @@ def _write_tables(results: Any, study: Study) -> None:
 
     from chromatic_descent.analysis.results import leaves
 
-    arrays = {
-        path: array.astype(np.float32) if array.dtype == np.float64 else array
-        for path, array in leaves(results.results, np.ndarray)
-    }
+    def narrow(array: Any) -> Any:
+        largest = np.finfo(np.float32).max
+        fits = array.dtype == np.float64 and not (np.abs(array) > largest).any()
+        return array.astype(np.float32) if fits else array
+
+    arrays = {path: narrow(array) for path, array in leaves(results.results, np.ndarray)}
     with atomic_path(study.embeddings / "arrays.npz") as temporary:
         np.savez(temporary, members=np.array(results.population.names), **arrays)
     for path, frame in leaves(results.results, pd.DataFrame):

@@ -8,9 +8,11 @@ This is the contract between training and analysis. One member is one `.npz` wit
     record   []     str       a JSON object, see `RECORD_KEYS`
 
 and, for every further recorded slice (say `train`), `train.logits`, `train.labels`,
-`train.indices`; and, if the member was recorded along its way, `trajectory` [T, N, C] float32 and
-`epochs` [T] int64, the epochs trained by then (0: untrained). Files are read with
-`allow_pickle=False`: nothing in them is ever executed.
+`train.indices`. The names of slices say what they are: `train` and `heldout` images; test images
+under a corruption, `shift-<corruption>-<severity>`; images of other data, `foreign-<kind>`, whose
+labels are 0 and mean nothing. And, if the member was recorded along its way, `trajectory`
+[T, N, C] float32 and `epochs` [T] int64, the epochs trained by then (0: untrained). Files are read
+with `allow_pickle=False`: nothing in them is ever executed.
 """
 
 import hashlib
@@ -30,6 +32,8 @@ from chromatic_descent.atomic import atomic_path
 from chromatic_descent.errors import UserError
 
 SCHEMA_VERSION = 1
+
+SHIFTED, FOREIGN = "shift-", "foreign-"  # what names of such slices begin with
 
 RECORD_KEYS = (
     "schema_version",  # int, of this file's layout
@@ -82,7 +86,8 @@ class ProbeLogits(ProbeSliceLogits):
 class Population:
     """Members on one probe: logits [S, N, C], labels [N], indices [N], and S records.
 
-    `trajectories` are logits [S, T, N, C] if every member was recorded after the same `epochs` [T].
+    `trajectories` are logits [S, T, N, C] if every member was recorded after the same `epochs` [T],
+    `slices` by name the further slices on which every member was recorded, logits [S, M, C] each.
     """
 
     logits: NDArray[np.float32]
@@ -91,6 +96,7 @@ class Population:
     records: list[dict[str, Any]]
     trajectories: NDArray[np.float32] | None = None
     epochs: NDArray[np.int64] | None = None
+    slices: dict[str, ProbeSliceLogits] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -200,7 +206,28 @@ def stack(members: Sequence[ProbeLogits]) -> Population:
         records=[member.record for member in members],
         trajectories=np.stack([path.logits for path in paths]) if together else None,
         epochs=paths[0].epochs if together else None,
+        slices=_common_slices(members),
     )
+
+
+def _common_slices(members: Sequence[ProbeLogits]) -> dict[str, ProbeSliceLogits]:
+    """The slices that every member was recorded on, with the same images in each."""
+    found: dict[str, ProbeSliceLogits] = {}
+    for name, first in members[0].slices.items():
+        parts = [member.slices.get(name) for member in members]
+        hashes = {member.record.get("slice_hashes", {}).get(name) for member in members}
+        same = [
+            part
+            for part in parts
+            if part is not None
+            and part.logits.shape == first.logits.shape
+            and np.array_equal(part.labels, first.labels)
+            and np.array_equal(part.indices, first.indices)
+        ]
+        if len(same) == len(members) and len(hashes) == 1:
+            logits = np.stack([part.logits for part in same])  # [S, N, C]
+            found[name] = ProbeSliceLogits(logits, first.labels, first.indices)
+    return found
 
 
 def from_arrays(

@@ -186,7 +186,7 @@ def test_numbers_out_of_range_are_refused_not_skipped(option):
 
 
 def test_unknown_options():
-    with pytest.raises(UserError, match="nonsense: expected options among bootstrap"):
+    with pytest.raises(UserError, match="nonsense: expected options among baseline, bootstrap"):
         analysis.analyse(make_population(), nonsense=1)
 
 

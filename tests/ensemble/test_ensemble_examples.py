@@ -5,7 +5,9 @@ import importlib
 
 import pytest
 
-NAMES = "calibration combine curves decomposition diversity gain metrics selection uncertainty"
+NAMES = (
+    "calibration combine curves decomposition diversity gain metrics paired selection uncertainty"
+)
 
 
 @pytest.mark.parametrize("name", NAMES.split())

@@ -53,6 +53,11 @@ def test_tsne_perplexity_range(perplexity):
         tsne(1 - np.eye(12), seed=0, perplexity=perplexity)
 
 
+@pytest.mark.parametrize("scale", [1e-80, 1e80])
+def test_tsne_of_any_unit(scale):
+    assert_separates(tsne(two_clusters() * scale, seed=0))
+
+
 def test_umap_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)  # as if it were not installed
     with pytest.raises(UserError, match=r"pip install 'chromatic-descent\[umap\]'"):

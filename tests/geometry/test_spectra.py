@@ -38,6 +38,14 @@ def test_isotropic_spectra_of_many_dimensions_are_flat():
     np.testing.assert_allclose(spectra[:, :-1], 0.5, rtol=0.01)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_spectra_in_any_unit(scale):
+    logits = heavy_tailed(items=300)
+    one = independent_errors_spectra(logits, "logit_mse", draws=3)
+    other = independent_errors_spectra(logits * scale, "logit_mse", draws=3)
+    np.testing.assert_allclose(other / scale**2, one, rtol=1e-5, atol=1e-6)
+
+
 def test_batches_agree_with_the_whole(monkeypatch):
     logits = heavy_tailed(items=500)
     whole = independent_errors_spectra(logits, "hellinger", draws=7)

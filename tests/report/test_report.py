@@ -7,6 +7,7 @@ from chromatic_descent import analysis
 from chromatic_descent.analysis.results import plain
 from chromatic_descent.report import figures, maps, summary
 from tests.analysis.test_analysis import QUICK, make_population
+from tests.analysis.test_groups import make_trial
 
 
 def make_numbers(analysed, missing=()):
@@ -35,7 +36,7 @@ def analyse(members, **options):
     return analysis.analyse(make_population(members, epochs=3), **{**QUICK, **options})
 
 
-@pytest.mark.parametrize("members", [1, 2, 3, 6, 70])
+@pytest.mark.parametrize("members", [1, 2, 3, 6, pytest.param(70, marks=pytest.mark.slow)])
 def test_every_figure_is_drawn_and_saved(members, tmp_path):
     made = figures.figures(analyse(members, maps=["logit_mse", "hellinger"], tsne=2))
     wanted = {"ensemble", "reliability"}
@@ -87,6 +88,45 @@ def test_the_summary_says_what_was_not_computed_and_why():
     assert "One member has no distances" in one
     six = analyse(6, tsne=2)
     assert "t-SNE and UMAP layouts mean nothing" in summary.markdown(make_numbers(six))
+
+
+def test_the_summary_shows_the_figures_that_were_drawn():
+    numbers = make_numbers(analyse(5))
+    shown = summary.markdown(numbers, {"map": "../embeddings/map.png"})
+    assert "![map](../embeddings/map.png)" in shown
+    assert "![" not in shown.replace("![map]", "")
+    assert "![" not in summary.markdown(numbers)
+
+
+def test_figures_of_what_was_not_computed_are_left_out():
+    one_image = analyse(6)
+    one_image.results["ensembles"]["reliability"] = {"not_computed": "one image"}
+    drawn = figures.figures(one_image)
+    assert "reliability" not in drawn
+    assert "ensemble" in drawn
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 5])
+def test_configurations_are_drawn_and_told(seeds, tmp_path):
+    analysed = analysis.analyse(make_trial(seeds), **{**QUICK, "maps": ["hellinger"]})
+    made = figures.figures(analysed)
+    assert ("configurations" in made) == (seeds > 1)
+    text = summary.markdown(make_numbers(analysed))
+    assert "## Configurations" in text
+    if seeds == 1:
+        assert "no configuration has two members" in text
+        return
+    for name, figure in made.items():
+        figures.save(figure, tmp_path, name, ["png"])
+    points = made["configurations"].axes[0].containers
+    assert len(points) == 4
+    assert [len(bars[2]) for bars in points] == [2 if seeds > 2 else 0] * 4
+    assert "the baseline is `default`" in text
+    if seeds > 2:
+        assert "| repulsion.strength_1 | ensemble calibrated nll | +" in text
+        assert "On other data:" in text
+    else:
+        assert "- repulsion.strength_1, differences: shares 2 seeds with default" in text
 
 
 def test_the_terminal_table_holds_each_map():

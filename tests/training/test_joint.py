@@ -182,6 +182,7 @@ def test_interrupted_it_ends_with_the_same_bits(train, studies, tmp_path, monkey
     assert not any(m.failure.exists() for m in members)
 
 
+@pytest.mark.slow
 def test_killed_at_a_random_moment_it_ends_with_the_same_bits(
     train, studies, subprocess_line, tmp_path
 ):

@@ -17,12 +17,14 @@ from functools import cache as once
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from chromatic_descent.analysis import results as _results
 from chromatic_descent.analysis.dimension import dimension
 from chromatic_descent.analysis.drivers import drivers, factors
 from chromatic_descent.analysis.ensembles import ensembles, members
+from chromatic_descent.analysis.groups import groups
 from chromatic_descent.analysis.maps import distances, inpca, maps
 from chromatic_descent.analysis.nulls import nulls
 from chromatic_descent.analysis.results import Result
@@ -42,6 +44,7 @@ SECTIONS: dict[str, Callable[..., Result]] = {
         drivers,
         factors,
         ensembles,
+        groups,
         trajectories,
     )
 }
@@ -127,7 +130,10 @@ def _population_hash(population: Population) -> str:
     arrays: list[NDArray[Any]] = [population.logits, population.labels]
     if population.trajectories is not None and population.epochs is not None:
         arrays += [population.trajectories, population.epochs]
-    members = [(r["member"], r["seed"], r["config"]) for r in population.records]
+    for name, part in sorted(population.slices.items()):
+        arrays += [np.array(name), part.logits, part.labels]
+    told = ("member", "seed", "config", "wall_time")
+    members = [[r.get(key) for key in told] for r in population.records]
     return content_hash(repr(members), *arrays)
 
 

@@ -10,6 +10,8 @@ from chromatic_descent.analysis.maps import temperatures
 from chromatic_descent.analysis.results import Result, attempt, for_each
 from chromatic_descent.probe_logits import Population
 
+_CURVE_DRAWS = 49  # from each null, at every size: it is the curve's course that is read
+
 
 def dimension(
     population: Population,
@@ -17,7 +19,7 @@ def dimension(
     maps: Result,
     *,
     bootstrap: int = 200,
-    draws: int = 199,
+    draws: int = 99,
     seed: int = 0,
 ) -> Result:
     """By distance: estimates with intervals, quantiles of null spectra, curves against S and N."""
@@ -41,7 +43,7 @@ def _dimension(
         "curve": attempt(
             geometry.dimension_curve,
             *(logits, name),
-            **{**options, "draws": min(options["draws"], 99)},
+            **{**options, "draws": min(options["draws"], _CURVE_DRAWS)},
         ),
     }
 

@@ -56,7 +56,7 @@ def varied(population: Population) -> dict[str, list[int]]:
     what their names share. Levels are numbered in the order of their values where these are
     numbers, else of their appearance.
     """
-    configs = [dict(_flatten(record["config"])) for record in population.records]
+    configs = [dict(flatten(record["config"])) for record in population.records]
     keys = dict.fromkeys(key for config in configs for key in config)
     columns: dict[str, list[Any]] = {key: [config.get(key) for config in configs] for key in keys}
     columns["seed"] = list(population.seeds)
@@ -127,9 +127,10 @@ def _shared_name(keys: list[str]) -> str:
     return ".".join(shared) or keys[0]
 
 
-def _flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """A nested dict as dotted keys with their values."""
     if isinstance(node, dict) and node:
         for key, value in node.items():
-            yield from _flatten(value, f"{prefix}.{key}" if prefix else str(key))
+            yield from flatten(value, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, node

@@ -39,7 +39,7 @@ def ensembles(
     distances: Result,
     *,
     combiners: Sequence[str] = tuple(ensemble.COMBINERS),
-    subsets: int = 50,
+    subsets: int = 30,
     bootstrap: int = 200,
     permutations: int = 999,
     seed: int = 0,

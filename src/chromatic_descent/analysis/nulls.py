@@ -14,7 +14,7 @@ def nulls(
     maps: Result,
     distances: Result,
     *,
-    draws: int = 199,
+    draws: int = 99,
     permutations: int = 999,
     seed: int = 0,
 ) -> Result:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from chromatic_descent.data.augment import Augment, cut_out, draw_epoch, gather, normalise
 from chromatic_descent.data.probe import ProbeSlice, pick, split_training
+from chromatic_descent.data.shifts import foreign_slices, shifted_slices
 from chromatic_descent.data.sources import Images
 from chromatic_descent.errors import UserError
 
@@ -27,6 +28,8 @@ class ImageData(lightning.LightningDataModule):
         augment: what is drawn for each training image.
         probe_size: test images in the probe, None for all.
         probe_train, probe_heldout: training and held-out images recorded beside the probe.
+        probe_shifted: test images recorded beside the probe under each corruption at each severity.
+        probe_foreign: images of each other kind recorded beside the probe: digits, noise.
         probe_seed: decides which, independently of the member's seed.
         seed: the member's: its batch order and augmentation are functions of (seed, epoch).
     """
@@ -46,6 +49,8 @@ class ImageData(lightning.LightningDataModule):
         probe_size: int | None = None,
         probe_train: int = 0,
         probe_heldout: int = 0,
+        probe_shifted: int | None = 0,
+        probe_foreign: int | None = 0,
         probe_seed: int = 0,
         seed: int = 0,
     ):
@@ -76,6 +81,11 @@ class ImageData(lightning.LightningDataModule):
             ]
             if size != 0
         ]
+        if probe_shifted != 0:
+            places = pick(everything, probe_shifted, probe_seed, "probe.shifted")
+            self.slices += shifted_slices(self._slice("test", places), probe_seed)
+        if probe_foreign != 0:
+            self.slices += foreign_slices(self.images, probe_foreign, probe_seed)
 
     @property
     def image_size(self) -> tuple[int, int]:

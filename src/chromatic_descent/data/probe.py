@@ -29,11 +29,11 @@ class ProbeSlice:
 def pick(candidates: Tensor, size: int | None, seed: int, key: str) -> Tensor:
     """`size` of the candidates (all for None) by `seed` alone, in ascending order.
 
-    Raises UserError, naming the config key, if there are fewer.
+    Raises UserError, naming the config key, if there are fewer or `size` is no whole number.
     """
     if size is None:
         size = len(candidates)
-    if not 0 <= size <= len(candidates):
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= len(candidates):
         raise UserError(f"{key}={size}: expected a number from 0 to {len(candidates)}.")
     order = torch.randperm(len(candidates), generator=generator(seed, 3))
     return candidates[order[:size]].sort().values

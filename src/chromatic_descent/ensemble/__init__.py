@@ -25,6 +25,12 @@ from chromatic_descent.ensemble.decomposition import Decomposition, decompositio
 from chromatic_descent.ensemble.diversity import Diversity, diversity, oracle_accuracy
 from chromatic_descent.ensemble.gain import DistanceGain, distance_predicts_gain
 from chromatic_descent.ensemble.metrics import METRICS, accuracy, brier, classwise_ece, ece, nll
+from chromatic_descent.ensemble.paired import (
+    PairedDifference,
+    auroc,
+    jackknife_interval,
+    paired_difference,
+)
 from chromatic_descent.ensemble.selection import (
     farthest_point,
     greedy_forward,
@@ -40,9 +46,11 @@ __all__ = [
     "Decomposition",
     "DistanceGain",
     "Diversity",
+    "PairedDifference",
     "Reliability",
     "Uncertainty",
     "accuracy",
+    "auroc",
     "brier",
     "calibrated_scores",
     "classwise_ece",
@@ -55,6 +63,7 @@ __all__ = [
     "fit_temperature",
     "geometric_mean",
     "greedy_forward",
+    "jackknife_interval",
     "k_medoids",
     "log_softmax",
     "majority_vote",
@@ -62,6 +71,7 @@ __all__ = [
     "mean_probability",
     "nll",
     "oracle_accuracy",
+    "paired_difference",
     "probe_halves",
     "reliability",
     "selection_curves",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from chromatic_descent.ensemble.combine import check_stack, log_softmax
 from chromatic_descent.ensemble.metrics import accuracy, check_labels, nll
@@ -207,5 +207,5 @@ def _jackknife(
 
     spread = np.square(z(without) - z(without).mean(axis=0)).sum(axis=0)
     error = np.sqrt((members - 1) / members * spread)
-    reach = student_t.ppf(0.975, members - 1) * error
+    reach = stdtrit(members - 1, 0.975) * error
     return np.tanh(z(observed) - reach), np.tanh(z(observed) + reach)

@@ -12,6 +12,7 @@ from chromatic_descent.geometry.dimension import (
     two_nn,
 )
 from chromatic_descent.geometry.dimension_curve import dimension_curve, dimension_estimates
+from chromatic_descent.geometry.directions import NewDirections, new_directions, outside_share
 from chromatic_descent.geometry.distances import distance_matrices, distance_matrix
 from chromatic_descent.geometry.drivers import AxisDrivers, drive_axes, holm
 from chromatic_descent.geometry.embeddings import (
@@ -35,6 +36,7 @@ from chromatic_descent.geometry.nulls import (
     permuted_distances,
 )
 from chromatic_descent.geometry.permanova import Permanova, permanova
+from chromatic_descent.geometry.resampling import reflected_interval, resampled_counts
 from chromatic_descent.geometry.scale_and_bias import temperature_and_bias
 from chromatic_descent.geometry.shuffles import independent_errors, within_class_shuffles
 from chromatic_descent.geometry.spectra import (
@@ -63,6 +65,7 @@ __all__ = [
     "Ellipses",
     "InPCA",
     "MantelMatrix",
+    "NewDirections",
     "NullTest",
     "Permanova",
     "Smacof",
@@ -92,13 +95,17 @@ __all__ = [
     "mantel",
     "mantel_matrix",
     "member_drivers",
+    "new_directions",
     "null_spectra",
+    "outside_share",
     "parallel_analysis",
     "participation_ratio",
     "permanova",
     "permuted_distances",
     "procrustes",
     "progress",
+    "reflected_interval",
+    "resampled_counts",
     "reweighted_distances",
     "seed_spread",
     "smacof",

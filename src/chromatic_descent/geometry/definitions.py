@@ -181,24 +181,28 @@ def divisor(name: str, classes: int) -> float:
     return 2.0 if name in ("logit_cosine", "hellinger", "disagreement") else 1.0
 
 
-def root_softmax(f: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turn logits [..., C] into √softmax, in place: exp(f/2) over its norm never overflows."""
-    f -= f.max(axis=-1, keepdims=True)
+def root_softmax(f: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+    """Turn logits into √softmax along `axis`, in place: exp(f/2) over its norm never overflows."""
+    f -= f.max(axis=axis, keepdims=True)
     f *= 0.5
     np.exp(f, out=f)
-    f /= np.sqrt(np.einsum("...c,...c->...", f, f))[..., None]
+    f /= _norm(f, axis)
     return f
 
 
-def directions(f: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turn logits [..., C] into f̃ / ‖f̃‖, in place; zeros where all classes are equal."""
-    largest = np.abs(f).max(axis=-1)
-    f -= f.mean(axis=-1, keepdims=True)
-    norm = np.sqrt(np.einsum("...c,...c->...", f, f))
-    nowhere = norm <= _NO_DIRECTION * largest
-    norm[nowhere] = np.inf
-    f /= norm[..., None]
+def directions(f: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+    """Turn logits into f̃ / ‖f̃‖ along `axis`, in place; zeros where all classes are equal."""
+    largest = np.abs(f).max(axis=axis, keepdims=True)
+    f -= f.mean(axis=axis, keepdims=True)
+    norm = _norm(f, axis)
+    norm[norm <= _NO_DIRECTION * largest] = np.inf
+    f /= norm
     return f
+
+
+def _norm(f: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    moved = np.moveaxis(f, axis, -1)
+    return np.expand_dims(np.sqrt(np.einsum("...c,...c->...", moved, moved)), axis)
 
 
 def item_distances(

@@ -53,6 +53,7 @@ _EXACT_FLOAT32 = 2**24  # whole numbers below it are exact, and so are their sum
 _CHUNK = 32  # members whose features are made at a time
 _STRIPS = 8  # of a Gram matrix: more would waste less beyond the diagonal, on smaller products
 
+_SCALARS = ("shift", "common_errors")  # one number an item, not one a class
 _ANSWERS = ("disagreement", "error_disagreement", "common_errors")  # Gram matrices of 0 and 1
 
 
@@ -167,10 +168,10 @@ class _Sums:
         pool: Executor,
     ) -> None:
         """Add the block [S, n, C] to every total; `weights` is [n]."""
-        members, items, _ = logits.shape
+        members, items, classes = logits.shape
         made: dict[str, NDArray[Any]] = {
             name: np.empty(
-                (members, items) if name in ("shift", "common_errors") else logits.shape,
+                (members, items) if name in _SCALARS else (members, classes, items),
                 np.float32 if self.exact and name in _ANSWERS else np.float64,
             )
             for name in sorted(self.made)
@@ -186,7 +187,7 @@ class _Sums:
                 if name in means:
                     x[rows] -= means[name]
                 if root is not None:
-                    x[rows] *= root if x.ndim == 2 else root[:, None]
+                    x[rows] *= root
 
         list(pool.map(weigh, self.chunks))
 
@@ -204,7 +205,7 @@ class _Sums:
 
         list(pool.map(multiply, strips))
         if "centred" in self.grams:
-            mean = means["centred"] if root is None else means["centred"] * root[:, None]
+            mean = means["centred"] if root is None else means["centred"] * root
             self.along_mean += flat["centred"] @ mean.ravel()
             self.mean_square += float(mean.ravel() @ mean.ravel())
         if "kl_symmetric" in self.grams:
@@ -311,7 +312,11 @@ def _make(
     logits: NDArray[np.floating],
     labels: NDArray[np.intp] | None,
 ) -> None:
-    """Fill in what is made of some members: of `logits` [S, n, C], the rows."""
+    """Fill in what is made of some members: of `logits` [S, n, C], the rows.
+
+    Items lie side by side, [r, C, n]: what is done along the classes is several times faster so.
+    """
+    turned = logits[rows].transpose(0, 2, 1)
     told_apart = "error_disagreement" in made
     if told_apart or "disagreement" in made:
         answers = logits[rows].argmax(axis=-1)  # [r, n]
@@ -321,23 +326,23 @@ def _make(
             made["common_errors"][rows] = shown
         hot = made["error_disagreement" if told_apart else "disagreement"]
         hot[rows] = 0
-        np.put_along_axis(hot[rows], answers[..., None], shown[..., None], axis=-1)
+        np.put_along_axis(hot[rows], answers[:, None], shown[:, None], axis=1)
     if "raw" in made:
-        made["raw"][rows] = logits[rows]
+        made["raw"][rows] = turned
     if "logit_cosine" in made:
-        made["logit_cosine"][rows] = logits[rows]
-        directions(made["logit_cosine"][rows])
+        made["logit_cosine"][rows] = turned
+        directions(made["logit_cosine"][rows], axis=1)
     if "centred" in made:
         f = made["centred"][rows]
-        f[:] = logits[rows]
-        shift = f.mean(axis=-1)
-        f -= shift[..., None]
+        f[:] = turned
+        shift = f.mean(axis=1)
+        f -= shift[:, None]
         if "shift" in made:
             made["shift"][rows] = shift
     if "hellinger" in made or "prob_l2" in made:
         root = made["hellinger" if "hellinger" in made else "prob_l2"][rows]
-        root[:] = logits[rows]
-        root_softmax(root)
+        root[:] = turned
+        root_softmax(root, axis=1)
         if "prob_l2" in made:
             np.square(root, out=made["prob_l2"][rows])
 

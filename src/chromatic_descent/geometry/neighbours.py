@@ -55,7 +55,7 @@ def tsne(squared: ArrayLike, seed: int, perplexity: float | None = None) -> NDAr
         random_state=seed,
         method="exact" if members <= 500 else "barnes_hut",  # the approximation is for speed only
     )
-    layout: NDArray[np.float64] = model.fit_transform(np.sqrt(squared)).astype(np.float64)
+    layout: NDArray[np.float64] = model.fit_transform(_distances(squared)).astype(np.float64)
     return layout
 
 
@@ -98,7 +98,7 @@ def umap(squared: ArrayLike, seed: int, neighbours: int = 15) -> NDArray[np.floa
             random_state=seed,
             n_jobs=1,  # what a fixed seed implies
         )
-        layout: NDArray[np.float64] = model.fit_transform(np.sqrt(squared)).astype(np.float64)
+        layout: NDArray[np.float64] = model.fit_transform(_distances(squared)).astype(np.float64)
     return layout
 
 
@@ -174,6 +174,14 @@ def seed_spread(layouts: Sequence[ArrayLike]) -> float:
         raise UserError(f"seed_spread needs layouts of at least 2 seeds; found {len(layouts)}")
     pairs = combinations(layouts, 2)
     return float(np.mean([procrustes(one, other).correlation for one, other in pairs]))
+
+
+def _distances(squared: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return √squared in a unit that float32 can hold, which both methods compute in."""
+    exponent = int(np.frexp(squared.max())[1])
+    if abs(exponent) > 100:  # a power of two: no digit is lost, and neighbours stay what they are
+        squared = np.ldexp(squared, -2 * (exponent // 2))
+    return np.sqrt(squared)
 
 
 def _at_least_four(squared: NDArray[np.float64], method: str) -> int:

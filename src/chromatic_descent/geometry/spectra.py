@@ -137,7 +137,8 @@ def independent_errors_spectra(
     dealt, rest = np.sort(order[:_DEALT]), order[_DEALT:]
     phi = features(array[:, dealt], name, temperature)
     phi -= phi.mean(axis=0)
-    unit = float(np.abs(phi).max()) or 1.0  # in which no answer is too small for float32
+    largest = np.abs(phi).max()
+    unit = largest if largest > 0 else np.float64(1)  # in it no answer is out of float32's range
     answers = by_item(phi / unit)
     limit = moments[rest].sum(axis=0)
 

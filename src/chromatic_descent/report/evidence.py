@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import style
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from chromatic_descent.analysis import Analysis
@@ -100,7 +101,8 @@ def dimension(analysis: Analysis) -> Figure:
             axis.set_xscale("log")
         axis.set_xlabel(_OF[of])
         axis.set_ylabel(quantity.replace("_", " "))
-    axes[0].legend()
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2)
     return figure
 
 
@@ -183,6 +185,7 @@ def ensemble_curves(analysis: Analysis) -> Figure:
         axis.set_ylabel(label)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].legend()
+    axes[1].legend([Line2D([], [], color="black", linestyle="--")], ["calibrated"])
     return figure
 
 

@@ -15,7 +15,7 @@ from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.results import computed
 from chromatic_descent.atomic import atomic_path
 from chromatic_descent.errors import UserError
-from chromatic_descent.report import evidence, maps
+from chromatic_descent.report import configurations, evidence, maps
 from chromatic_descent.report.panels import NOTHING, STYLE, present, tested_nulls, views_of
 
 OF_EMBEDDINGS = ("map", "heatmap", "spectrum", "inpca", "tsne", "umap")
@@ -43,8 +43,9 @@ def figures(analysis: Analysis) -> dict[str, Figure]:
     draw("dimension", evidence.dimension, present(results["dimension"]))
     draw("drivers", evidence.drivers, present(results["drivers"]))
     draw("interventions", evidence.interventions, present(results["drivers"]))
-    draw("ensemble", evidence.ensemble_curves, results["ensembles"])
-    draw("reliability", evidence.reliability, results["ensembles"])
+    draw("ensemble", evidence.ensemble_curves, results["ensembles"]["curves"])
+    draw("reliability", evidence.reliability, results["ensembles"]["reliability"])
+    draw("configurations", configurations.diversity_and_gain, results["groups"])
     draw("trajectories", maps.trajectories, results["trajectories"])
     return made
 

@@ -14,11 +14,18 @@ from chromatic_descent.analysis.results import computed
 Cell = Callable[[Any], str]
 
 
-def markdown(numbers: Mapping[str, Any]) -> str:
-    """A readable summary of an analysis."""
+def markdown(numbers: Mapping[str, Any], figures: Mapping[str, str] | None = None) -> str:
+    """A readable summary of an analysis.
+
+    Args:
+        numbers: what is in `analysis.json`.
+        figures: where those that were drawn are, by name.
+    """
     parts = [f"# Study {numbers['study']}", _sentence(numbers)]
     for title, section in _SECTIONS.items():
         parts += [f"## {title}", *section(numbers)]
+        shown = [name for name in _FIGURES.get(title, ()) if name in (figures or {})]
+        parts += [f"![{name}]({figures[name]})" for name in shown] if figures else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -91,7 +98,7 @@ def _maps(numbers: Mapping[str, Any]) -> list[str]:
         parts.append(f"With {members} members the t-SNE and UMAP layouts mean nothing.")
     if any(view["top_2_share"] is None for view in views):
         parts.append("The members are identical under a distance: there is nothing to explain.")
-    return [*parts, *_images("../embeddings/", "map", "spectrum", "heatmap")]
+    return parts
 
 
 def _nulls(numbers: Mapping[str, Any]) -> list[str]:
@@ -112,7 +119,7 @@ def _nulls(numbers: Mapping[str, Any]) -> list[str]:
                 ]
             )
     head = ["distance", "null", "top-2 share", "null's 95%", "effect (SDs)", "p"]
-    shown = [_table(head, rows), *_images("", "nulls")] if rows else []
+    shown = [_table(head, rows)] if rows else []
     return [*shown, *_undefined(reasons, "test")]
 
 
@@ -125,7 +132,7 @@ def _dimension(numbers: Mapping[str, Any]) -> list[str]:
     ]
     columns: dict[str, Cell] = {"distance": str, "quantity": str}
     columns |= dict.fromkeys(("value", "low", "high"), _short)
-    shown = [_records(rows, columns), *_images("", "dimension")] if rows else []
+    shown = [_records(rows, columns)] if rows else []
     return [*shown, *_undefined(numbers["dimension"], "distance")]
 
 
@@ -153,7 +160,6 @@ def _drivers(numbers: Mapping[str, Any]) -> list[str]:
         _records(strongest, columns),
         "What an intervention on the logits takes from the variance of the first two axes:",
         _records(removed, taken),
-        *_images("", "drivers", "interventions"),
         *_undefined(numbers["drivers"], "distance"),
     ]
 
@@ -211,7 +217,72 @@ def _ensembles(numbers: Mapping[str, Any]) -> list[str]:
             )
         )
         parts.append("Ensemble = members − diversity, exactly.")
-    return [*parts, *_images("", "ensemble", "reliability", "selection")]
+    return parts
+
+
+_COMPARED = (  # of all differences, those in the summary
+    *("member_accuracy", "member_calibrated_nll", "temperature"),
+    *("ensemble_accuracy", "ensemble_calibrated_nll", "accuracy_gain", "nll_gain"),
+    *("normalised_disagreement", "logit_mse_matched", "hellinger", "distance_outside"),
+    *("ensemble_shifted_accuracy", "ensemble_shifted_nll"),
+)
+
+
+def _groups(numbers: Mapping[str, Any]) -> list[str]:
+    found = numbers["groups"]
+    if not computed(found):
+        return [f"Not computed: {found['not_computed']}."]
+    scored = (
+        *("member_accuracy", "member_nll", "temperature", "ensemble_accuracy", "ensemble_nll"),
+        *("ensemble_calibrated_nll", "ensemble_ece", "accuracy_gain"),
+    )
+    columns: dict[str, Cell] = {"group": str, "members": str, **dict.fromkeys(scored, _number)}
+    columns |= dict.fromkeys(("normalised_disagreement", "hellinger", "seconds"), _short)
+    parts = [
+        f"One row per configuration; the baseline is `{found['baseline']}`. Seconds are of "
+        "training, for a member.",
+        _records(found["table"], columns),
+    ]
+    if computed(found["differences"]):
+        rows: dict[tuple[str, str], dict[str, Any]] = {}
+        for row in found["differences"]:
+            if row["quantity"] in _COMPARED:
+                over = f"{row['low']:+.3g} to {row['high']:+.3g}"
+                shown = rows.setdefault((row["group"], row["quantity"]), {})
+                shown |= {"value": row["value"], "seeds": row["seeds"], f"over {row['over']}": over}
+        head = ["group", "quantity", "difference", "95% over seeds", "95% over images", "seeds"]
+        cells = [
+            [
+                *(group, quantity.replace("_", " "), f"{row['value']:+.3g}"),
+                *(row.get(over, "–") for over in ("over seeds", "over images")),
+                str(row["seeds"]),
+            ]
+            for (group, quantity), row in rows.items()
+        ]
+        parts += [
+            f"Differences from `{found['baseline']}`, over the seeds that both have:",
+            _table(head, cells),
+            "Not corrected for their number. Over seeds: other seeds, these images. Over images: "
+            "other images, these members.",
+        ]
+    shown_columns: dict[str, Cell] = {"group": str, "seeds": str}
+    shares = ("outside", "outside_by_chance", "outside_alone", "outside_alone_by_chance")
+    amounts = ("distance_outside", "distance_outside_by_chance", "participation_ratio")
+    shown_columns |= dict.fromkeys((*shares, *amounts), _short)
+    if computed(found["directions"]):
+        parts += [
+            "What lies outside the span of the baseline's members (as a share of variance, and as "
+            "a squared Hellinger distance), beside the same for the baseline's own:",
+            _records(found["directions"], shown_columns),
+        ]
+    if computed(found["foreign"]):
+        seen = ("entropy", "mutual_information", "auroc_entropy", "auroc_max_probability")
+        other: dict[str, Cell] = {"group": str, "data": str, **dict.fromkeys(seen, _short)}
+        parts += ["On other data:", _records(found["foreign"], other)]
+    if computed(found["left_out"]):
+        lines = [f"- {r['group']}, {r['what']}: {r['reason']}" for r in found["left_out"]]
+        parts.append("\n".join(["Left out:", *lines]))
+    return parts
 
 
 def _trajectories(numbers: Mapping[str, Any]) -> list[str]:
@@ -222,7 +293,6 @@ def _trajectories(numbers: Mapping[str, Any]) -> list[str]:
         f"InPCA of {len(found['epochs'])} checkpoints a member: the first three axes explain "
         f"{_short(found['explained_stress'][min(2, len(found['explained_stress']) - 1)])} of the "
         "stress.",
-        *_images("", "trajectories"),
     ]
 
 
@@ -251,8 +321,18 @@ _SECTIONS = {
     "What drives the axes?": _drivers,
     "Recipe factors": _factors,
     "Ensembles": _ensembles,
+    "Configurations": _groups,
     "Trajectories": _trajectories,
     "Provenance": _provenance,
+}
+_FIGURES = {  # what each section shows, if it was drawn
+    "Function space": ("map", "spectrum", "heatmap", "tsne", "umap", "inpca", "mantel"),
+    "Is the structure real?": ("nulls",),
+    "Dimension": ("dimension",),
+    "What drives the axes?": ("drivers", "interventions"),
+    "Ensembles": ("ensemble", "reliability"),
+    "Configurations": ("configurations",),
+    "Trajectories": ("trajectories",),
 }
 _NOTHING = {"not_computed": "not asked for"}
 
@@ -277,10 +357,6 @@ def _undefined(results: Mapping[str, Any], kind: str) -> list[str]:
         if not computed(found)
     ]
     return ["\n".join(["Not computed:", *lines])] if lines else []
-
-
-def _images(folder: str, *names: str) -> list[str]:
-    return [f"![{name}]({folder}{name}.png)" for name in names]
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

@@ -59,7 +59,8 @@ def trained(study, seed, *overrides):
     given = (*TINY, "trainer.enable_progress_bar=false", "study=s", f"seed={seed}", *overrides)
     with initialize_config_dir(config.configs_folder(), version_base="1.3"):
         cfg = compose("train", [*given])
-    solo(cfg, Member(study, f"SEED_{seed:04d}"), config.identity(cfg))
+    members = [Member(study, f"SEED_{seed:04d}")]
+    solo(cfg)(members, members, config.identity(cfg))
     return load(study, seed)
 
 
