@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from traceback import format_exception
 from typing import Any, Literal
 
 from filelock import FileLock, Timeout
@@ -125,6 +126,11 @@ class Member:
             return "running"
         except OSError:  # a study that may only be read
             return "failed" if self.failure.exists() else "interrupted"
+
+    def write_failure(self, error: Exception) -> None:
+        """Say why the member failed: the reason, and where it was raised."""
+        reason = str(error) or type(error).__name__
+        write_text(self.failure, "\n\n".join([reason, "".join(format_exception(error))]))
 
     def explain(self) -> str:
         """The status in a line, with the reason where one is known."""

@@ -9,7 +9,6 @@ skipping complete members stay quick.
 
 import io
 import logging
-import traceback
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,10 +56,9 @@ def run_members(cfg: DictConfig, members: list[Member]) -> None:
             _show_config(cfg)
             train(members, left, identity)
         except Exception as error:
-            reason = str(error) or type(error).__name__
-            for member in left:
-                if not _is_complete(member, wanted, overwrite=True):
-                    write_text(member.failure, f"{reason}\n\n{traceback.format_exc()}")
+            for member in left:  # those that failed for a reason of their own have said so
+                if not _is_complete(member, wanted, True) and not member.failure.exists():
+                    member.write_failure(error)
             raise
 
 

@@ -231,6 +231,15 @@ def test_stopped_between_two_artefacts_only_the_rest_is_written(
     assert np.array_equal(studies("s")[1].logits, studies("solo")[0].logits)
 
 
+def test_diverged_members_fail_each_with_its_reason(train, tmp_path):
+    code, printed = train(*TOGETHER, "study=s", "optim=sgd", "optim.optimizer.lr=1e30")
+    assert code == 1
+    assert "Training diverged: lower the learning rate" in printed
+    members = Study(tmp_path / "multirun" / "s").members()
+    assert [m.status for m in members] == ["failed"] * 3
+    assert all(f"{m.name}.npz" in m.explain() for m in members)
+
+
 def test_one_busy_member_leaves_all_untouched(train, tmp_path):
     study = Study(tmp_path / "multirun" / "s")
     with claim(Member(study, "SEED_0002")):
@@ -290,6 +299,10 @@ def test_who_was_trained_together_is_in_the_manifest(train, tmp_path):
         (("trainer.precision=16-mixed",), "trainer.precision=16-mixed scales losses"),
         (("repulsion=dbat", "repulsion.strength=1"), "repulsion is only against members"),
         (("repulsion=rbf", "repulsion.strength=-1"), "repulsion.strength=-1: expected"),
+        (
+            ("repulsion=rbf", "repulsion.strength=1", "repulsion.references.count=2"),
+            "repelled from each other and from nobody else",
+        ),
         (
             ("repulsion=rbf", "repulsion.strength=1", "population.members=1"),
             "population.members=1 leaves nobody",

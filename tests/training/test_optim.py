@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from chromatic_descent.errors import UserError
 from chromatic_descent.model import SmallCNN
 from chromatic_descent.training.optim import Muon, muon, orthogonalise, scale
 
@@ -25,6 +26,23 @@ def test_orthogonalise_forgets_the_scale():
     torch.testing.assert_close(
         orthogonalise(matrix), orthogonalise(1000 * matrix), rtol=0.02, atol=0.02
     )
+
+
+def test_in_float32_a_rounding_error_stays_one():
+    matrix, noise = torch.randn(2, 64, 576, generator=torch.Generator().manual_seed(0))
+    near = matrix * (1 + 1e-6 * noise)
+    apart = {
+        dtype: (orthogonalise(matrix, dtype=dtype) - orthogonalise(near, dtype=dtype)).abs().max()
+        for dtype in (torch.bfloat16, torch.float32)
+    }
+    assert apart[torch.float32] < 1e-5
+    assert apart[torch.bfloat16] > 1e-3  # what float32 is there for
+
+
+def test_another_type_to_orthogonalise_in_is_refused():
+    options = {"lr": 0.2, "momentum": 0.6, "bias_lr": 0.05, "head_lr": 0.6, "sgd_momentum": 0.8}
+    with pytest.raises(UserError, match=r"orthogonalise_in=float16: expected bfloat16 or float32"):
+        muon(nn.Linear(2, 2), 10, weight_decay=0.0, orthogonalise_in="float16", **options)
 
 
 def test_the_rest_is_torchs_sgd_with_nesterov_momentum():

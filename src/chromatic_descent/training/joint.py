@@ -37,6 +37,7 @@ from chromatic_descent.training.population import (
 from chromatic_descent.training.progress import MemberProgress
 from chromatic_descent.training.record import record_member
 from chromatic_descent.training.repulsion import Repulsion, from_config
+from chromatic_descent.training.repulsion.repulsion import STUDY, Wanted
 
 Choice = Literal["auto", "loop", "vmap"]
 
@@ -118,8 +119,10 @@ def _train_together(
         try:
             _record(cfg, member, classifier, seed, data, trainer, identity, seconds, continued)
         except Exception as error:  # the others' artefacts are still to be written
-            log.error("%s: %s", member.name, error)
+            member.write_failure(error)
             failed.append(error)
+    for other in failed[1:]:
+        log.error("%s", other)
     if failed:
         raise failed[0]
 
@@ -222,6 +225,11 @@ def _checked_repulsion(cfg: DictConfig, members: int) -> Repulsion | None:
             "This repulsion is only against members that are already trained, and population=joint "
             "trains all at once: use population=solo, or a term whose option has joint: true "
             "(logit_mse, rbf, hellinger, kl, ...)."
+        )
+    if repulsion.wanted != Wanted(STUDY, None, repulsion.wanted.choose):
+        raise UserError(
+            f"repulsion.references={dict(repulsion.references)}: members trained together are "
+            "repelled from each other and from nobody else. Leave it out, or use population=solo."
         )
     if members == 1:
         raise UserError(
