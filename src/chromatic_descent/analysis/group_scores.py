@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from chromatic_descent import ensemble, geometry
 from chromatic_descent.ensemble.combine import log_mean_exp
 from chromatic_descent.ensemble.metrics import at_label, bin_index
+from chromatic_descent.ensemble.subsets import BINS
 from chromatic_descent.probe_logits import FOREIGN, SHIFTED, Population, ProbeSliceLogits
 
 SPREADS = ("logit_mse_centred", "logit_mse_matched", "hellinger")  # blind to shifts of logits
-
-_BINS = 15  # of the calibration error
 
 Array = NDArray[np.float64]
 
@@ -217,8 +216,8 @@ def _unsureness(logits: NDArray[np.floating]) -> dict[str, Array]:
 def _ece(log_p: Array, right: Array, weights: NDArray[np.float32]) -> Array:
     """N times the expected calibration error under each weighting [W, N]: [W]."""
     confidence = np.exp(log_p.max(axis=-1))
-    gaps = np.zeros((len(right), _BINS))
-    gaps[np.arange(len(right)), bin_index(confidence, _BINS)] = confidence - right
+    gaps = np.zeros((len(right), BINS))
+    gaps[np.arange(len(right)), bin_index(confidence, BINS)] = confidence - right
     total: Array = np.abs(weights @ gaps).sum(axis=1)
     return total
 

@@ -19,6 +19,7 @@ from chromatic_descent.analysis.results import Result, computed, for_each
 from chromatic_descent.ensemble.paired import FEWEST_SEEDS
 from chromatic_descent.errors import UserError
 from chromatic_descent.probe_logits import FOREIGN, SHIFTED, Population
+from chromatic_descent.study import member_name
 
 Array = NDArray[np.float64]
 Rows = list[dict[str, Any]]
@@ -305,7 +306,7 @@ def _left_out(group: str, what: str, reason: str) -> Rows:
 
 
 def _suffix(record: dict[str, Any]) -> str:
-    return str(record["member"]).removeprefix(f"SEED_{record['seed']:04d}").lstrip("-")
+    return str(record["member"]).removeprefix(member_name(record["seed"])).lstrip("-")
 
 
 def _varying(configs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -328,8 +329,7 @@ def _configs(population: Population, who: dict[str, list[int]]) -> pd.DataFrame:
 
 
 def _participation_ratio(squared: Array) -> float:
-    centred = squared - squared.mean(axis=0) - squared.mean(axis=1)[:, None] + squared.mean()
-    return float(geometry.participation_ratio(np.linalg.eigvalsh(-0.5 * centred)))
+    return float(geometry.participation_ratio(geometry.classical_mds(squared).eigenvalues))
 
 
 def _named(table: pd.DataFrame, group: str) -> Rows:

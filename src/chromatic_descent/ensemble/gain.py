@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
 from chromatic_descent.ensemble.combine import check_stack, log_softmax
 from chromatic_descent.ensemble.metrics import accuracy, check_labels, nll
+from chromatic_descent.ensemble.paired import jackknife_reach
 from chromatic_descent.ensemble.selection import check_squared
 from chromatic_descent.ensemble.subsets import draw_subsets, membership, score_subsets
 from chromatic_descent.errors import UserError
@@ -200,12 +200,9 @@ def _jackknife(
     observed: NDArray[np.float64], without: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return 95% intervals of r [T] from the r without each member, [S, T]; see above."""
-    members = len(without)
 
     def z(r: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.arctanh(np.clip(r, -1 + 1e-15, 1 - 1e-15))
 
-    spread = np.square(z(without) - z(without).mean(axis=0)).sum(axis=0)
-    error = np.sqrt((members - 1) / members * spread)
-    reach = stdtrit(members - 1, 0.975) * error
+    reach = jackknife_reach(z(without))
     return np.tanh(z(observed) - reach), np.tanh(z(observed) + reach)

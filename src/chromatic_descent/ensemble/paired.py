@@ -8,9 +8,8 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.stats import rankdata
-from scipy.stats import t as student_t
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
 
 from chromatic_descent.errors import UserError
 
@@ -73,7 +72,7 @@ def paired_difference(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> 
     d = a - b
     if not np.isfinite(d).all():
         raise UserError("a value is not finite: there is no difference to speak of")
-    reach = student_t.ppf(0.975, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d))
+    reach = stdtrit(len(d) - 1, 0.975) * d.std(ddof=1) / np.sqrt(len(d))
     if len(d) <= _ALL_SIGNS:
         signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(d))))
     else:
@@ -113,10 +112,19 @@ def jackknife_interval(value: float, without: ArrayLike) -> tuple[float, float]:
     """
     left = np.asarray(without, dtype=np.float64)
     check_seeds(len(left))
-    n = len(left)
-    error = np.sqrt((n - 1) / n * np.square(left - left.mean()).sum())
-    reach = float(student_t.ppf(0.975, n - 1) * error)
+    reach = float(jackknife_reach(left))
     return value - reach, value + reach
+
+
+def jackknife_reach(without: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far a jackknife's 95% interval reaches to either side: [n, ...] -> [...].
+
+    See `jackknife_interval`; n is not checked.
+    """
+    n = len(without)
+    error = np.sqrt((n - 1) / n * np.square(without - without.mean(axis=0)).sum(axis=0))
+    reach: NDArray[np.float64] = stdtrit(n - 1, 0.975) * error
+    return reach
 
 
 def auroc(inside: ArrayLike, outside: ArrayLike) -> float:
@@ -142,6 +150,8 @@ def auroc(inside: ArrayLike, outside: ArrayLike) -> float:
     scores = np.concatenate([low.ravel(), high.ravel()])
     if min(low.size, high.size) == 0 or np.isnan(scores).any():
         raise UserError(f"AUROC needs scores of both kinds; found {low.size} and {high.size}")
+    from scipy.stats import rankdata  # slow to import
+
     ranks = rankdata(scores)[low.size :]
     wins = ranks.sum() - high.size * (high.size + 1) / 2
     return float(wins / (low.size * high.size))

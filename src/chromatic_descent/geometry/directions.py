@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.distances import check_squared
+from chromatic_descent.geometry.embeddings import double_centred
 
 # Axes of the reference shorter than this share of the longest are round-off.
 _ROUND_OFF = 1e-10
@@ -188,8 +189,7 @@ def _split(
     else:
         inner = -0.5 * (rows - within.mean(axis=0) + within.mean())
         total = (between.mean(axis=1) - within.mean() / 2).sum()
-    centred = within - within.mean(axis=0) - within.mean(axis=1)[:, None] + within.mean()
-    values, vectors = np.linalg.eigh(-0.5 * centred)
+    values, vectors = np.linalg.eigh(double_centred(within))
     kept = values > _ROUND_OFF * max(values.max(), 0)
     projected = inner @ vectors[:, kept]
     inside = (np.square(projected) / values[kept]).sum()

@@ -5,14 +5,13 @@ from typing import Any, Literal
 
 import lightning
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from chromatic_descent.data import Batch, JointData
 from chromatic_descent.training.engines import Chunk, Looped, Stacked
 from chromatic_descent.training.module import Classifier
 from chromatic_descent.training.repulsion import Points, Repulsion, at_step
-from chromatic_descent.training.repulsion.measures import fitted_temperature, mean_distances
+from chromatic_descent.training.repulsion.measures import gradient_ratio, step_measures
 
 Engine = Literal["loop", "vmap"]
 
@@ -168,16 +167,12 @@ class JointClassifier(lightning.LightningModule):
         member = self.classifiers[place]
         assert member.last is not None
         logits, labels = member.last
-        smoothing = member.label_smoothing
         trained = [p for p in member.network.parameters() if p.requires_grad]
         rest = [p.grad - g for p, g in zip(trained, gradient, strict=True) if p.grad is not None]
-        distances = mean_distances(self._said[place], _without(self._said, place))
+        said = self._said[place], _without(self._said, place)
         measured = {
-            "penalty": penalty.detach(),
-            "cross_entropy": F.cross_entropy(logits, labels, label_smoothing=smoothing),
-            "temperature": fitted_temperature(logits, labels),
-            "gradient_ratio": _norm(gradient) / _norm(rest),
-            **{f"distance_{name}": value for name, value in distances.items()},
+            **step_measures(penalty, logits, labels, member.label_smoothing, *said),
+            "gradient_ratio": gradient_ratio(gradient, rest),
         }
         name = self.names[place]
         self.log_dict({f"{name}/repulsion/{key}": value for key, value in measured.items()})
@@ -190,11 +185,6 @@ class JointClassifier(lightning.LightningModule):
 
 def _without(stack: Tensor, place: int) -> Tensor:
     return torch.cat([stack[:place], stack[place + 1 :]])  # [M - 1, ...]
-
-
-def _norm(tensors: Sequence[Tensor]) -> Tensor:
-    whole: Tensor = torch.stack([t.float().norm() for t in tensors]).norm()
-    return whole
 
 
 def _listed(one_or_many: Any) -> list[Any]:

@@ -4,14 +4,17 @@ from collections.abc import Callable
 
 import lightning
 import torch
-import torch.nn.functional as F
 from lightning import Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from chromatic_descent.data import Batch
 from chromatic_descent.training.module import Classifier
-from chromatic_descent.training.repulsion.measures import fitted_temperature, mean_distances
+from chromatic_descent.training.repulsion.measures import (
+    gradient_ratio,
+    mean_distances,
+    step_measures,
+)
 from chromatic_descent.training.repulsion.points import Points, at_step
 from chromatic_descent.training.repulsion.references import Reference
 from chromatic_descent.training.repulsion.repulsion import (
@@ -115,8 +118,7 @@ class Repel(lightning.Callback):
             # The loss's gradient less the penalty's is the cross-entropy's: no second pass for it.
             pairs = zip(_trained(pl_module), self._gradients, strict=True)
             rest = [p.grad - g for p, g in pairs if p.grad is not None]
-            ratio = _norm(self._gradients) / _norm(rest)
-            self._measured["repulsion/gradient_ratio"] = ratio
+            self._measured["repulsion/gradient_ratio"] = gradient_ratio(self._gradients, rest)
         pl_module.log_dict(self._measured)
         self._measured, self._gradients = {}, []
 
@@ -130,19 +132,13 @@ class Repel(lightning.Callback):
         own: Tensor,
     ) -> None:
         """Measure this step; what needs the loss's gradient waits for it."""
-        labels, logits = batch[1], logits.detach()
-        smoothing = module.label_smoothing
         if self.repulsion.of != "outputs":
             images = self._points.images[index]
             with torch.no_grad(), evaluating(module.network):
                 own = features(module.network, (), images, None, "outputs")
-        distances = mean_distances(own.detach(), self._logits[:, index])
-        self._measured = {
-            "repulsion/penalty": penalty.detach(),
-            "repulsion/cross_entropy": F.cross_entropy(logits, labels, label_smoothing=smoothing),
-            "repulsion/temperature": fitted_temperature(logits, labels),
-            **{f"repulsion/distance_{name}": value for name, value in distances.items()},
-        }
+        answers = logits.detach(), batch[1], module.label_smoothing
+        measured = step_measures(penalty, *answers, own.detach(), self._logits[:, index])
+        self._measured = {f"repulsion/{key}": value for key, value in measured.items()}
         if module.trainer.accumulate_grad_batches == 1:
             gradients = torch.autograd.grad(
                 penalty, _trained(module), retain_graph=True, allow_unused=True
@@ -169,8 +165,3 @@ class Repel(lightning.Callback):
 
 def _trained(module: lightning.LightningModule) -> list[nn.Parameter]:
     return [p for p in module.parameters() if p.requires_grad]
-
-
-def _norm(tensors: list[Tensor]) -> Tensor:
-    whole: Tensor = torch.stack([t.float().norm() for t in tensors]).norm()
-    return whole

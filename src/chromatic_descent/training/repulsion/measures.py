@@ -1,7 +1,42 @@
 """What is logged of repulsion along training."""
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+
+def step_measures(
+    penalty: Tensor,
+    logits: Tensor,
+    labels: Tensor,
+    label_smoothing: float,
+    own: Tensor,
+    others: Tensor,
+) -> dict[str, Tensor]:
+    """What is measured of one member in one step.
+
+    Args:
+        penalty: the term, times its strength.
+        logits, labels: of the training batch, [B, C] and [B].
+        label_smoothing: of the cross-entropy.
+        own, others: logits at the points, [b, C] and [R, b, C].
+    """
+    distances = mean_distances(own, others)
+    return {
+        "penalty": penalty.detach(),
+        "cross_entropy": F.cross_entropy(logits, labels, label_smoothing=label_smoothing),
+        "temperature": fitted_temperature(logits, labels),
+        **{f"distance_{name}": value for name, value in distances.items()},
+    }
+
+
+def gradient_ratio(penalty: Sequence[Tensor], rest: Sequence[Tensor]) -> Tensor:
+    """The norm of the penalty's gradient over that of the rest of the loss, all parameters."""
+    one, other = (torch.stack([t.float().norm() for t in part]).norm() for part in (penalty, rest))
+    ratio: Tensor = one / other
+    return ratio
 
 
 def mean_distances(own: Tensor, others: Tensor) -> dict[str, Tensor]:
