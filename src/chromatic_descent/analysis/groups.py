@@ -110,7 +110,8 @@ def plainest(population: Population, who: dict[str, list[int]]) -> str:
         return sum(one[key] != other[key] for other in flat for key in one)
 
     def is_repelled(config: dict[str, Any]) -> bool:
-        return bool((config.get("repulsion") or {}).get("strength", 0))
+        repulsion = config.get("repulsion") or {}
+        return bool(repulsion.get("strength", 0)) and repulsion.get("term", "absent") is not None
 
     order = [
         (len(who[name]) < 2, is_repelled(config), apart(one), -len(who[name]), place, name)

@@ -10,12 +10,12 @@ from chromatic_descent.training.repulsion.repulsion import STUDY, Wanted
 MODEL = {"_target_": "a.Net", "widths": [8]}
 
 
-def complete(study, seed, model=MODEL, probe="probe", checkpoint=True):
+def complete(study, seed, model=MODEL, probe="probe", checkpoint=True, config_hash="hash"):
     member = Member(study, f"SEED_{seed:04d}")
     record = dict.fromkeys(probe_logits.RECORD_KEYS) | {
         "schema_version": probe_logits.SCHEMA_VERSION,
         "config": {"model": model},
-        "config_hash": "hash",
+        "config_hash": config_hash,
         "probe_hash": probe,
     }
     logits = np.random.default_rng(seed).normal(size=(4, 3)).astype(np.float32)
@@ -29,7 +29,7 @@ def complete(study, seed, model=MODEL, probe="probe", checkpoint=True):
 
 def chosen(study, member, *, source=STUDY, count=None, how="random", seed=9, kept=None):
     wanted = Wanted(source, count, how)
-    return choose(wanted, study, member, seed, MODEL, "probe", kept)
+    return choose(wanted, study, member, seed, "hash", MODEL, "probe", kept)
 
 
 def names(references):
@@ -58,6 +58,15 @@ def test_all_complete_members_but_oneself(study):
         )
         == []
     )
+
+
+def test_members_of_another_configuration_count_only_if_their_study_is_named(study, tmp_path):
+    complete(study, 5, config_hash="another")
+    new = Member(study, "SEED_0009")
+    assert "SEED_0005" not in names(chosen(study, new))
+    assert "SEED_0005" in names(chosen(study, new, source="s"))
+    elsewhere = Member(Study(tmp_path / "new"), "SEED_0009")
+    assert len(chosen(study, elsewhere, source="s")) == 6
 
 
 def test_a_random_choice_is_a_function_of_the_seed(study):

@@ -76,6 +76,7 @@ def choose(
     study: Study,
     member: Member,
     seed: int,
+    config_hash: str,
     model: Any,
     probe_hash: str,
     kept: list[dict[str, str]] | None,
@@ -84,10 +85,13 @@ def choose(
 
     Args:
         wanted: how many, and how they are chosen. `nearest` ones are chosen along training, from
-            all that are returned here; `random` ones here.
+            all that are returned here; `random` ones here. Under `from=study` only those of the
+            member's own configuration count, so that a sweep over strengths makes populations that
+            know nothing of each other.
         study: whose.
         member: the one that is repelled; never its own reference.
         seed: its seed, which decides the random choice.
+        config_hash: its configuration's.
         model: the model's config, which theirs must equal.
         probe_hash: the probe's, which theirs must equal.
         kept: entries of an earlier attempt's choice, which is repeated; None to choose.
@@ -97,7 +101,7 @@ def choose(
             fewer in another study than were asked for.
     """
     if kept is None:
-        names = _choose_names(wanted, study, member, seed)
+        names = _choose_names(wanted, study, member, seed, config_hash)
     else:
         names = [entry["member"] for entry in kept]
         _check_still_there(kept, study, member)
@@ -113,13 +117,21 @@ def choose(
     return chosen
 
 
-def _choose_names(wanted: Wanted, study: Study, member: Member, seed: int) -> list[str]:
+def _choose_names(
+    wanted: Wanted, study: Study, member: Member, seed: int, config_hash: str
+) -> list[str]:
     own = study.path.resolve() == member.study.path.resolve()
     names = [
         other.name
         for other in study.members()
         if other.artefact.exists() and not (own and other.name == member.name)
     ]
+    if wanted.source == STUDY:
+        names = [
+            name
+            for name in names
+            if probe_logits.read_record(Member(study, name).artefact)["config_hash"] == config_hash
+        ]
     count = len(names) if wanted.count is None else wanted.count
     if not own and len(names) < max(count, 1):
         raise UserError(

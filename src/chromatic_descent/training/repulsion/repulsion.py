@@ -148,7 +148,7 @@ class Repulsion:
 
 def from_config(cfg: DictConfig) -> Repulsion | None:
     """The config's `repulsion`, checked; None for `repulsion=none` and for strength 0."""
-    if "_target_" not in cfg:
+    if cfg.get("term") is None:
         return None
     repulsion: Repulsion = instantiate(cfg)
     return repulsion if repulsion.strength > 0 else None

@@ -11,6 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from torch import nn
 
+from chromatic_descent.config import config_hash
 from chromatic_descent.data import ImageData
 from chromatic_descent.errors import UserError
 from chromatic_descent.study import Member
@@ -33,7 +34,7 @@ def plan(
     """The callbacks of the config's repulsion, and the references to record; None if it has none.
 
     The references are kept in the member's manifest: a later attempt uses the same. The first
-    member of a study has none and is trained plainly.
+    member of a configuration has none and is trained plainly.
 
     Raises:
         UserError: what cannot be, before any training.
@@ -66,6 +67,7 @@ def plan(
         study,
         member,
         cfg.seed,
+        config_hash(identity),
         identity["model"],
         data.probe.hash(data.mean, data.std),
         (member.read_manifest() or {}).get("references"),
@@ -73,7 +75,7 @@ def plan(
     entries = [reference.entry for reference in references]
     member.keep_references(entries)
     if not references:
-        log.info("%s is the first of its study: trained plainly", member.name)
+        log.info("%s is the first of its configuration: trained plainly", member.name)
         return [], entries
     return [Repel(repulsion, points, references, build, cfg.seed)], entries
 
