@@ -20,6 +20,7 @@ from typing import Any
 import geometry
 import joint
 import repulsion
+import repulsion_terms
 import startup
 import sweep
 import throughput
@@ -35,6 +36,7 @@ BENCHMARKS = {
     "time_to_accuracy": time_to_accuracy,
     "geometry": geometry,
     "repulsion": repulsion,
+    "repulsion_terms": repulsion_terms,
 }
 
 
