@@ -78,6 +78,7 @@ def measure(quick: bool) -> dict[str, Any]:
                 population.solo(cfg)(member, member, identity(cfg))
             cfg = member_config(
                 *(*quiet, "repulsion=rbf", "repulsion.schedule=constant", f"seed={REFERENCES}"),
+                f"repulsion.references.from={folder}",
                 *(f"data.train_size={images}", f"trainer.max_epochs={epochs}"),
             )
             member = Member(study, f"SEED_{REFERENCES:04d}")

@@ -229,6 +229,24 @@ def test_a_folder_that_cannot_be_written_is_one_message(train, tmp_path):
     assert "Traceback" not in printed
 
 
+def test_the_advice_of_a_refusal_can_be_followed_in_the_same_study(train, tmp_path):
+    code, printed = train("repulsion=svgd", "study=s")
+    assert code == 1
+    assert "use population=joint" in printed
+    code, printed = train("repulsion=svgd", "population=joint", "population.members=2", "study=s")
+    assert code == 0, printed
+    assert artefact(tmp_path / "multirun" / "s", "SEED_0001").exists()
+
+
+def test_a_member_with_a_checkpoint_is_not_begun_anew_with_another_config(train, tmp_path):
+    assert train("study=s")[0] == 0
+    artefact(tmp_path / "multirun" / "s").unlink()  # as if interrupted before it was recorded
+    code, printed = train("lr_scale=0.5", "study=s")
+    assert code == 1
+    assert "was begun with another config" in printed
+    assert "lr_scale: 1.0 -> 0.5" in printed
+
+
 def test_a_traceback_is_there_for_the_asking(monkeypatch, command_line):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(UserError, match=r"data\.train_size=0"):

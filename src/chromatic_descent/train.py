@@ -149,7 +149,9 @@ def _begin(
     others = [
         (member, _work(manifest))
         for member, manifest in zip(members, manifests, strict=True)
-        if manifest is not None and not _same(_work(manifest), wanted)
+        if manifest is not None
+        and not _same(_work(manifest), wanted)
+        and _can_go_on(member, manifest)  # else nothing is lost: say, it was refused at once
     ]
     for member, found in others:
         if not overwrite:
@@ -161,11 +163,22 @@ def _begin(
             member.joint_checkpoint.unlink(missing_ok=True)
     for member, seed, manifest in zip(members, seeds, manifests, strict=True):
         if member in left:
-            references = None if others else (manifest or {}).get("references")
+            kept = manifest is not None and _same(_work(manifest), wanted)
+            references = manifest.get("references") if manifest is not None and kept else None
             member.write_manifest(
                 seed, wanted.config, wanted.config_hash, wanted.together, references
             )
             member.failure.unlink(missing_ok=True)
+
+
+def _can_go_on(member: Member, manifest: dict[str, Any]) -> bool:
+    """Whether there is a checkpoint of what a member's folder was begun for."""
+    together = manifest.get("together")
+    if together:  # theirs is in the folder of the first
+        own, first = member_name(manifest["seed"]), member_name(together[0])
+        with_first = Member(member.study, member.name.replace(own, first, 1))
+        return with_first.joint_checkpoint.exists()
+    return member.checkpoint.exists()
 
 
 def _refusal(member: Member, found: _Work, wanted: _Work, verb: str) -> UserError:
