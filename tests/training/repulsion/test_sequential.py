@@ -200,7 +200,17 @@ def test_under_a_parallel_launcher_only_another_studys_members_will_do(train, mo
 
 
 @pytest.mark.parametrize(
-    "name", ["logit_mse", "hellinger", "kl", "rbf", "dbat", "weight_rbf", "input_gradient"]
+    "name",
+    [
+        "logit_mse",
+        "hellinger",
+        "kl",
+        "rbf",
+        "rbf_hellinger",
+        "dbat",
+        "weight_rbf",
+        "input_gradient",
+    ],
 )
 def test_every_sequential_option_trains_and_logs(tmp_path, plain, name):
     study = Study(tmp_path / "s")
@@ -226,7 +236,14 @@ def test_logging_changes_nothing(tmp_path, plain):
 
 @pytest.mark.parametrize(
     ("name", "unit"),
-    [("logit_mse", 0.1), ("hellinger", 0.5), ("kl", 0.1), ("rbf", 0.1), ("dbat", 0.1)],
+    [
+        ("logit_mse", 0.1),
+        ("hellinger", 0.5),
+        ("kl", 0.1),
+        ("rbf", 0.1),
+        ("rbf_hellinger", 0.1),
+        ("dbat", 0.1),
+    ],
 )
 def test_more_strength_is_more_distance_and_the_highest_is_finite(tmp_path, plain, name, unit):
     path, logits = plain

@@ -12,7 +12,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.training.repulsion import terms
 
 B, C, R = 3, 4, 3
-NAMES = ("logit_mse", "hellinger", "kl", "rbf", "svgd", "ncl", "dbat")
+NAMES = ("logit_mse", "hellinger", "kl", "rbf", "rbf_hellinger", "svgd", "ncl", "dbat")
 LABELS = torch.tensor([0, 3, 1])
 
 
@@ -21,9 +21,15 @@ def softmax(z):
     return e / e.sum()
 
 
+def roots(z):
+    return np.apply_along_axis(lambda row: np.sqrt(softmax(row)), -1, z)
+
+
 def by_definition(name, own, others, bandwidth=None):
     """The value of a term for own [B, C], others [R, B, C], and the bandwidth as a constant."""
     points, members = len(own), len(others) + 1
+    if name == "rbf_hellinger":
+        return by_definition("rbf", roots(own), roots(others), bandwidth)
     if name in ("rbf", "svgd"):
         near = [math.exp(-((own - other) ** 2).mean() / bandwidth) for other in others]
         return math.log(1 + sum(near)) if name == "rbf" else (1 + sum(near)) / members
@@ -86,7 +92,8 @@ def value_and_gradient(name, own, others, labels=LABELS):
 @pytest.mark.parametrize("count", [1, R])
 def test_values_and_gradients_are_those_of_the_formula(name, seed, count):
     own, others = drawn(seed, count)
-    h = bandwidth_by_definition(own, others)
+    seen = (roots(own), roots(others)) if name == "rbf_hellinger" else (own, others)
+    h = bandwidth_by_definition(*seen)
     wanted = differences(lambda z: by_definition(name, z, others, h), own)
     if name == "svgd":  # the driving part adds to the gradient alone
         wanted += driving_by_definition(own, others, h)
@@ -160,7 +167,7 @@ def test_a_term_is_a_mean_over_points(name):
     assert twice.item() == pytest.approx(once.item(), rel=1e-12)
 
 
-@pytest.mark.parametrize("name", ["hellinger", "kl", "ncl", "dbat"])
+@pytest.mark.parametrize("name", ["hellinger", "kl", "rbf_hellinger", "ncl", "dbat"])
 def test_probabilities_do_not_see_a_shift(name):
     own, others = drawn(3)
     shifted, _ = value_and_gradient(name, own + np.array([[5.0], [-3.0], [1.0]]), others)
@@ -215,6 +222,7 @@ BOUNDS = {
     "hellinger": (0, 1),
     "kl": (0, 1),
     "rbf": (0, math.log(3)),
+    "rbf_hellinger": (0, math.log(3)),
     "svgd": (1 / 3, 1),
     "ncl": (-2, 0),
     "dbat": (-math.log1p(1e-7), -math.log(1e-7)),

@@ -100,6 +100,21 @@ def rbf(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
     return _kernel(*_wide(own, others)).sum().log1p()
 
 
+def rbf_hellinger(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
+    """`rbf` on √p, so that d² is in proportion to the squared Hellinger distance.
+
+    In [0, log S]. On logits a member can be far from all others by enormous logits at a few points,
+    which hardly changes what it answers and which the bandwidth follows for ever; here a point
+    counts for no more than 1.
+
+    Args:
+        own: logits [B, C].
+        others: logits [R, B, C].
+        labels: not used.
+    """
+    return rbf(*((x.log_softmax(-1) / 2).exp() for x in _wide(own, others)))
+
+
 def svgd(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
     """Stein variational gradient descent in function space (Liu & Wang 2016).
 
