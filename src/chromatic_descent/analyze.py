@@ -74,7 +74,7 @@ def run_analysis(cfg: DictConfig) -> None:
     """Analyse what the config names and write what was found."""
     from chromatic_descent import analysis
     from chromatic_descent.analysis.results import plain
-    from chromatic_descent.report import figures, summary
+    from chromatic_descent.report import colour, figures, summary
 
     missing: list[str] = []
     if cfg.logits is not None or cfg.labels is not None:
@@ -85,7 +85,7 @@ def run_analysis(cfg: DictConfig) -> None:
     for line in missing:
         log.warning("left out: %s", line)
     options: dict[str, Any] = json.loads(json.dumps(OmegaConf.to_container(cfg, resolve=True)))
-    formats = options.pop("figures")
+    formats, distance = options.pop("figures"), options.pop("colours")
     for key in ("study", "logits", "labels", "paths"):
         del options[key]
     console = Console()
@@ -96,6 +96,7 @@ def run_analysis(cfg: DictConfig) -> None:
             progress=lambda section: status.update(f"analysing: {section}"),
             **options,
         )
+        results = colour.coloured(results, distance, kept=study.embeddings)
         numbers = {
             "schema_version": SCHEMA_VERSION,
             "study": study.name,
