@@ -358,7 +358,7 @@ _FIGURES = {  # what each section shows, if it was drawn
     "Dimension": ("dimension",),
     "What drives the axes?": ("drivers", "interventions"),
     "Ensembles": ("ensemble", "reliability"),
-    "Configurations": ("configurations",),
+    "Configurations": ("configurations", "differences"),
     "Trajectories": ("trajectories",),
 }
 _NOTHING = {"not_computed": "not asked for"}
