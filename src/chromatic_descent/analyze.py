@@ -2,6 +2,7 @@
 
     python -m chromatic_descent.analyze                 the newest study
     python -m chromatic_descent.analyze study=plain     one by name, or by its path
+    python -m chromatic_descent.analyze 'studies=[plain,repelled]'              several, compared
     python -m chromatic_descent.analyze logits=logits.npy labels=labels.npy     no study at all
 
 Reads the members' probe artefacts, writes `artifacts/embeddings/` and `artifacts/reports/`.
@@ -11,6 +12,8 @@ import json
 import logging
 import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +27,7 @@ from chromatic_descent.atomic import atomic_path, write_text
 from chromatic_descent.command_line import run
 from chromatic_descent.config import configs_folder
 from chromatic_descent.errors import UserError
-from chromatic_descent.probe_logits import ArtefactError, Population
+from chromatic_descent.probe_logits import ArtefactError, Population, ProbeLogits
 from chromatic_descent.study import Study, find_study
 
 log = logging.getLogger(__name__)
@@ -37,6 +40,42 @@ def load_study(study: Study) -> tuple[Population, list[str]]:
 
     Raises ArtefactError, naming every file that cannot be used, if there is one.
     """
+    members, missing = _complete_members(study)
+    return probe_logits.stack(members), missing
+
+
+def load_studies(studies: Sequence[Study]) -> tuple[Population, list[str]]:
+    """The members of several studies as one population, and a line on each that is not complete.
+
+    A member is named `SEED_0007-<study>`, after its suffix if it has one, and its config says its
+    study: each study's configurations are held against those of the others.
+
+    Raises UserError if there are fewer than two, two share a name, or their probes differ.
+    """
+    called = [study.name for study in studies]
+    if len(set(called)) < max(2, len(called)):
+        raise UserError(f"studies={called}: expected two or more, with different names.")
+    members, missing, probes = [], [], {}
+    for study in studies:
+        found, absent = _complete_members(study)
+        missing += [f"{study.name}, {line}" for line in absent]
+        probes[study.name] = probe_logits.stack(found).records[0]["probe_hash"]
+        for member in found:
+            name = f"{member.record['member']}-{study.name}"
+            config = {"study": study.name, **member.record["config"]}
+            members.append(
+                replace(member, record={**member.record, "member": name, "config": config})
+            )
+    if len(set(probes.values())) > 1:
+        seen = "".join(f"\n  {name}: {digest[:12]}" for name, digest in probes.items())
+        raise ArtefactError(
+            f"The studies were recorded on different probes and cannot be compared:{seen}\n"
+            "Train them with the same data and the same `probe`."
+        )
+    return probe_logits.stack(members), missing
+
+
+def _complete_members(study: Study) -> tuple[list[ProbeLogits], list[str]]:
     missing = [m.explain() for m in study.members() if m.status != "complete"]
     members, broken = [], []
     for member in (m for m in study.members() if m.status == "complete"):
@@ -54,7 +93,7 @@ def load_study(study: Study) -> tuple[Population, list[str]]:
     if not members:
         reasons = "\n  ".join(["", *missing])
         raise UserError(f"No member of {study.path} is complete, nothing to analyse.{reasons}")
-    return probe_logits.stack(members), missing
+    return members, missing
 
 
 def load_arrays(cfg: DictConfig) -> tuple[Population, Study]:
@@ -62,32 +101,52 @@ def load_arrays(cfg: DictConfig) -> tuple[Population, Study]:
     if cfg.logits is None or cfg.labels is None:
         given, wanted = ("logits", "labels") if cfg.labels is None else ("labels", "logits")
         raise UserError(f"{given}={cfg[given]} needs {wanted}=FILE beside it.")
-    if cfg.study is not None:
-        raise UserError("Give either study= or logits= and labels=, not both.")
     return (
         probe_logits.from_arrays(cfg.logits, cfg.labels),
         Study(Path(cfg.paths.outputs) / Path(cfg.logits).stem),
     )
 
 
+def load(cfg: DictConfig) -> tuple[Population, list[str], Study]:
+    """The population that the config names, what is missing from it, where its results go."""
+    arrays = cfg.logits is not None or cfg.labels is not None
+    given = {"study=": cfg.study, "studies=": cfg.studies, "logits= and labels=": arrays or None}
+    named = [key for key, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise UserError(f"Give either {' or '.join(named)}, not both.")
+    if arrays:
+        population, study = load_arrays(cfg)
+        return population, [], study
+    root = Path(cfg.paths.multirun)
+    if cfg.studies is None:
+        study = find_study(cfg.study, root)
+        return *load_study(study), study
+    if isinstance(cfg.studies, str):
+        raise UserError(f"studies={cfg.studies}: expected a list, 'studies=[one,other]'.")
+    studies = [find_study(str(name), root) for name in cfg.studies]
+    together = Study(Path(cfg.paths.outputs) / "+".join(study.name for study in studies))
+    return *load_studies(studies), together
+
+
 def run_analysis(cfg: DictConfig) -> None:
     """Analyse what the config names and write what was found."""
     from chromatic_descent import analysis
+    from chromatic_descent.analysis.groups import group_members
     from chromatic_descent.analysis.results import plain
     from chromatic_descent.report import colour, figures, summary
 
-    missing: list[str] = []
-    if cfg.logits is not None or cfg.labels is not None:
-        population, study = load_arrays(cfg)
-    else:
-        study = find_study(cfg.study, Path(cfg.paths.multirun))
-        population, missing = load_study(study)
+    population, missing, study = load(cfg)
     for line in missing:
         log.warning("left out: %s", line)
     options: dict[str, Any] = json.loads(json.dumps(OmegaConf.to_container(cfg, resolve=True)))
     formats, distance = options.pop("figures"), options.pop("colours")
-    for key in ("study", "logits", "labels", "paths"):
+    if distance is not None and distance not in options["maps"]:  # said now, not in minutes
+        raise UserError(f"colours={distance}: expected one of maps, {', '.join(options['maps'])}.")
+    for key in ("study", "studies", "logits", "labels", "paths"):
         del options[key]
+    if cfg.studies is not None and options["baseline"] is None:
+        sizes = {name: len(who) for name, who in group_members(population).items()}
+        options["baseline"] = next((name for name, size in sizes.items() if size > 1), None)
     console = Console()
     with console.status("analysing") as status:
         results = analysis.analyse(
