@@ -1,5 +1,6 @@
 import json
 import shutil
+import webbrowser
 from dataclasses import replace
 from pathlib import Path
 
@@ -229,3 +230,16 @@ def test_a_study_without_a_complete_member_says_why(analyze, study):
     assert code == 1
     assert "nothing to analyse" in printed
     assert "SEED_0000 failed: out of luck" in printed
+
+
+def test_the_page_is_opened_if_there_is_one(analyze, study, monkeypatch):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", lambda uri: bool(opened.append(uri)) or len(opened) > 1)
+    page = study.reports / "report.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("page")
+    assert "no browser was found" in analyze("study=s", "open=true")[1]
+    assert "no browser was found" not in analyze("study=s", "open=true")[1]
+    assert opened == [page.as_uri()] * 2
+    analyze("study=s")
+    assert len(opened) == 2

@@ -12,6 +12,7 @@ import json
 import logging
 import shlex
 import sys
+import webbrowser
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from chromatic_descent import __version__, probe_logits
 from chromatic_descent.atomic import atomic_path, write_text
@@ -133,13 +135,15 @@ def run_analysis(cfg: DictConfig) -> None:
     from chromatic_descent import analysis
     from chromatic_descent.analysis.groups import group_members
     from chromatic_descent.analysis.results import plain
-    from chromatic_descent.report import colour, figures, summary
+    from chromatic_descent.report import colour, figures, summary, terminal
 
-    population, missing, study = load(cfg)
+    console = Console()
+    with console.status("reading the members"):
+        population, missing, study = load(cfg)
     for line in missing:
         log.warning("left out: %s", line)
     options: dict[str, Any] = json.loads(json.dumps(OmegaConf.to_container(cfg, resolve=True)))
-    formats, distance = options.pop("figures"), options.pop("colours")
+    formats, distance, opens = (options.pop(key) for key in ("figures", "colours", "open"))
     if distance is not None and distance not in options["maps"]:  # said now, not in minutes
         raise UserError(f"colours={distance}: expected one of maps, {', '.join(options['maps'])}.")
     for key in ("study", "studies", "logits", "labels", "paths"):
@@ -147,12 +151,15 @@ def run_analysis(cfg: DictConfig) -> None:
     if cfg.studies is not None and options["baseline"] is None:
         sizes = {name: len(who) for name, who in group_members(population).items()}
         options["baseline"] = next((name for name, size in sizes.items() if size > 1), None)
-    console = Console()
-    with console.status("analysing") as status:
+    with _bar(console) as bar:
+        sections = list(analysis.SECTIONS)
+        task = bar.add_task("analysing", total=len(sections) + 1)
         results = analysis.analyse(
             population,
             cache=study.path / "artifacts" / "cache",
-            progress=lambda section: status.update(f"analysing: {section}"),
+            progress=lambda section: bar.update(
+                task, description=f"analysing: {section}", completed=sections.index(section)
+            ),
             **options,
         )
         results = colour.coloured(results, distance, kept=study.embeddings)
@@ -169,7 +176,7 @@ def run_analysis(cfg: DictConfig) -> None:
         }
         drawn: dict[str, str] = {}  # where the summary finds each
         if formats:
-            status.update("drawing")
+            bar.update(task, description="drawing", completed=len(sections))
             for name, figure in figures.figures(results).items():
                 folder = study.embeddings if name in figures.OF_EMBEDDINGS else study.reports
                 figures.save(figure, folder, name, formats)
@@ -177,8 +184,12 @@ def run_analysis(cfg: DictConfig) -> None:
         _write_tables(results, study)
         write_text(study.reports / "analysis.json", json.dumps(numbers, indent=1, allow_nan=False))
         write_text(study.reports / "summary.md", summary.markdown(numbers, drawn))
+    if terminal.shows_colours(console):
+        console.print(terminal.chromatic_map(numbers) or "")
     console.print(summary.table(numbers))
     console.print(f"{study.reports / 'summary.md'}", soft_wrap=True, highlight=False)
+    if opens:
+        _open(study.reports / "report.html")
 
 
 def main() -> None:
@@ -189,6 +200,20 @@ def main() -> None:
 @hydra.main(config_path=configs_folder(), config_name="analyze", version_base="1.3")
 def _command_line(cfg: DictConfig) -> None:
     run_analysis(cfg)
+
+
+def _bar(console: Console) -> Progress:
+    """What is being done, on a terminal; nothing elsewhere."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _open(page: Path) -> None:
+    """Show the page in the user's browser, or say why not."""
+    if not page.is_file():
+        log.warning("open=true: there is no page %s", page)
+    elif not webbrowser.open(page.resolve().as_uri()):
+        log.warning("open=true: no browser was found, open %s yourself", page)
 
 
 def _provenance(population: Population) -> dict[str, Any]:
