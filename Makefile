@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo study analyze test test-slow lint bench clean
+.PHONY: help setup demo study analyze test test-slow lint notebook bench clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ lint: $(READY) ## style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+notebook: $(READY) ## run docs/from_logits.ipynb again
+	$(BIN)/jupyter-execute --inplace docs/from_logits.ipynb
 
 bench: $(READY) ## what is claimed about speed, measured here; needs CIFAR-10
 	$(BIN)/python benchmarks/run.py
