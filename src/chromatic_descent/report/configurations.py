@@ -27,10 +27,10 @@ _GAINS = {
 _DIFFERENCES = {
     "member_accuracy": "accuracy of members",
     "ensemble_accuracy": "accuracy of the ensemble",
-    "accuracy_gain": "accuracy,\nensemble − member",
-    "ensemble_calibrated_nll": "NLL of the ensemble,\ncalibrated (nats)",
-    "normalised_disagreement": "disagreement by that\nof independent errors",
-    "hellinger": "mean squared\nHellinger distance",
+    "accuracy_gain": "accuracy, ensemble − member",
+    "ensemble_calibrated_nll": "NLL of the ensemble, calibrated (nats)",
+    "normalised_disagreement": "disagreement by that of independent errors",
+    "hellinger": "mean squared Hellinger distance",
 }
 _OVER = {"images": ("#bbbbbb", 3.5), "seeds": ("black", 1.0)}  # colour, width
 _MARKERS = "osD^v*<>pX"
@@ -104,10 +104,13 @@ def differences(analysis: Analysis) -> Figure:
     table = found["differences"]
     names = list(table["group"].unique())
     quantities = [q for q in _DIFFERENCES if q in set(table["quantity"])]
-    columns = min(3, len(quantities))
+    many = len(names) > 12
+    columns = min(len(_DIFFERENCES) if many else 3, len(quantities))
     rows = -(-len(quantities) // columns)
-    figure = Figure(figsize=(2 * COLUMN, rows * (0.75 + 0.25 * len(names)) + 0.3))
+    height = rows * (0.75 + (0.13 if many else 0.25) * len(names)) + 0.3  # inches
+    figure = Figure(figsize=(2 * COLUMN, height))
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    ticks = [_short(name) if many else fill(_short(name), 24) for name in names]
     for axis, quantity in zip(grid.flat, quantities, strict=False):
         axis.axvline(0, color=GREY, linewidth=0.8, linestyle=":")
         for over, (colour, width) in _OVER.items():
@@ -115,10 +118,10 @@ def differences(analysis: Analysis) -> Figure:
             y = [names.index(group) for group in chosen["group"]]
             axis.hlines(y, chosen["low"], chosen["high"], color=colour, linewidth=width)
             axis.plot(chosen["value"], y, "o", color="black", markersize=3)
-        axis.set_yticks(range(len(names)), [fill(_short(name), 24) for name in names], size=6)
+        axis.set_yticks(range(len(names)), ticks, size=5 if many else 6)
         axis.set_ylim(len(names) - 0.5, -0.5)
-        axis.set_xlabel(_DIFFERENCES[quantity])
-        axis.xaxis.set_major_locator(MaxNLocator(4))
+        axis.set_xlabel(fill(_DIFFERENCES[quantity], 16 if many else 26))
+        axis.xaxis.set_major_locator(MaxNLocator(2 if many else 4))
     for unused in grid.flat[len(quantities) :]:
         unused.remove()
     figure.suptitle(f"less {found['baseline']}, over the same seeds", size=7.5)
