@@ -56,8 +56,9 @@ trial: $(READY) ## repelled against plain on CIFAR-10, 41 configurations: two ho
 analyze: $(READY) ## analyse the newest study, or STUDY=name
 	$(BIN)/python -m chromatic_descent.analyze $(if $(STUDY),study=$(STUDY))
 
-map: study ## the README's picture, of that study
+map: study ## the pictures of that study in the README and docs/findings.md
 	cp $${CHROMATIC_MULTIRUN_DIR:-multirun}/standard/artifacts/embeddings/chromatic_map.png docs/map.png
+	cp $${CHROMATIC_MULTIRUN_DIR:-multirun}/standard/artifacts/embeddings/map.png docs/distance_maps.png
 
 test: $(READY) ## the tests, under 5 minutes
 	$(BIN)/python -m pytest

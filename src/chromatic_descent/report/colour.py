@@ -147,8 +147,10 @@ def colour_places(
         misfit = float(np.linalg.norm((aligned - places)[known], axis=1).max())
         new = np.setdiff1d(np.arange(len(members)), known)
         places[new] = aligned[new]
-    added = {member: (*map(float, p),) for member, p in zip(members, places, strict=True)}
-    return places, replace(kept, places=kept.places | added), misfit  # type: ignore[arg-type]
+    added = {
+        m: (float(p[0]), float(p[1]), float(p[2])) for m, p in zip(members, places, strict=True)
+    }
+    return places, replace(kept, places=kept.places | added), misfit
 
 
 def colours_at(places: Array, reach: float, distance: str, squared: ArrayLike) -> Colours:

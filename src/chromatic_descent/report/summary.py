@@ -47,7 +47,7 @@ def table(numbers: Mapping[str, Any]) -> Table:
         pad_edge=False,
         title=f"{numbers['study']}: {len(members)} members",
         caption=f"accuracy {min(accuracy):.4f} to {max(accuracy):.4f}, ensemble "
-        f"{full['accuracy']:.4f} by {first.replace('_', ' ')}, its NLL {full['nll']:.3f}\n"
+        f"{full['accuracy']:.4f} by {first.replace('_', ' ')}, NLL {full['nll']:.3f}\n"
         "p: if members' errors were independent",
     )
     for head in _MAP_HEAD:
@@ -116,7 +116,7 @@ def _colours(found: Mapping[str, Any]) -> list[str]:
         f"pairs, how different two colours look (ΔE OK) follows how far apart their members are by "
         f"Spearman's {found['correlation']:.2f}, stress {found['stress']:.2f}."
     )
-    if found["known"]:
+    if found["known"] and found["misfit"] > 0.0005:
         text += (
             f" {found['known']} of them have their colour from an earlier analysis; this one alone "
             f"would have put none farther than ΔE {found['misfit']:.3f} from it."
