@@ -223,6 +223,7 @@ def trajectories(analysis: Analysis) -> Figure:
     left.set_title(f"InPCA, explained stress {found['explained_stress'][1]:.0%}")
     left.set_xlabel("axis 1")
     left.set_ylabel("axis 2")
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_xlabel("epochs trained")
     right.set_ylabel("progress, ignorance to truth")
     return figure
