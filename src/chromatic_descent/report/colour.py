@@ -118,8 +118,8 @@ def colour_places(
     taken at which 19 members in 20 (all of fewer than 20) lie within sRGB.
 
     Members of the earlier map keep their places. New ones are placed by the new layout, turned or
-    mirrored (Procrustes, at the earlier scale) to lie on the known ones. With fewer than four
-    known members, unless all are, there is no frame to keep, and the map starts anew.
+    mirrored (Procrustes, at the earlier scale) to lie on the known ones. If these are fewer than
+    four, or fewer than half, they are no frame for the others, and the map starts anew.
 
     Args:
         squared: [S, S] squared distances.
@@ -134,7 +134,7 @@ def colour_places(
     """
     layout = _three_axes(np.asarray(squared, dtype=np.float64))  # [S, 3], in the order L, a, b
     known = [k for k, member in enumerate(members) if earlier and member in earlier.places]
-    enough = len(known) == len(members) or len(known) >= FEWEST_KNOWN
+    enough = len(known) >= min(len(members), max(FEWEST_KNOWN, len(members) / 2))
     if earlier is None or not enough or (earlier.scale == 0 and layout.any()):
         scale, signs = _largest_scale(layout)
         places = CENTRE + scale * signs * layout

@@ -51,10 +51,14 @@ def chromatic_map(analysis: Analysis, *, safe: bool = False) -> Figure:
     shares = np.diff(mds.explained, prepend=0)
     figure = Figure(figsize=(2 * COLUMN, 2.7))
     front, side, fidelity = figure.subplots(1, 3, width_ratios=[1, 1, 0.9])
+    reach = np.abs(places).max()
     view = views_of(analysis).get(colours.distance)
     if view is not None:
         _draw_ellipses(front, view["ellipses"])
-    radius = 1.2 * np.abs(places).max() or 1.0
+        ellipses = view["ellipses"]
+        ends = ellipses[["x", "y"]].abs().max(axis=1) + ellipses["half_axis_1"]
+        reach = max(reach, min(ends.max(), 1.5 * reach))
+    radius = 1.1 * reach or 1.0
     for axis, across in ((front, 0), (side, 2)):
         draw_members(axis, places[:, [across, 1]], analysis, safe=safe)
         axis.set(xlim=(-radius, radius), ylim=(-radius, radius), aspect="equal")
@@ -104,6 +108,7 @@ def distance_maps(analysis: Analysis) -> Figure:
         axis.set_title(title_of(name))
         axis.set_aspect("equal", adjustable="datalim")
         axis.margins(0.12)
+        axis.xaxis.set_major_locator(MaxNLocator(6))
     return figure
 
 
