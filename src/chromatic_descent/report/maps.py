@@ -49,7 +49,7 @@ def chromatic_map(analysis: Analysis, *, safe: bool = False) -> Figure:
     places = np.zeros((len(squared), 3))
     places[:, : mds.coordinates.shape[1]] = mds.coordinates
     shares = np.diff(mds.explained, prepend=0)
-    figure = Figure(figsize=(2 * COLUMN, 2.7))
+    figure = Figure(figsize=(2 * COLUMN, 2.5))
     front, side, fidelity = figure.subplots(1, 3, width_ratios=[1, 1, 0.9])
     reach = np.abs(places).max()
     view = views_of(analysis).get(colours.distance)

@@ -116,14 +116,16 @@ def draw_members(
 
 
 def shape_legend(figure: Figure, analysis: Analysis) -> None:
-    """Say below the panels what each shape stands for."""
+    """Say below the panels, in room of its own, what each shape stands for."""
     colours = colours_of(analysis)
     used = {shape: name for shape, name in colours.shapes.items() if shape in colours.markers}
     handles = [
         Line2D([], [], marker=shape, ls="", mfc="white", mec="#333333", mew=0.6, ms=5, label=name)
         for shape, name in used.items()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(used), 4))
+    columns = min(4, max(1, 120 // (max(map(len, used.values())) + 6)))  # as many as fit
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+    figure.set_figheight(figure.get_figheight() + 0.16 * -(-len(used) // columns))
 
 
 def _away_from_neighbours(xy: NDArray[np.float64]) -> NDArray[np.float64]:
