@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo study trial analyze test test-slow lint bench clean
+.PHONY: help setup demo study trial analyze map test test-slow lint notebook bench clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,10 @@ trial: $(READY) ## repelled against plain on CIFAR-10, 41 configurations: two ho
 analyze: $(READY) ## analyse the newest study, or STUDY=name
 	$(BIN)/python -m chromatic_descent.analyze $(if $(STUDY),study=$(STUDY))
 
+map: study ## the pictures of that study in the README and docs/findings.md
+	cp $${CHROMATIC_MULTIRUN_DIR:-multirun}/standard/artifacts/embeddings/chromatic_map.png docs/map.png
+	cp $${CHROMATIC_MULTIRUN_DIR:-multirun}/standard/artifacts/embeddings/map.png docs/distance_maps.png
+
 test: $(READY) ## the tests, under 5 minutes
 	$(BIN)/python -m pytest
 
@@ -66,6 +70,9 @@ lint: $(READY) ## style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+notebook: $(READY) ## run docs/from_logits.ipynb again
+	$(BIN)/jupyter-execute --inplace docs/from_logits.ipynb
 
 bench: $(READY) ## what is claimed about speed, measured here; needs CIFAR-10
 	$(BIN)/python benchmarks/run.py

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import defaultdict
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import pandas as pd
 from matplotlib import colormaps, style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.results import computed
-from chromatic_descent.report.panels import GREY, STYLE, row_of_panels
+from chromatic_descent.report.panels import COLUMN, GREY, STYLE, row_of_panels
 
 DIVERSITY = ("hellinger", "mean squared Hellinger distance")
 _GAINS = {
@@ -22,6 +24,15 @@ _GAINS = {
     "ensemble_accuracy": "accuracy of the ensemble",
     "ensemble_calibrated_nll": "NLL of the ensemble,\ncalibrated (nats)",
 }
+_DIFFERENCES = {
+    "member_accuracy": "accuracy of members",
+    "ensemble_accuracy": "accuracy of the ensemble",
+    "accuracy_gain": "accuracy, ensemble − member",
+    "ensemble_calibrated_nll": "NLL of the ensemble, calibrated (nats)",
+    "normalised_disagreement": "disagreement by that of independent errors",
+    "hellinger": "mean squared Hellinger distance",
+}
+_OVER = {"images": ("#bbbbbb", 3.5), "seeds": ("black", 1.0)}  # colour, width
 _MARKERS = "osD^v*<>pX"
 _STRENGTH = "repulsion.strength"
 _SIZES = (3.0, 7.0)  # points, from the weakest to the strongest of a series
@@ -79,6 +90,41 @@ def diversity_and_gain(analysis: Analysis) -> Figure:
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=6)
     height = 0.14 * -(-len(labels) // columns)  # inches
     figure.set_figheight(figure.get_figheight() + height + 0.2)
+    return figure
+
+
+@style.context(STYLE)
+def differences(analysis: Analysis) -> Figure:
+    """Each configuration less the baseline, over the seeds that both have, with 95% intervals.
+
+    Black: other seeds, these images. Grey: other images, these members. A difference whose black
+    bar leaves out zero is one between configurations.
+    """
+    found = analysis.results["groups"]
+    table = found["differences"]
+    names = list(table["group"].unique())
+    quantities = [q for q in _DIFFERENCES if q in set(table["quantity"])]
+    many = len(names) > 12
+    columns = min(len(_DIFFERENCES) if many else 3, len(quantities))
+    rows = -(-len(quantities) // columns)
+    height = rows * (0.75 + (0.13 if many else 0.25) * len(names)) + 0.3  # inches
+    figure = Figure(figsize=(2 * COLUMN, height))
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    ticks = [_short(name) if many else fill(_short(name), 24) for name in names]
+    for axis, quantity in zip(grid.flat, quantities, strict=False):
+        axis.axvline(0, color=GREY, linewidth=0.8, linestyle=":")
+        for over, (colour, width) in _OVER.items():
+            chosen = table[(table["quantity"] == quantity) & (table["over"] == over)]
+            y = [names.index(group) for group in chosen["group"]]
+            axis.hlines(y, chosen["low"], chosen["high"], color=colour, linewidth=width)
+            axis.plot(chosen["value"], y, "o", color="black", markersize=3)
+        axis.set_yticks(range(len(names)), ticks, size=5 if many else 6)
+        axis.set_ylim(len(names) - 0.5, -0.5)
+        axis.set_xlabel(fill(_DIFFERENCES[quantity], 16 if many else 26))
+        axis.xaxis.set_major_locator(MaxNLocator(2 if many else 4))
+    for unused in grid.flat[len(quantities) :]:
+        unused.remove()
+    figure.suptitle(f"less {found['baseline']}, over the same seeds", size=7.5)
     return figure
 
 
