@@ -1,0 +1,3 @@
+"""The report as one self-contained HTML page."""
+
+from chromatic_descent.report.page.render import render as render

@@ -1,0 +1,164 @@
+"""The report as one HTML file: no network, nothing beside it needed."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from chromatic_descent.analysis import Analysis
+from chromatic_descent.analysis.results import computed, leaves
+from chromatic_descent.report.page import images, words
+from chromatic_descent.report.page.data import figure_data
+from chromatic_descent.report.page.pictures import Pictures
+from chromatic_descent.report.panels import title_of
+from chromatic_descent.report.verdicts import RULES, verdicts
+
+Numbers = Mapping[str, Any]
+_HERE = Path(__file__).parent
+_COLOUR = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
+_FEW = 40  # members that are shown one by one beside an image
+
+
+def render(
+    numbers: Numbers,
+    analysis: Analysis,
+    colours: Any,
+    pictures: Pictures,
+    commands: Sequence[str] = (),
+) -> str:
+    """The page of an analysis.
+
+    Args:
+        numbers: what is in `analysis.json`.
+        analysis: what it was made from: arrays, and the members' configs.
+        colours: the members' `Colours`; all hex, or ValueError.
+        pictures: of the probe images that `images.places` names.
+        commands: those that trained the members.
+
+    Returns:
+        HTML in which all that comes from the study is text.
+    """
+    population = analysis.population
+    common, varying = words.configs(population)
+    recipes = words.recipes(population)
+    distance = colours.distance
+    data = figure_data(numbers, analysis, colours, recipes)
+    context = {
+        "numbers": numbers,
+        "analysis": analysis.results,
+        "members": members_table(numbers, varying),
+        "sentence": words.sentence(numbers, population),
+        "verdicts": verdicts(numbers, distance),
+        "rules": RULES,
+        "colours": colours,
+        "along": _along(analysis, distance),
+        "distances": {name: view["title"] for name, view in data["distances"].items()},
+        "distance_title": title_of(distance).replace("\n", " "),
+        "disputed": images.disputed(analysis, pictures),
+        "axis_ends": images.axis_ends(analysis, distance, pictures),
+        "pictures": pictures,
+        "names": population.names,
+        "few": len(population.names) <= _FEW,
+        "common": {key: words.as_text(value) for key, value in common.items()},
+        "commands": [*commands, numbers["command"]],
+        "files": files(analysis),
+        "data": _in_script(data),
+        "style": _read("style.css") + _member_colours(colours),
+        "script": _read("page.js"),
+        "plotly": _plotly(),
+        "why": why,
+    }
+    return _template().render(context)
+
+
+def members_table(numbers: Numbers, varying: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """The columns and rows of the members' table: scores, then what varies in the config."""
+    scores = ("accuracy", "nll", "brier", "ece", "temperature", "confidence", "entropy")
+    rows = numbers["members"]["table"]
+    return {
+        "columns": ["member", "seed", *scores, *varying],
+        "rows": [
+            [row["member"], row["seed"], *(row[score] for score in scores)]
+            + [words.as_text(values[place]) for values in varying.values()]
+            for place, row in enumerate(rows)
+        ],
+    }
+
+
+def files(analysis: Analysis) -> list[str]:
+    """What is beside the page, relative to it: numbers first, then a CSV per table."""
+    tables = [f"{path.replace('/', '-')}.csv" for path, _ in leaves(analysis.results, pd.DataFrame)]
+    return ["analysis.json", "summary.md", "../embeddings/arrays.npz", *sorted(tables)]
+
+
+def why(found: Any) -> str:
+    """Why a section, or every entry of it, was not computed; "" if one was."""
+    if not computed(found):
+        return str(found["not_computed"])
+    if isinstance(found, Mapping):
+        parts = list(found.values())
+        if not parts:
+            return "one member has no distances"
+        if not any(computed(part) for part in parts):
+            return str(parts[0]["not_computed"])
+    return ""
+
+
+def _along(analysis: Analysis, distance: str) -> list[int]:
+    """Members by their place on the first axis."""
+    view = analysis.results["maps"].get(distance)
+    if view is None or not computed(view):
+        return list(range(len(analysis.population.names)))
+    return [int(member) for member in view["coordinates"][:, 0].argsort()]
+
+
+def _member_colours(colours: Any) -> str:
+    """A rule per member: its colour, and the safe one where that is asked for."""
+    for colour in (*colours.hex, *colours.safe):
+        if not _COLOUR.fullmatch(colour):
+            raise ValueError(f"{colour!r} is no colour #rrggbb")
+    return "".join(
+        f".m{member}{{--m:{own}}}.safe .m{member}{{--m:{safe}}}"
+        for member, (own, safe) in enumerate(zip(colours.hex, colours.safe, strict=True))
+    )
+
+
+def _in_script(data: Any) -> str:
+    """JSON that cannot end the script element it is in."""
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=True)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"num": number, "words": lambda name: str(name).replace("_", " ")}
+    return environment.from_string(_read("template.html"))
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """A number to some digits, a dash for None, anything else as text."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, float):
+        return str(value)
+    return f"{value:.{digits}g}" if abs(value) < 1e-3 or abs(value) >= 1e4 else f"{value:.{digits}f}"
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+def _plotly() -> str:
+    """Plotly's own script, whole: partial bundles of it are in no package."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs()).replace("</script", "<\\/script")

@@ -1,0 +1,87 @@
+"""What the page says in words about a study: what was trained, how its members differ."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chromatic_descent.analysis.drivers import flatten
+from chromatic_descent.probe_logits import Population
+
+Numbers = Mapping[str, Any]
+_SPELT = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def sentence(numbers: Numbers, population: Population) -> str:
+    """What was studied, in one sentence made from the members' configs."""
+    of = numbers["provenance"]
+    members = len(population.records)
+    probe = f"recorded on {of['images']:,} probe images in {len(of['classes'])} classes"
+    common, varying = configs(population)
+    if not common and not varying:
+        return f"{_count(members, 'member')} given as logits, {probe}."
+    network = _name(common.get("model._target_")) or "network"
+    parts = [_count(members, f"{network} network" if network != "network" else network)]
+    epochs, optimiser = common.get("trainer.max_epochs"), _name(common.get("optim.optimizer._target_"))
+    parts.append(f"trained on {of['dataset']}")
+    if epochs is not None:
+        parts.append(f"for {_count(epochs, 'epoch').lower()}")
+    if optimiser:
+        parts.append(f"with {optimiser}")
+    seeds = len(set(population.seeds))
+    if varying:
+        factors = [_factor(key) for key in varying]
+        shown = ", ".join(factors[:5]) + (" and more" if len(factors) > 5 else "")
+        differ = f"differing in {shown}" + (f" and in {_count(seeds, 'seed').lower()}" if seeds > 1 else "")
+    else:
+        differ = "differing only in their seed" if members > 1 else f"with seed {population.seeds[0]}"
+    return f"{' '.join(parts)}, {differ}; {probe}."
+
+
+def configs(population: Population) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """Flat config keys: those in which all members agree, and each member's value of the others."""
+    flat = [dict(flatten(record["config"])) for record in population.records]
+    keys = [key for key in dict.fromkeys(k for config in flat for k in config) if key]
+    common: dict[str, Any] = {}
+    varying: dict[str, list[Any]] = {}
+    for key in keys:
+        values = [config.get(key) for config in flat]
+        if all(value == values[0] for value in values):
+            common[key] = values[0]
+        else:
+            varying[key] = values
+    return common, varying
+
+
+def recipes(population: Population) -> list[str]:
+    """What sets each member's config apart, `lr_scale 0.5, translate 2`; "" where nothing does."""
+    _, varying = configs(population)
+    return [
+        ", ".join(f"{_factor(key)} {as_text(values[member])}" for key, values in varying.items())
+        for member in range(len(population.records))
+    ]
+
+
+def as_text(value: Any) -> str:
+    """A config's value as it is written there."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def commands(numbers: Numbers, overrides: Sequence[str]) -> list[str]:
+    """The commands that made the study, in order."""
+    return [*overrides, numbers["command"]]
+
+
+def _count(number: int, what: str) -> str:
+    spelt = _SPELT[number] if 0 <= number < len(_SPELT) else f"{number:,}"
+    return f"{spelt.capitalize()} {what}{'' if number == 1 else 's'}"
+
+
+def _name(target: Any) -> str:
+    """The last part of a dotted name."""
+    return str(target).rpartition(".")[2] if target else ""
+
+
+def _factor(key: str) -> str:
+    """A key without what all keys have in front: `data.augment.translate` is `translate`."""
+    parts = key.split(".")
+    return parts[-2] if parts[-1] == "_target_" and len(parts) > 1 else parts[-1]
