@@ -86,7 +86,7 @@ def run_analysis(cfg: DictConfig) -> None:
         log.warning("left out: %s", line)
     options: dict[str, Any] = json.loads(json.dumps(OmegaConf.to_container(cfg, resolve=True)))
     formats = options.pop("figures")
-    for key in ("study", "logits", "labels", "paths"):
+    for key in ("study", "logits", "labels", "images", "paths"):
         del options[key]
     console = Console()
     with console.status("analysing") as status:
@@ -117,8 +117,11 @@ def run_analysis(cfg: DictConfig) -> None:
         _write_tables(results, study)
         write_text(study.reports / "analysis.json", json.dumps(numbers, indent=1, allow_nan=False))
         write_text(study.reports / "summary.md", summary.markdown(numbers, drawn))
+        status.update("writing the report")
+        report = study.reports / "report.html"
+        write_text(report, _page(numbers, results, study, cfg))
     console.print(summary.table(numbers))
-    console.print(f"{study.reports / 'summary.md'}", soft_wrap=True, highlight=False)
+    console.print(f"{report}", soft_wrap=True, highlight=False)
 
 
 def main() -> None:
@@ -131,8 +134,27 @@ def _command_line(cfg: DictConfig) -> None:
     run_analysis(cfg)
 
 
+def _page(numbers: dict[str, Any], results: Any, study: Study, cfg: DictConfig) -> str:
+    """The report as HTML, with the probe's pictures where they can be had."""
+    from chromatic_descent.report import page
+    from chromatic_descent.report.page.stub import colours_of
+
+    colours = colours_of(results)
+    population = results.population
+    places = page.picture_places(results, colours.distance)
+    pictures = (
+        page.pictures_from_dataset(population, cfg.paths.data, places)
+        if cfg.images is None
+        else page.pictures_from_file(cfg.images, places, len(population.labels))
+    )
+    commands = page.training_commands(study, population.names)
+    return page.render(numbers, results, colours, pictures, commands)
+
+
 def _provenance(population: Population) -> dict[str, Any]:
     """What the members were trained with, merged over members where they agree."""
+    from chromatic_descent.analysis.groups import is_repelled
+
     records = population.records
     found: dict[str, Any] = {
         "dataset": records[0]["dataset"]["name"],
@@ -147,6 +169,7 @@ def _provenance(population: Population) -> dict[str, Any]:
             "trained_with": records[0]["versions"],
             "hardware": records[0]["hardware"],
             "training_seconds": sum(r["wall_time"]["train"] for r in records),
+            "repelled": sum(is_repelled(r["config"]) for r in records),
         }
     return found
 

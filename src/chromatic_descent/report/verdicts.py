@@ -157,13 +157,12 @@ def temperature(numbers: Numbers, distance: str) -> Found:
     row = min(rows, key=lambda row: (row["p_holm"], -abs(row["r"])))
     number = f"r = {row['r']:+.2f} with axis {row['axis']}"
     interval = _interval(row, "+.2f", "over members")
+    taken = f"{removed['removed']:.1%} [{removed['low']:.1%}, {removed['high']:.1%}]"
     because = (
-        f"p = {row['p_holm']:.2g} after Holm's correction. Matching temperatures takes "
-        f"{removed['removed']:.1%} of the first two axes' variance "
-        f"[{removed['low']:.1%}, {removed['high']:.1%}]."
+        f"p = {row['p_holm']:.2g} after Holm's correction. Of the first two axes' variance matching "
+        f"temperatures takes {taken}"
+        + (": less than nothing, members then lie farther apart." if removed["removed"] < 0 else ".")
     )
-    if removed["removed"] < 0:
-        because += " Less than nothing: members lie farther apart once temperatures are matched."
     sure, much = row["p_holm"] <= ALPHA, removed["low"] >= SOME
     answers: dict[int, Answer] = {0: "not shown", 1: "partly", 2: "yes"}
     return answers[sure + much], number, interval, because

@@ -1,4 +1,4 @@
-/* The page's figures and controls. Data is in #data (see data.py); Plotly is inlined after this file.
+/* The page's figures and controls. Data is in #data (see data.py); Plotly is inlined before it.
    Everything that came from a study is text: esc() keeps Plotly from reading it as markup. */
 "use strict";
 const D = JSON.parse(document.getElementById("data").textContent);
@@ -34,6 +34,11 @@ const wrap = (text, width) => text.split(" ").reduce((lines, word) => {
 const PALETTE = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6", "--c7"];
 const colour = (k) => css(PALETTE[k % PALETTE.length]);
 const faint = (hex, alpha) => hex + Math.round(255 * alpha).toString(16).padStart(2, "0");
+
+const readable = (hex) => {  // black or white on a colour
+  const [r, g, b] = [1, 3, 5].map((k) => (parseInt(hex.slice(k, k + 2), 16) / 255) ** 2.2);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.2 ? "#000000" : "#ffffff";
+};
 
 const axis = (title, extra = {}) => ({
   title: { text: title, standoff: 8, font: { size: 12 } }, gridcolor: css("--line"), linecolor: css("--rule"),
@@ -77,9 +82,9 @@ const FIGURES = {
         xaxis: side(0), yaxis: side(1), zaxis: side(2), camera: { eye: { x: 1.4, y: 1.4, z: 0.8 } } } }) };
     }
     const shapes = state.layout === "mds" && state.ellipses ? view().ellipses.map(ellipse) : [];
-    const labels = S <= 60 ? [{ x, y, text: D.members.label.map(esc), mode: "text", textposition: "top right",
-      textfont: { size: 11, color: css("--soft") }, hoverinfo: "skip" }] : [];
-    return { data: [...shapes, ...labels, points({ x, y })], layout: layout({ dragmode: narrow() ? false : "pan",
+    const named = S <= 30 ? { mode: "markers+text", text: D.members.label.map(esc), textfont: { size: 10, color: colours().map(readable) },
+      marker: { color: colours(), symbol: symbols(), size: 21, line: { color: css("--paper"), width: 1 } } } : {};
+    return { data: [...shapes, points({ x, y, ...named })], layout: layout({ dragmode: narrow() ? false : "pan",
       xaxis: axis(chosen.axes[0], { fixedrange: false, nticks: 6 }),
       yaxis: axis(chosen.axes[1] || "", { fixedrange: false, scaleanchor: "x", nticks: 6 }) }) };
   } },
@@ -91,11 +96,11 @@ const FIGURES = {
     const names = order.map((m) => esc(D.members.label[m]));
     const text = S <= 60 ? z.map((row, i) => row.map((v, j) => `${names[i]} and ${names[j]}: ${say(v)}`)) : undefined;
     const [tx, ty] = [0, 1].map((k) => tree.flatMap((join) => [...join[k], null]));
-    const ticks = S <= 40 ? { tickvals: range(S), ticktext: names, showgrid: false, ticks: "" } : { showticklabels: false, showgrid: false, ticks: "" };
+    const ticks = S <= 40 ? { tickvals: range(S), ticktext: names, ...BARE } : { showticklabels: false, ...BARE };
     const dots = { x: range(S).map(() => -1 - S / 60), y: range(S), mode: "markers", xaxis: "x", yaxis: "y", hoverinfo: "text", cliponaxis: false,
       hovertext: order.map((m) => hover()[m]), marker: { symbol: "square", color: order.map((m) => colours()[m]), size: Math.max(3, Math.min(12, 320 / S)) } };
     return { data: [
-      { type: "heatmap", z, colorscale: "Cividis", hoverongaps: false, hoverinfo: text ? "text" : "z", text,
+      { type: "heatmap", z, colorscale: sequential(), hoverongaps: false, hoverinfo: text ? "text" : "z", text,
         colorbar: { thickness: 10, len: 0.78, y: 0.39, outlinewidth: 0, title: { text: "distance", side: "right" } } },
       { x: tx, y: ty, mode: "lines", yaxis: "y2", line: { color: css("--soft"), width: 1 }, hoverinfo: "skip" }, dots],
     layout: layout({ margin: { l: 40, r: 10, t: 10, b: 50 },
@@ -104,7 +109,7 @@ const FIGURES = {
       yaxis2: { domain: [0.82, 1], visible: false, fixedrange: true } }) };
   } },
   mantel: { depends: [], draw() {
-    const names = D.mantel.names.map(esc), ticks = { tickvals: range(names.length), ticktext: names, showgrid: false, ticks: "" };
+    const names = D.mantel.names.map(esc), ticks = { tickvals: range(names.length), ticktext: names, ...BARE };
     return { data: [{ type: "heatmap", z: D.mantel.r, zmin: -1, zmax: 1, colorscale: diverging(), hoverinfo: "text",
       text: D.mantel.r.map((row, i) => row.map((r, j) => `${names[i]} and ${names[j]}: r = ${say(r, 2)}`)),
       colorbar: { thickness: 10, outlinewidth: 0, title: { text: "Mantel's r", side: "right" } } }],
@@ -112,7 +117,7 @@ const FIGURES = {
   } },
   spectrum: { depends: ["distance"], draw() {
     const { share, bands } = view().spectrum, shown = Math.min(share.length, 60), x = range(shown).map((k) => k + 1);
-    const data = [{ type: "bar", name: "members", x, y: share.slice(0, shown), marker: { color: css("--c1") }, hovertemplate: "axis %{x}: %{y:.1%}<extra></extra>" }];
+    const data = [{ type: "bar", name: "members", x, y: share.slice(0, shown), marker: { color: faint(css("--c1"), 0.55) }, hovertemplate: "axis %{x}: %{y:.1%}<extra></extra>" }];
     Object.entries(bands).forEach(([name, [low, high]], k) => {
       const hex = colour(k + 1), n = Math.min(high.length, shown);
       data.push(band(x.slice(0, n), low.slice(0, n), high.slice(0, n), hex),
@@ -165,7 +170,7 @@ const FIGURES = {
   gain: { depends: [], draw() {
     const rows = D.ensembles.gain;
     return { data: [{ x: column(rows, 0), y: column(rows, 2), mode: "markers", marker: { color: css("--c1"), size: 6, opacity: 0.6 }, hoverinfo: "skip" }],
-      layout: layout({ xaxis: axis("mean squared Hellinger distance of four members", { nticks: 5 }), yaxis: axis("NLL gained by combining (nats)") }) };
+      layout: layout({ xaxis: axis("mean squared Hellinger distance", { nticks: 5 }), yaxis: axis("NLL gained by combining (nats)") }) };
   } },
   paths: { depends: ["epoch", "safe"], draw() {
     const { epochs, xy, landmarks } = D.trajectories, end = Math.min(state.epoch, epochs.length - 1);
@@ -204,12 +209,14 @@ const ellipse = ([cx, cy, a, b, turn], i) => {
     y: t.map((s) => cy + a * Math.cos(s) * Math.sin(turn) + b * Math.sin(s) * Math.cos(turn)), mode: "lines",
     fill: "toself", fillcolor: faint(colours()[i], 0.1), line: { color: faint(colours()[i], 0.7), width: 1 }, hoverinfo: "skip" };
 };
+const BARE = { showgrid: false, showline: false, ticks: "" };
 const zero = () => ({ type: "line", x0: 0, x1: 0, yref: "paper", y0: 0, y1: 1, line: { color: css("--rule"), width: 1 } });
 const level = (y) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color: css("--soft"), width: 1, dash: "dot" } });
+const sequential = () => [[0, css("--s0")], [1, css("--s1")]];
 const diverging = () => [[0, css("--c2")], [0.5, css("--paper")], [1, css("--c1")]];
 const classTicks = () => {
   const names = D.classes.map(esc);
-  return names.length <= 30 ? { tickvals: range(names.length), ticktext: names, showgrid: false, ticks: "", tickangle: names.some((n) => n.length > 3) ? -40 : 0 } : { showgrid: false, title: { text: "class" } };
+  return names.length <= 30 ? { tickvals: range(names.length), ticktext: names, ...BARE, tickangle: names.some((n) => n.length > 3) ? -40 : 0 } : { showgrid: false, title: { text: "class" } };
 };
 const OVER = { members: "members", images: "probe images" };
 for (const [quantity, over] of [["participation_ratio", "members"], ["participation_ratio", "images"], ["top_2_share", "members"], ["top_2_share", "images"]]) {
@@ -276,7 +283,7 @@ for (const [key, title] of [["confusion-mean", "all members"], ["confusion-0", "
     const mode = key === "confusion-mean" ? null : Number(key.slice(-1)), source = mode === null ? D.confusion.mean : D.confusion.modes[mode];
     const z = source.map((row, i) => row.map((v, j) => (mode === null && i === j ? null : v))), names = D.classes.map(esc);
     const most = Math.max(...z.flat().map((v) => Math.abs(v || 0))) || 1;
-    return { data: [{ type: "heatmap", z, colorscale: mode === null ? "Cividis" : diverging(), zmin: mode === null ? 0 : -most, zmax: most, hoverongaps: false, hoverinfo: "text",
+    return { data: [{ type: "heatmap", z, colorscale: mode === null ? sequential() : diverging(), zmin: mode === null ? 0 : -most, zmax: most, hoverongaps: false, hoverinfo: "text",
       text: z.map((row, i) => row.map((v, j) => `${names[i]} called ${names[j]}: ${mode === null ? percent(v) : say(v, 2)}`)), colorbar: { thickness: 8, outlinewidth: 0, tickformat: mode === null ? ".0%" : ".2f" } }],
     layout: layout({ margin: { l: 60, r: 8, t: 30, b: 60 }, title: { text: mode === null ? "mean of all members" : `${title}, ${percent(D.confusion.shares[mode])} of what varies`, font: { size: 13 }, x: 0, xref: "paper", y: 0.98 },
       xaxis: axis("answer", { ...classTicks(), showgrid: false }), yaxis: axis("class", { ...classTicks(), tickangle: 0, autorange: "reversed", showgrid: false }) }) };
@@ -356,7 +363,11 @@ const sortable = (table) => {
 };
 wire();
 tell();
-window.addEventListener("load", () => {
+/* Plotly is five megabytes: it is run once the page is there to be read. */
+const begin = () => {
+  const script = document.createElement("script");
+  script.textContent = document.getElementById("plotly").textContent;
+  document.head.append(script);
   const near = new IntersectionObserver((entries) => entries.filter((e) => e.isIntersecting).forEach((e) => {
     near.unobserve(e.target);
     draw(e.target);
@@ -364,4 +375,5 @@ window.addEventListener("load", () => {
   $$("[data-figure]").forEach((element) => near.observe(element));
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawn.forEach(draw));
   window.addEventListener("beforeprint", drawAll);
-});
+};
+window.addEventListener("load", () => requestAnimationFrame(() => setTimeout(begin)));

@@ -77,10 +77,11 @@ def render(
 
 def members_table(numbers: Numbers, varying: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """The columns and rows of the members' table: scores, then what varies in the config."""
-    scores = ("accuracy", "nll", "brier", "ece", "temperature", "confidence", "entropy")
+    scores = {"accuracy": "accuracy", "nll": "NLL", "brier": "Brier", "ece": "ECE"}
+    scores |= {name: name for name in ("temperature", "confidence", "entropy")}
     rows = numbers["members"]["table"]
     return {
-        "columns": ["member", "seed", *scores, *varying],
+        "columns": ["member", "seed", *scores.values(), *varying],
         "rows": [
             [row["member"], row["seed"], *(row[score] for score in scores)]
             + [words.as_text(values[place]) for values in varying.values()]
@@ -90,9 +91,9 @@ def members_table(numbers: Numbers, varying: Mapping[str, Sequence[Any]]) -> dic
 
 
 def files(analysis: Analysis) -> list[str]:
-    """What is beside the page, relative to it: numbers first, then a CSV per table."""
-    tables = [f"{path.replace('/', '-')}.csv" for path, _ in leaves(analysis.results, pd.DataFrame)]
-    return ["analysis.json", "summary.md", "../embeddings/arrays.npz", *sorted(tables)]
+    """The CSV files beside the page, one per table."""
+    tables = leaves(analysis.results, pd.DataFrame)
+    return sorted(f"{path.replace('/', '-')}.csv" for path, _ in tables)
 
 
 def why(found: Any) -> str:
@@ -150,7 +151,10 @@ def number(value: Any, digits: int = 4) -> str:
         return "–"
     if isinstance(value, bool) or not isinstance(value, float):
         return str(value)
-    return f"{value:.{digits}g}" if abs(value) < 1e-3 or abs(value) >= 1e4 else f"{value:.{digits}f}"
+    if value == 0:
+        return "0"
+    form = "g" if abs(value) < 1e-3 or abs(value) >= 1e4 else "f"
+    return f"{value:.{digits}{form}}".replace("-", "−")
 
 
 def _read(name: str) -> str:

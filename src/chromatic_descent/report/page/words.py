@@ -1,7 +1,7 @@
 """What the page says in words about a study: what was trained, how its members differ."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from chromatic_descent.analysis.drivers import flatten
@@ -64,11 +64,6 @@ def recipes(population: Population) -> list[str]:
 def as_text(value: Any) -> str:
     """A config's value as it is written there."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def commands(numbers: Numbers, overrides: Sequence[str]) -> list[str]:
-    """The commands that made the study, in order."""
-    return [*overrides, numbers["command"]]
 
 
 def _count(number: int, what: str) -> str:

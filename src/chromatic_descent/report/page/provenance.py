@@ -1,0 +1,47 @@
+"""The commands that trained a study's members, from what Hydra recorded beside them."""
+
+import shlex
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from chromatic_descent.study import Member, Study
+
+
+def training_commands(study: Study, names: Sequence[str]) -> list[str]:
+    """The commands that would train these members again, those that differ by seed as one sweep.
+
+    They are read from each member's `.hydra/overrides.yaml`; a member without one (its folder was
+    not kept, or it was trained together with another that has one) adds nothing.
+    """
+    by_recipe: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for name in names:
+        overrides = _overrides(Member(study, name).folder / ".hydra" / "overrides.yaml")
+        rest = tuple(o for o in overrides if o.partition("=")[0] not in ("seed", "study"))
+        seeds = [o.removeprefix("seed=") for o in overrides if o.startswith("seed=")]
+        if overrides and all(seed.isdecimal() for seed in seeds):
+            by_recipe[rest] += [int(seed) for seed in seeds] or [0]
+    commands = []
+    for rest, seeds in by_recipe.items():
+        together = "population=joint" in rest
+        swept = [f"seed={seeds[0]}"] if together else ["-m", f"seed={_listed(sorted(seeds))}"]
+        commands.append(shlex.join(["chromatic-train", *swept, f"study={study.name}", *rest]))
+    return commands
+
+
+def _listed(seeds: list[int]) -> str:
+    """Seeds in Hydra's words: `range(12)`, `range(3,7)`, `1,4,9`."""
+    first, last = seeds[0], seeds[-1]
+    if len(seeds) > 2 and seeds == list(range(first, last + 1)):
+        return f"range({last + 1})" if first == 0 else f"range({first},{last + 1})"
+    return ",".join(map(str, seeds))
+
+
+def _overrides(path: Path) -> list[str]:
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return []
+    return [str(line) for line in found] if isinstance(found, list) else []
