@@ -74,7 +74,7 @@ def run_analysis(cfg: DictConfig) -> None:
     """Analyse what the config names and write what was found."""
     from chromatic_descent import analysis
     from chromatic_descent.analysis.results import plain
-    from chromatic_descent.report import figures, summary
+    from chromatic_descent.report import colour, figures, summary
 
     missing: list[str] = []
     if cfg.logits is not None or cfg.labels is not None:
@@ -85,7 +85,7 @@ def run_analysis(cfg: DictConfig) -> None:
     for line in missing:
         log.warning("left out: %s", line)
     options: dict[str, Any] = json.loads(json.dumps(OmegaConf.to_container(cfg, resolve=True)))
-    formats = options.pop("figures")
+    formats, distance = options.pop("figures"), options.pop("colours")
     for key in ("study", "logits", "labels", "images", "paths"):
         del options[key]
     console = Console()
@@ -96,6 +96,7 @@ def run_analysis(cfg: DictConfig) -> None:
             progress=lambda section: status.update(f"analysing: {section}"),
             **options,
         )
+        results = colour.coloured(results, distance, kept=study.embeddings)
         numbers = {
             "schema_version": SCHEMA_VERSION,
             "study": study.name,
@@ -137,18 +138,16 @@ def _command_line(cfg: DictConfig) -> None:
 def _page(numbers: dict[str, Any], results: Any, study: Study, cfg: DictConfig) -> str:
     """The report as HTML, with the probe's pictures where they can be had."""
     from chromatic_descent.report import page
-    from chromatic_descent.report.page.stub import colours_of
 
-    colours = colours_of(results)
     population = results.population
-    places = page.picture_places(results, colours.distance)
+    places = page.picture_places(results)
     pictures = (
         page.pictures_from_dataset(population, cfg.paths.data, places)
         if cfg.images is None
         else page.pictures_from_file(cfg.images, places, len(population.labels))
     )
     commands = page.training_commands(study, population.names)
-    return page.render(numbers, results, colours, pictures, commands)
+    return page.render(numbers, results, pictures, commands)
 
 
 def _provenance(population: Population) -> dict[str, Any]:

@@ -1,11 +1,15 @@
+import subprocess
+import sys
+
 import matplotlib.image
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from rich.console import Console
 
-from chromatic_descent import analysis
+from chromatic_descent import analysis, report
 from chromatic_descent.analysis.results import plain
-from chromatic_descent.report import figures, maps, summary
+from chromatic_descent.report import coloured, colours_of, figures, maps, summary
 from tests.analysis.test_analysis import QUICK, make_population
 from tests.analysis.test_groups import make_trial
 
@@ -28,7 +32,7 @@ def make_numbers(analysed, missing=()):
             "hardware": {"device": "toy"},
             "training_seconds": 12.0,
         },
-        **plain(analysed.results),
+        **plain(coloured(analysed).results),
     }
 
 
@@ -41,7 +45,15 @@ def test_every_figure_is_drawn_and_saved(members, tmp_path):
     made = figures.figures(analyse(members, maps=["logit_mse", "hellinger"], tsne=2))
     wanted = {"ensemble", "reliability"}
     if members > 1:
-        wanted |= {"map", "heatmap", "spectrum", "inpca", "dimension", "trajectories"}
+        wanted |= {
+            "chromatic_map",
+            "map",
+            "heatmap",
+            "spectrum",
+            "inpca",
+            "dimension",
+            "trajectories",
+        }
     if members > 3:
         wanted |= {"tsne", "nulls", "mantel"}
     if members > 5:
@@ -55,11 +67,37 @@ def test_every_figure_is_drawn_and_saved(members, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2 * len(made)
 
 
+def test_a_member_has_one_colour_in_every_figure():
+    analysed = analyse(12, maps=["logit_mse", "hellinger"], tsne=1)
+    colours = colours_of(analysed)
+    made = figures.figures(analysed)
+    for name in ("chromatic_map", "map", "inpca", "tsne", "trajectories"):
+        for axis in made[name].axes:
+            dots = [c for c in axis.collections if len(c.get_offsets()) < 66]  # not of the pairs
+            if dots:
+                drawn = [to_hex(c) for dot in dots for c in dot.get_facecolors()]
+                assert sorted(drawn) == sorted(colours.hex), name
+    assert [to_hex(line.get_color()) for line in made["trajectories"].axes[1].lines] == colours.hex
+    strips = made["heatmap"].axes[0].images[1].get_array()
+    assert sorted(map(to_hex, strips[:, 0])) == sorted(colours.hex)
+    safe = maps.chromatic_map(analysed, safe=True).axes[0].collections
+    assert {to_hex(c) for dot in safe for c in dot.get_facecolors()} == set(colours.safe)
+
+
+def test_figures_are_named_by_the_package_and_imported_when_asked_for():
+    quick = "import sys, chromatic_descent.report as r; r.colours_of; print('matplotlib' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", quick], text=True).strip() == "False"
+    assert all(callable(getattr(report, name)) for name in report.__all__)
+    assert report.chromatic_map is maps.chromatic_map
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = report.nonsense
+
+
 def test_ellipses_hold_most_of_each_cloud():
     analysed = analyse(5, bootstrap=400)
     ellipses = analysed.results["maps"]["hellinger"]["ellipses"]
     assert (ellipses["half_axis_1"] >= ellipses["half_axis_2"]).all()
-    figure = maps.maps(analysed)
+    figure = maps.distance_maps(analysed)
     drawn = figure.axes[0].patches[0]
     row = analysed.results["maps"]["logit_mse"]["ellipses"].iloc[0]
     assert drawn.get_center() == (row.x, row.y)

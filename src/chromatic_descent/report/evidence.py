@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.results import computed
@@ -58,7 +58,7 @@ def spectra(analysis: Analysis) -> Figure:
 def nulls(analysis: Analysis) -> Figure:
     """The top-2 share (line) beside what each null gives (95%, dot at the mean), with its p."""
     found = tested_nulls(analysis)
-    figure, axes = row_of_panels(len(found), wide=True)
+    figure, axes = row_of_panels(len(found), height=1.9)
     for axis, (name, tests) in zip(axes, found.items(), strict=True):
         for place, test in enumerate(tests.values()):
             axis.plot([test["null_low"], test["null_high"]], [place, place], color=GREY, lw=4)
@@ -99,6 +99,8 @@ def dimension(analysis: Analysis) -> Figure:
             axis.axline((2, 1), slope=1, color="black", linestyle=":", linewidth=0.6)
         if of == "images":
             axis.set_xscale("log")
+            axis.xaxis.set_major_formatter(ScalarFormatter())
+            axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xlabel(_OF[of])
         axis.set_ylabel(quantity.replace("_", " "))
     handles, labels = axes[0].get_legend_handles_labels()
@@ -138,7 +140,7 @@ def drivers(analysis: Analysis) -> Figure:
 def interventions(analysis: Analysis) -> Figure:
     """The share of the top-2 variance that each intervention on the logits takes away."""
     found = present(analysis.results["drivers"])
-    figure, axes = row_of_panels(len(found), wide=True)
+    figure, axes = row_of_panels(len(found), height=1.9)
     for axis, (name, view) in zip(axes, found.items(), strict=True):
         table = view["interventions"]
         places = np.arange(len(table))

@@ -18,7 +18,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.report import configurations, evidence, maps
 from chromatic_descent.report.panels import NOTHING, STYLE, present, tested_nulls, views_of
 
-OF_EMBEDDINGS = ("map", "heatmap", "spectrum", "inpca", "tsne", "umap")
+OF_EMBEDDINGS = ("chromatic_map", "map", "heatmap", "spectrum", "inpca", "tsne", "umap")
 
 
 def figures(analysis: Analysis) -> dict[str, Figure]:
@@ -30,7 +30,8 @@ def figures(analysis: Analysis) -> dict[str, Figure]:
         if needed and all(computed(result) and len(result) for result in needed):
             made[name] = figure(analysis)
 
-    draw("map", maps.maps, views_of(analysis))
+    draw("chromatic_map", maps.chromatic_map, views_of(analysis))
+    draw("map", maps.distance_maps, views_of(analysis))
     draw("heatmap", maps.heatmaps, views_of(analysis))
     draw("spectrum", evidence.spectra, views_of(analysis))
     for method in ("tsne", "umap"):

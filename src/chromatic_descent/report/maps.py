@@ -1,20 +1,28 @@
-"""Figures of where members lie."""
+"""Figures of where members lie, each in its colour of the chromatic map."""
 
 import numpy as np
+import pandas as pd
 from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
+from chromatic_descent import geometry
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.results import computed
+from chromatic_descent.report.colour import colours_of
 from chromatic_descent.report.panels import (
     BLUE,
+    COLUMN,
+    FEW,
     GREY,
     NOTHING,
     RED,
     STYLE,
-    accuracies,
-    label_members,
+    draw_members,
     member_names,
     row_of_panels,
     title_of,
@@ -23,37 +31,77 @@ from chromatic_descent.report.panels import (
 
 
 @style.context(STYLE)
-def maps(analysis: Analysis) -> Figure:
-    """Classical MDS under each distance: members by seed, coloured by accuracy.
+def chromatic_map(analysis: Analysis, *, safe: bool = False) -> Figure:
+    """The map that gives members their colours, from the front and the side, and its fidelity.
+
+    Classical MDS: axes 1 and 2 with ellipses that hold 95% of each member's places when the probe
+    images are resampled, then axes 3 and 2 at the same scale. Shapes tell the signs of axes 2 and
+    3. Right: how different two members look (ΔE OK) against how far apart they are.
+
+    Args:
+        analysis: of at least two members.
+        safe: axis 1 alone in blue and yellow, for every kind of colour vision.
+    """
+    colours = colours_of(analysis)
+    squared = analysis.results["distances"]["matrices"][colours.distance]["squared"]
+    mds = geometry.classical_mds(squared, min(3, len(squared)))
+    places = np.zeros((len(squared), 3))
+    places[:, : mds.coordinates.shape[1]] = mds.coordinates
+    shares = np.diff(mds.explained, prepend=0)
+    figure = Figure(figsize=(2 * COLUMN, 2.5))
+    front, side, fidelity = figure.subplots(1, 3, width_ratios=[1, 1, 0.9])
+    view = views_of(analysis).get(colours.distance)
+    if view is not None:
+        _draw_ellipses(front, view["ellipses"])
+    radius = 1.2 * np.abs(places).max() or 1.0
+    for axis, across in ((front, 0), (side, 2)):
+        draw_members(axis, places[:, [across, 1]], analysis, safe=safe)
+        axis.set(xlim=(-radius, radius), ylim=(-radius, radius), aspect="equal")
+        axis.set_xlabel(_axis_label(across, shares))
+        axis.set_ylabel(_axis_label(1, shares))
+        axis.xaxis.set_major_locator(MaxNLocator(4))
+        axis.yaxis.set_major_locator(MaxNLocator(4))
+    front.set_title(f"{title_of(colours.distance)}, from the front")
+    side.set_title("from the side")
+    pairs = np.triu_indices(len(squared), 1)
+    apart = np.linalg.norm(colours.oklab[:, None] - colours.oklab, axis=-1)[pairs]
+    many = len(apart) > 2000
+    size, alpha = (1, 0.2) if many else (6, 0.6)
+    fidelity.scatter(
+        np.sqrt(squared[pairs]),
+        apart,
+        s=size,
+        color=BLUE,
+        alpha=alpha,
+        linewidths=0,
+        rasterized=many,
+    )
+    fidelity.set_ylim(bottom=0)
+    fidelity.set_xlabel("distance of two members")
+    fidelity.set_ylabel("difference of their colours (ΔE OK)")
+    if colours.correlation is not None:
+        fidelity.set_title(f"Spearman {colours.correlation:.2f}, stress {colours.stress:.2f}")
+    return figure
+
+
+@style.context(STYLE)
+def distance_maps(analysis: Analysis) -> Figure:
+    """Classical MDS under each distance.
 
     Ellipses hold 95% of each member's places when the probe images are resampled. Axes share one
     scale, and equal lengths are equal distances.
     """
     views = views_of(analysis)
-    figure, axes = row_of_panels(len(views))
+    figure, axes = row_of_panels(len(views), height=3.1)
     for axis, (name, view) in zip(axes, views.items(), strict=True):
-        xy = view["coordinates"][:, :2]
-        for member in view["ellipses"].itertuples():
-            axis.add_patch(
-                Ellipse(
-                    (member.x, member.y),
-                    2 * member.half_axis_1,
-                    2 * member.half_axis_2,
-                    angle=np.degrees(member.angle),
-                    color=GREY,
-                    alpha=0.6,
-                    zorder=1,
-                )
-            )
-        points = axis.scatter(xy[:, 0], xy[:, 1], s=28, c=accuracies(analysis), zorder=2)
-        label_members(axis, xy, analysis)
-        first, both = view["explained"][0], view["top_2_share"]
-        axis.set_xlabel(f"axis 1 ({first:.0%})")
-        axis.set_ylabel(f"axis 2 ({both - first:.0%})")
+        _draw_ellipses(axis, view["ellipses"])
+        draw_members(axis, view["coordinates"][:, :2], analysis)
+        shares = np.diff(view["explained"], prepend=0)
+        axis.set_xlabel(_axis_label(0, shares))
+        axis.set_ylabel(_axis_label(1, shares))
         axis.set_title(title_of(name))
         axis.set_aspect("equal", adjustable="datalim")
-        axis.margins(0.15)
-    figure.colorbar(points, ax=axes, label="accuracy on the probe", shrink=0.7)
+        axis.margins(0.12)
     return figure
 
 
@@ -62,26 +110,26 @@ def inpca(analysis: Analysis) -> Figure:
     """InPCA of Bhattacharyya's distance: the first two axes, and the spectrum with its signs."""
     found = analysis.results["inpca"]
     figure, (left, right) = row_of_panels(2)
-    xy = found["coordinates"][:, :2]
-    left.scatter(xy[:, 0], xy[:, 1], s=28, c=accuracies(analysis))
-    label_members(left, xy, analysis)
+    draw_members(left, found["coordinates"][:, :2], analysis)
     left.set_title(f"InPCA, explained stress {found['explained_stress'][1]:.0%}")
     eigenvalues = np.array(found["eigenvalues"])
     names = [f"axis {k + 1}" + (" (imaginary)" if eigenvalues[k] < 0 else "") for k in (0, 1)]
     left.set_xlabel(names[0])
     left.set_ylabel(names[1])
     left.margins(0.15)
+    left.xaxis.set_major_locator(MaxNLocator(5))
     places = np.arange(1, len(eigenvalues) + 1)
     right.bar(places, eigenvalues, color=np.where(eigenvalues < 0, RED, BLUE))
     right.axhline(0, color="black", linewidth=0.6)
     right.set_xlabel("axis")
     right.set_ylabel("eigenvalue (nats)")
-    right.set_title("negative ones are imaginary axes")
+    if (eigenvalues < 0).any():
+        right.set_title("negative: imaginary axes")
     return figure
 
 
 @style.context(STYLE)
-def neighbour_layouts(analysis: Analysis, method: str) -> Figure:
+def neighbour_layouts(analysis: Analysis, method: str = "tsne") -> Figure:
     """t-SNE or UMAP under each distance, first seed, with how alike the other seeds came out."""
     views = {
         name: view
@@ -92,13 +140,13 @@ def neighbour_layouts(analysis: Analysis, method: str) -> Figure:
     for axis, (name, view) in zip(axes, views.items(), strict=True):
         layouts = view["layouts"]
         xy = layouts[layouts["layout"] == f"{method} 0"][["x", "y"]].to_numpy()
-        axis.scatter(xy[:, 0], xy[:, 1], s=28, c=accuracies(analysis))
-        label_members(axis, xy, analysis)
+        draw_members(axis, xy, analysis)
         spread = view["neighbours"][method]["r_between_seeds"]
         note = f"r between seeds {spread:.2f}" if computed(spread) else "one seed"
         axis.set_title(f"{title_of(name)}\n{method}, {note}")
         axis.set_xticks([])
         axis.set_yticks([])
+        axis.margins(0.1)
     return figure
 
 
@@ -109,7 +157,8 @@ def heatmaps(analysis: Analysis) -> Figure:
     from scipy.spatial.distance import squareform
 
     views = views_of(analysis)
-    figure, axes = row_of_panels(len(views))
+    figure, axes = row_of_panels(len(views), height=3.1)
+    colours = np.array([to_rgb(text) for text in colours_of(analysis).hex])
     for axis, name in zip(axes, views, strict=True):
         distances = np.sqrt(analysis.results["distances"]["matrices"][name]["squared"])
         order = leaves_list(
@@ -122,12 +171,15 @@ def heatmaps(analysis: Analysis) -> Figure:
         np.fill_diagonal(distances, np.nan)  # left white: its zeros would wash the rest out
         image = axis.imshow(distances[np.ix_(order, order)], interpolation="nearest")
         axis.set_title(title_of(name))
-        seeds = [member_names(analysis)[k] for k in order]
-        few = len(seeds) <= 30
-        axis.set_xticks(range(len(seeds)) if few else [], seeds if few else [], rotation=90)
-        axis.set_yticks(range(len(seeds)) if few else [], seeds if few else [])
+        names = [member_names(analysis)[k] for k in order]
+        few = len(names) <= FEW
+        size = min(6.5, 150 / len(names))
+        axis.set_xticks(range(len(names)) if few else [], names if few else [], rotation=90)
+        axis.set_yticks(range(len(names)) if few else [], names if few else [])
+        axis.tick_params(length=0, labelsize=size)
         axis.spines[:].set_visible(False)
-        figure.colorbar(image, ax=axis, shrink=0.7, label="root of the squared distance")
+        _colour_strips(axis, colours[order])
+        figure.colorbar(image, ax=axis, shrink=0.7, label="distance")
     return figure
 
 
@@ -152,16 +204,49 @@ def mantel(analysis: Analysis) -> Figure:
 
 @style.context(STYLE)
 def trajectories(analysis: Analysis) -> Figure:
-    """All members' paths through training: InPCA of every checkpoint, and progress by epoch."""
+    """All members' paths through training: InPCA of every checkpoint, and progress by epoch.
+
+    Paths have the colours of their ends.
+    """
     found = analysis.results["trajectories"]
     figure, (left, right) = row_of_panels(2)
     epochs = np.array(found["epochs"])
-    for path, progress in zip(found["coordinates"], found["progress"], strict=True):
-        left.plot(path[:, 0], path[:, 1], ".-", linewidth=0.6, markersize=3)
-        right.plot(epochs, progress, ".-", linewidth=0.6, markersize=3)
+    paths = zip(found["coordinates"], found["progress"], colours_of(analysis).hex, strict=True)
+    for path, progress, colour in paths:
+        left.plot(path[:, 0], path[:, 1], ".-", linewidth=0.8, markersize=3, color=colour)
+        right.plot(epochs, progress, ".-", linewidth=0.8, markersize=3, color=colour)
+    ends = np.array([path[-1, :2] for path in found["coordinates"]])
+    draw_members(left, ends, analysis)
     left.set_title(f"InPCA, explained stress {found['explained_stress'][1]:.0%}")
     left.set_xlabel("axis 1")
     left.set_ylabel("axis 2")
     right.set_xlabel("epochs trained")
     right.set_ylabel("progress, ignorance to truth")
     return figure
+
+
+def _axis_label(axis: int, shares: NDArray[np.float64]) -> str:
+    """`axis 1 (17%)`, its share of the variance where there is any."""
+    known = axis < len(shares) and np.isfinite(shares[axis])
+    return f"axis {axis + 1}" + (f" ({shares[axis]:.0%})" if known else "")
+
+
+def _draw_ellipses(axis: Axes, ellipses: pd.DataFrame) -> None:
+    columns = ["x", "y", "half_axis_1", "half_axis_2", "angle"]
+    for x, y, first, second, angle in ellipses[columns].to_numpy():
+        turn = np.degrees(angle)
+        shape = Ellipse((x, y), 2 * first, 2 * second, angle=turn, color=GREY, alpha=0.35, lw=0)
+        axis.add_patch(shape)  # patches lie below dots
+
+
+def _colour_strips(axis: Axes, colours: NDArray[np.float64]) -> None:
+    """Members' colours [S, 3] along the left and the upper side of a heatmap."""
+    count = len(colours)
+    low, high, wide = -0.5, count - 0.5, 0.04 * count
+    sides = [  # left, right, bottom, top
+        (colours[:, None], (low - 1.5 * wide, low - wide / 2, high, low)),
+        (colours[None], (low, high, low - wide / 2, low - 1.5 * wide)),
+    ]
+    for strip, extent in sides:
+        axis.imshow(strip, extent=extent, interpolation="nearest")
+    axis.set(xlim=(low - 1.5 * wide, high), ylim=(high, low - 1.5 * wide))

@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.results import computed
+from chromatic_descent.report.colour import colours_of
 
 STYLE = str(Path(__file__).with_name("chromatic.mplstyle"))
 BLUE, GREY, RED = "#4477aa", "#bbbbbb", "#aa3377"
 NOTHING = {"not_computed": "not asked for"}
-_PANEL = 2.6  # inches
-_FEW = 60  # members that can be told apart by their labels
+COLUMN = 3.4  # inches, of a paper with two columns; so is every length here
+FEW = 60  # members that can be told apart by their labels
 _LABELS = {
     "logit_mse": "logit MSE",
     "logit_mse_centred": "logit MSE, centred",
@@ -25,11 +27,11 @@ _LABELS = {
 }
 
 
-def row_of_panels(count: int, wide: bool = False) -> tuple[Figure, list[Axes]]:
-    """A row of up to two panels, as many rows as it takes."""
+def row_of_panels(count: int, height: float = 2.7) -> tuple[Figure, list[Axes]]:
+    """Panels as wide as a column, two in a row, and as many rows of this height as it takes."""
     columns = min(count, 2)
     rows = -(-count // columns)
-    figure = Figure(figsize=(_PANEL * (1.4 if wide else 1) * columns + 0.8, _PANEL * rows))
+    figure = Figure(figsize=(COLUMN * columns, height * rows))
     grid = figure.subplots(rows, columns, squeeze=False)
     axes = list(grid.ravel())
     for unused in axes[count:]:
@@ -56,12 +58,6 @@ def present(results: Mapping[str, Any]) -> dict[str, Any]:
     return {name: found for name, found in results.items() if computed(found)}
 
 
-def accuracies(analysis: Analysis) -> NDArray[np.float64]:
-    """Each member's accuracy on the probe [S]."""
-    accuracy: NDArray[np.float64] = analysis.results["members"]["table"]["accuracy"].to_numpy()
-    return accuracy
-
-
 def member_names(analysis: Analysis) -> list[str]:
     """What tells members apart: their seeds, or their numbers where seeds repeat."""
     seeds = analysis.population.seeds
@@ -73,8 +69,47 @@ def title_of(name: str) -> str:
     return _LABELS.get(name, name.replace("_", " "))
 
 
-def label_members(axis: Axes, xy: NDArray[np.float64], analysis: Analysis) -> None:
-    """Write each member\'s name beside its place, if they are few enough to be read."""
-    if len(xy) <= _FEW:
-        for place, name in zip(xy, member_names(analysis), strict=True):
-            axis.annotate(name, place, xytext=(3.5, 3.5), textcoords="offset points", size=6)
+def draw_members(
+    axis: Axes, xy: NDArray[np.float64], analysis: Analysis, *, safe: bool = False
+) -> None:
+    """A dot for each member at its place [S, 2], in its colour and shape, with its name if few."""
+    colours = colours_of(analysis)
+    filled = colours.safe if safe else colours.hex
+    few = len(xy) <= FEW
+    for shape in sorted(set(colours.markers)):
+        who = [k for k, marker in enumerate(colours.markers) if marker == shape]
+        axis.scatter(
+            xy[who, 0],
+            xy[who, 1],
+            s=36 if few else 14,
+            marker=shape,
+            c=[filled[k] for k in who],
+            edgecolors="#333333",
+            linewidths=0.4,
+            zorder=2,
+        )
+    if few:
+        halo = [withStroke(linewidth=1.5, foreground="white", alpha=0.8)]
+        offsets = 6.5 * _away_from_neighbours(xy)  # points
+        for name, place, offset in zip(member_names(analysis), xy, offsets, strict=True):
+            axis.annotate(
+                *(name, place),
+                xytext=offset,
+                textcoords="offset points",
+                ha="center",
+                va="center",
+                size=5.5,
+                path_effects=halo,
+                zorder=3,
+            )
+
+
+def _away_from_neighbours(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A direction for each place [S, 2] that leads away from the places near it."""
+    gaps = (xy[:, None] - xy) / (np.ptp(xy, axis=0).max() or 1.0)  # [S, S, 2]
+    nearness = 1 / (np.linalg.norm(gaps, axis=-1, keepdims=True) ** 3 + 1e-6)
+    ways = (gaps * nearness).sum(axis=1)
+    lengths = np.linalg.norm(ways, axis=1, keepdims=True)
+    ways = np.where(lengths > 1e-9, ways / np.maximum(lengths, 1e-9), [0.7, 0.7])
+    directions: NDArray[np.float64] = ways
+    return directions

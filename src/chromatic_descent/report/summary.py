@@ -91,6 +91,7 @@ def _maps(numbers: Mapping[str, Any]) -> list[str]:
         "whether two disjoint halves of the probe do; neither shows that two axes are what "
         "matters. Read the top-2 share against that of equidistant members, and p against the "
         "null of independent errors.",
+        *_colours(numbers["colours"]),
         *_undefined(numbers["distances"]["matrices"], "distance"),
     ]
     views = numbers["maps"].values()
@@ -99,6 +100,23 @@ def _maps(numbers: Mapping[str, Any]) -> list[str]:
     if any(view["top_2_share"] is None for view in views):
         parts.append("The members are identical under a distance: there is nothing to explain.")
     return parts
+
+
+def _colours(found: Mapping[str, Any]) -> list[str]:
+    """How far members' colours can be trusted."""
+    if found["correlation"] is None:
+        return []
+    text = (
+        f"A member's colour is its place on the first three axes under `{found['distance']}`: over "
+        f"pairs, how different two colours look (ΔE OK) follows how far apart their members are by "
+        f"Spearman's {found['correlation']:.2f}, stress {found['stress']:.2f}."
+    )
+    if found["known"]:
+        text += (
+            f" {found['known']} of them have their colour from an earlier analysis; this one alone "
+            f"would have put none farther than ΔE {found['misfit']:.3f} from it."
+        )
+    return [text]
 
 
 def _nulls(numbers: Mapping[str, Any]) -> list[str]:
@@ -326,7 +344,16 @@ _SECTIONS = {
     "Provenance": _provenance,
 }
 _FIGURES = {  # what each section shows, if it was drawn
-    "Function space": ("map", "spectrum", "heatmap", "tsne", "umap", "inpca", "mantel"),
+    "Function space": (
+        "chromatic_map",
+        "map",
+        "spectrum",
+        "heatmap",
+        "tsne",
+        "umap",
+        "inpca",
+        "mantel",
+    ),
     "Is the structure real?": ("nulls",),
     "Dimension": ("dimension",),
     "What drives the axes?": ("drivers", "interventions"),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.results import computed
+from chromatic_descent.report.colour import colours_of
 from chromatic_descent.report.panels import NOTHING, member_names, present, title_of
 
 Numbers = Mapping[str, Any]
@@ -24,17 +25,17 @@ _AXES = 3
 
 
 def figure_data(
-    numbers: Numbers, analysis: Analysis, colours: Any, recipes: list[str]
+    numbers: Numbers, analysis: Analysis, distance: str, recipes: list[str]
 ) -> dict[str, Any]:
     """Everything that `page.js` draws; see `docs/results.md` for what each number is.
 
     Args:
         numbers: what is in `analysis.json`.
         analysis: whose arrays are needed beside them.
-        colours: the members' `Colours`.
+        distance: the one that is shown first.
         recipes: what sets each member's config apart, in words; "" where nothing does.
     """
-    results = analysis.results
+    results, colours = analysis.results, colours_of(analysis)
     table = numbers["members"]["table"]
     return rounded(
         {
@@ -49,7 +50,7 @@ def figure_data(
                 "symbol": [_SYMBOLS.get(marker, "circle") for marker in colours.markers],
             },
             "classes": analysis.population.classes,
-            "distance": colours.distance,
+            "distance": distance,
             "distances": {name: _view(numbers, analysis, name) for name in present(results["maps"])},
             "inpca": _inpca(results["inpca"]),
             "mantel": _mantel(numbers),

@@ -7,14 +7,23 @@ import numpy as np
 
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.results import computed
+from chromatic_descent.report.colour import colours_of
 from chromatic_descent.report.page.pictures import Pictures
+from chromatic_descent.report.panels import present
 
 _SHOWN_AXES = 2
 
 
-def places(analysis: Analysis, distance: str) -> list[int]:
+def main_distance(analysis: Analysis) -> str:
+    """The distance that the colours are of if it has a map, else the first that has one."""
+    name = colours_of(analysis).distance
+    maps = present(analysis.results["maps"])
+    return name if name in maps else next(iter(maps), name)
+
+
+def places(analysis: Analysis) -> list[int]:
     """The places in the probe of all images that the page shows."""
-    found = analysis.results["answers"]
+    found, distance = analysis.results["answers"], main_distance(analysis)
     shown = list(found["disputed"]["image"]) if computed(found["disputed"]) else []
     ends = found["axis_ends"].get(distance)
     if ends is not None:

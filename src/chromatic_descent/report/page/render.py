@@ -11,6 +11,7 @@ import pandas as pd
 
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.results import computed, leaves
+from chromatic_descent.report.colour import Colours, colours_of
 from chromatic_descent.report.page import images, words
 from chromatic_descent.report.page.data import figure_data
 from chromatic_descent.report.page.pictures import Pictures
@@ -26,7 +27,6 @@ _FEW = 40  # members that are shown one by one beside an image
 def render(
     numbers: Numbers,
     analysis: Analysis,
-    colours: Any,
     pictures: Pictures,
     commands: Sequence[str] = (),
 ) -> str:
@@ -34,8 +34,7 @@ def render(
 
     Args:
         numbers: what is in `analysis.json`.
-        analysis: what it was made from: arrays, and the members' configs.
-        colours: the members' `Colours`; all hex, or ValueError.
+        analysis: what it was made from: arrays, the members' configs and colours.
         pictures: of the probe images that `images.places` names.
         commands: those that trained the members.
 
@@ -44,9 +43,9 @@ def render(
     """
     population = analysis.population
     common, varying = words.configs(population)
-    recipes = words.recipes(population)
-    distance = colours.distance
-    data = figure_data(numbers, analysis, colours, recipes)
+    colours = colours_of(analysis)
+    distance = images.main_distance(analysis)
+    data = figure_data(numbers, analysis, distance, words.recipes(population))
     context = {
         "numbers": numbers,
         "analysis": analysis.results,
@@ -58,6 +57,7 @@ def render(
         "along": _along(analysis, distance),
         "distances": {name: view["title"] for name, view in data["distances"].items()},
         "distance_title": title_of(distance).replace("\n", " "),
+        "colours_title": title_of(colours.distance).replace("\n", " "),
         "disputed": images.disputed(analysis, pictures),
         "axis_ends": images.axis_ends(analysis, distance, pictures),
         "pictures": pictures,
@@ -117,7 +117,7 @@ def _along(analysis: Analysis, distance: str) -> list[int]:
     return [int(member) for member in view["coordinates"][:, 0].argsort()]
 
 
-def _member_colours(colours: Any) -> str:
+def _member_colours(colours: Colours) -> str:
     """A rule per member: its colour, and the safe one where that is asked for."""
     for colour in (*colours.hex, *colours.safe):
         if not _COLOUR.fullmatch(colour):
