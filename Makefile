@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo study analyze test test-slow lint bench clean
+.PHONY: help setup demo study analyze test test-page test-slow lint bench clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ analyze: $(READY) ## analyse the newest study, or STUDY=name
 
 test: $(READY) ## the tests, under 5 minutes
 	$(BIN)/python -m pytest
+
+test-page: $(READY) ## the report in a browser: needs Chromium or Chrome
+	$(BIN)/python -m pytest -m browser
 
 test-slow: $(READY) ## the tests that need CIFAR-10 (in data/ or CHROMATIC_DATA_DIR) or minutes
 	$(BIN)/python -m pytest -m slow

@@ -160,6 +160,7 @@ def _provenance(population: Population) -> dict[str, Any]:
         "classes": population.classes,
         "images": len(population.labels),
         "probe_hash": records[0]["probe_hash"],
+        "repelled": sum(is_repelled(r["config"]) for r in records),
     }
     if "versions" in records[0]:  # trained here, not read from plain arrays
         found |= {
@@ -168,7 +169,6 @@ def _provenance(population: Population) -> dict[str, Any]:
             "trained_with": records[0]["versions"],
             "hardware": records[0]["hardware"],
             "training_seconds": sum(r["wall_time"]["train"] for r in records),
-            "repelled": sum(is_repelled(r["config"]) for r in records),
         }
     return found
 

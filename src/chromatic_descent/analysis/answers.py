@@ -42,7 +42,8 @@ def _class_accuracy(answer: NDArray[np.intp], labels: NDArray[np.int64], classes
     right = np.stack(
         [np.bincount(labels[row == labels], minlength=classes) for row in answer]
     ).astype(float)
-    return np.divide(right, of_class, out=np.full_like(right, np.nan), where=of_class > 0)
+    share: Array = np.divide(right, of_class, out=np.full_like(right, np.nan), where=of_class > 0)
+    return share
 
 
 def _confusion(answer: NDArray[np.intp], labels: NDArray[np.int64], classes: int) -> Result:

@@ -12,6 +12,7 @@ are conventions, written out in `RULES` and shown beside the answers.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -36,9 +37,10 @@ RULES = {
     "temperature": f"It correlates with axis 1 or 2 at p ≤ {ALPHA} after Holm's correction, and "
     f"matching temperatures takes at least {SOME:.0%} of the first two axes' variance (both: yes; "
     "one of them: partly).",
-    "directions": "The interval over seeds of the way out of the plain members' plane, less the "
-    "same for plain members, lies above zero for every repelled configuration (yes) or some "
-    "(partly).",
+    "directions": "Of the way from the mean of the plain members to a repelled one, the share that "
+    "leads out of their plane is larger than for one of their own: the interval over seeds lies "
+    "above zero for every repelled configuration (yes) or some (partly). Members that are merely "
+    "worse are farther outside as well.",
     "better": "The interval over seeds of the calibrated NLL of the ensemble, less the baseline's, "
     "lies below zero for every repelled configuration (yes) or some (partly).",
 }
@@ -57,11 +59,19 @@ class Verdict:
 
 
 def verdicts(numbers: Numbers, distance: str) -> list[Verdict]:
-    """All questions answered under one distance (its map has to be among `numbers["maps"]`)."""
-    return [
-        Verdict(key, question, *answer(numbers, distance))
-        for key, (question, answer) in _QUESTIONS.items()
-    ]
+    """All questions, answered under one distance of `numbers["maps"]`."""
+    answered = []
+    for key, (question, answer) in _QUESTIONS.items():
+        found, *texts = answer(numbers, distance)
+        answered.append(Verdict(key, question, found, *(_MINUS.sub("−", text) for text in texts)))
+    return answered
+
+
+def nothing_shown(answered: Sequence[Verdict]) -> bool:
+    """Whether there was something to test, and no null hypothesis was rejected."""
+    return {verdict.answer for verdict in answered} <= {"not shown", "not computed"} and any(
+        verdict.answer == "not shown" for verdict in answered
+    )
 
 
 Found = tuple[Answer, str, str, str]  # answer, number, interval, because
@@ -85,9 +95,9 @@ def low_dimensional(numbers: Numbers, distance: str) -> Found:
     number = f"{share['value']:.1%} of the variance on two axes"
     interval = _interval(share, ".1%", "over images")
     because = (
-        f"Members that share nothing would have {view['top_2_share_equidistant']:.1%}, members with "
-        f"independent errors {null:.1%}. The participation ratio is {ratio['value']:.1f} of at most "
-        f"{most}."
+        f"Members that share nothing would have {view['top_2_share_equidistant']:.1%}, those with "
+        f"independent errors {null:.1%}. The participation ratio is {ratio['value']:.1f} of at "
+        f"most {most}."
     )
     if test["p_value"] > ALPHA:
         return "not shown", number, interval, f"{because} {_not_rejected(test)}"
@@ -95,8 +105,8 @@ def low_dimensional(numbers: Numbers, distance: str) -> Found:
         return "yes", number, interval, because
     if excess >= SOME:
         return "partly", number, interval, because
-    because = f"{because} More than independent errors give (p = {test['p_value']:.2g}), but little more."
-    return "no", number, interval, because
+    small = f"More than independent errors give (p = {test['p_value']:.2g}), but little more."
+    return "no", number, interval, f"{because} {small}"
 
 
 def stable(numbers: Numbers, distance: str) -> Found:
@@ -108,8 +118,12 @@ def stable(numbers: Numbers, distance: str) -> Found:
     if not computed(halves):
         return _not_computed(halves["not_computed"])
     if len(numbers["members"]["table"]) < 4:
-        return _not_computed("so few members have the same map whatever the images; train at least 4")
+        return _not_computed(
+            "so few members have the same map whatever the images; train at least 4"
+        )
     r, chance = halves["r"], halves["r_by_chance"]
+    if None in (r["mean"], chance["high"], stability["low"]):
+        return _not_computed("the members are identical under this distance")
     number = f"r = {r['mean']:.2f} between maps of two halves of the probe"
     interval = _interval(r, ".2f", "over splits")
     because = (
@@ -138,7 +152,10 @@ def beyond_independent_errors(numbers: Numbers, distance: str) -> Found:
         f"{_effect(test)}p = {test['p_value']:.2g} of {test['draws']} draws. Rejected under "
         f"{rejected} of {len(tests)} distances."
     )
-    number, interval = f"{points:+.1f} points of variance", f"[{low:+.1f}, {high:+.1f}] over the null"
+    number, interval = (
+        f"{points:+.1f} points of variance",
+        f"[{low:+.1f}, {high:+.1f}] over the null",
+    )
     if test["p_value"] > ALPHA:
         return "not shown", number, interval, f"{because} {_not_rejected(test)}"
     return "yes", number, interval, because
@@ -158,10 +175,10 @@ def temperature(numbers: Numbers, distance: str) -> Found:
     number = f"r = {row['r']:+.2f} with axis {row['axis']}"
     interval = _interval(row, "+.2f", "over members")
     taken = f"{removed['removed']:.1%} [{removed['low']:.1%}, {removed['high']:.1%}]"
+    drives_apart = ": less than nothing, it drives members apart" if removed["removed"] < 0 else ""
     because = (
-        f"p = {row['p_holm']:.2g} after Holm's correction. Of the first two axes' variance matching "
-        f"temperatures takes {taken}"
-        + (": less than nothing, members then lie farther apart." if removed["removed"] < 0 else ".")
+        f"p = {row['p_holm']:.2g} after Holm's correction. Of the first two axes' variance "
+        f"matching temperatures takes {taken}{drives_apart}."
     )
     sure, much = row["p_holm"] <= ALPHA, removed["low"] >= SOME
     answers: dict[int, Answer] = {0: "not shown", 1: "partly", 2: "yes"}
@@ -170,16 +187,12 @@ def temperature(numbers: Numbers, distance: str) -> Found:
 
 def new_directions(numbers: Numbers, _: str) -> Found:
     """Do repelled members differ in directions in which plain ones do not?"""
-    return _against_baseline(
-        numbers, "distance_outside", better=1, what="squared Hellinger out of the plane", form="+.4f"
-    )
+    return _against_baseline(numbers, "outside_alone", 1, "of the way leads out of their plane")
 
 
 def better_ensemble(numbers: Numbers, _: str) -> Found:
     """Is the ensemble of repelled members better than that of plain ones?"""
-    return _against_baseline(
-        numbers, "ensemble_calibrated_nll", better=-1, what="nats of the ensemble's NLL", form="+.4f"
-    )
+    return _against_baseline(numbers, "ensemble_calibrated_nll", -1, "nats of the ensemble's NLL")
 
 
 _QUESTIONS: dict[str, tuple[str, Callable[[Numbers, str], Found]]] = {
@@ -191,6 +204,7 @@ _QUESTIONS: dict[str, tuple[str, Callable[[Numbers, str], Found]]] = {
     "better": ("Does repulsion make a better ensemble?", better_ensemble),
 }
 
+_MINUS = re.compile(r"(?<!\w)-(?=\d)")
 _NULL = "independent_errors"
 _ABSENT = {"not_computed": "it was not asked for"}
 
@@ -206,10 +220,10 @@ def _map_and_null(numbers: Numbers, distance: str) -> tuple[Numbers, Numbers, st
     return view, test, ""
 
 
-def _against_baseline(numbers: Numbers, quantity: str, better: int, what: str, form: str) -> Found:
+def _against_baseline(numbers: Numbers, quantity: str, better: int, what: str) -> Found:
     """In how many repelled configurations a difference over seeds is on the better side of 0."""
     groups = numbers["groups"]
-    if not numbers["provenance"].get("repelled"):
+    if not numbers["provenance"]["repelled"]:
         return _not_computed("there are no repelled members in this study")
     if not computed(groups):
         return _not_computed(groups["not_computed"])
@@ -233,7 +247,7 @@ def _against_baseline(numbers: Numbers, quantity: str, better: int, what: str, f
         + f", against {groups['baseline']} over {row['seeds']} seeds"
         + (", and not corrected for having been picked." if len(rows) > 1 else ".")
     )
-    number, interval = f"{row['value']:{form}} {what}", _interval(row, form, "over seeds")
+    number, interval = f"{row['value']:+.4f} {what}", _interval(row, "+.4f", "over seeds")
     if good == len(rows):
         return "yes", number, interval, because
     if bad == len(rows):
@@ -246,7 +260,7 @@ def _beyond_zero(row: Numbers, side: int) -> bool:
 
 
 def _repelled(configs: Sequence[Numbers]) -> set[str]:
-    """The groups whose strength of repulsion is above zero, or does not vary while a term is set."""
+    """The groups that have a term, and a strength that is not zero, where these vary."""
     values: dict[str, dict[str, Any]] = {}
     for row in configs:
         values.setdefault(row["group"], {})[row["key"]] = json.loads(row["value"])
@@ -271,4 +285,8 @@ def _effect(test: Numbers) -> str:
 def _not_rejected(test: Numbers) -> str:
     least = 1 / (1 + test["draws"])
     text = f"Not rejected: p = {test['p_value']:.2g}."
-    return text if least <= ALPHA else f"{text} With {test['draws']} draws it cannot be lower than {least:.2g}."
+    return (
+        text
+        if least <= ALPHA
+        else f"{text} With {test['draws']} draws it cannot be lower than {least:.2g}."
+    )

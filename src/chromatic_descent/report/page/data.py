@@ -37,7 +37,7 @@ def figure_data(
     """
     results, colours = analysis.results, colours_of(analysis)
     table = numbers["members"]["table"]
-    return rounded(
+    data: dict[str, Any] = rounded(
         {
             "members": {
                 "name": analysis.population.names,
@@ -51,7 +51,9 @@ def figure_data(
             },
             "classes": analysis.population.classes,
             "distance": distance,
-            "distances": {name: _view(numbers, analysis, name) for name in present(results["maps"])},
+            "distances": {
+                name: _view(numbers, analysis, name) for name in present(results["maps"])
+            },
             "inpca": _inpca(results["inpca"]),
             "mantel": _mantel(numbers),
             "trajectories": _trajectories(results["trajectories"]),
@@ -61,6 +63,7 @@ def figure_data(
             "confusion": _confusion(results["answers"]["confusion"]),
         }
     )
+    return data
 
 
 def rounded(value: Any) -> Any:
@@ -108,7 +111,7 @@ def _reason(found: Any, part: str | None = None) -> str:
 
 
 def _heatmap(squared: NDArray[np.float64]) -> dict[str, Any]:
-    """Distances above the diagonal, row by row, in the order of an average-linkage tree; the tree."""
+    """Distances above the diagonal, row by row, in the order of a tree; and the tree."""
     from scipy.cluster.hierarchy import dendrogram, linkage
     from scipy.spatial.distance import squareform
 

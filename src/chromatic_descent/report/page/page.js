@@ -8,6 +8,7 @@ const state = {
 };
 const esc = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const short = (text) => (text.length > 22 ? text.slice(0, 21) + "…" : text);
 const range = (n) => Array.from({ length: n }, (_, k) => k);
 const say = (x, digits = 3) => (x === null || x === undefined ? "–" : Number(x).toPrecision(digits));
 const percent = (x) => (x === null ? "–" : (100 * x).toFixed(1) + "%");
@@ -84,9 +85,10 @@ const FIGURES = {
     const shapes = state.layout === "mds" && state.ellipses ? view().ellipses.map(ellipse) : [];
     const named = S <= 30 ? { mode: "markers+text", text: D.members.label.map(esc), textfont: { size: 10, color: colours().map(readable) },
       marker: { color: colours(), symbol: symbols(), size: 21, line: { color: css("--paper"), width: 1 } } } : {};
+    const width = Math.max(...x) - Math.min(...x), flat = y.every((v) => Math.abs(v) < 1e-6 * width);
     return { data: [...shapes, points({ x, y, ...named })], layout: layout({ dragmode: narrow() ? false : "pan",
       xaxis: axis(chosen.axes[0], { fixedrange: false, nticks: 6 }),
-      yaxis: axis(chosen.axes[1] || "", { fixedrange: false, scaleanchor: "x", nticks: 6 }) }) };
+      yaxis: axis(chosen.axes[1] || "", { fixedrange: false, scaleanchor: "x", nticks: 6, ...(flat ? { range: [-width / 2, width / 2] } : {}) }) }) };
   } },
   heatmap: { depends: ["distance", "safe"], draw() {
     const { order, upper, tree } = view().heatmap;
@@ -155,7 +157,7 @@ const FIGURES = {
         hoverinfo: "text", hovertext: rows.map((r) => `${esc(r[1])}, axis ${k}: r = ${say(r[2], 2)} [${say(r[3], 2)}, ${say(r[4], 2)}], p = ${say(r[5], 2)}`) };
     });
     return { data, layout: layout({ showlegend: true, xaxis: axis("r with the axis", { range: [-1.05, 1.05] }), shapes: [zero()],
-      yaxis: axis("", { tickvals: range(found.order.length), ticktext: found.order.map(esc), autorange: "reversed", showgrid: false, ticks: "" }) }) };
+      yaxis: axis("", { tickvals: range(found.order.length), ticktext: found.order.map((name) => esc(narrow() ? short(name) : name.slice(0, 40))), autorange: "reversed", showgrid: false, ticks: "" }) }) };
   } },
   interventions: { depends: ["distance"], draw() {
     const found = view().drivers;
@@ -209,13 +211,14 @@ const ellipse = ([cx, cy, a, b, turn], i) => {
     y: t.map((s) => cy + a * Math.cos(s) * Math.sin(turn) + b * Math.sin(s) * Math.cos(turn)), mode: "lines",
     fill: "toself", fillcolor: faint(colours()[i], 0.1), line: { color: faint(colours()[i], 0.7), width: 1 }, hoverinfo: "skip" };
 };
+const WHOLE = S <= 12 ? { dtick: S <= 6 ? 1 : 2 } : {};
 const BARE = { showgrid: false, showline: false, ticks: "" };
 const zero = () => ({ type: "line", x0: 0, x1: 0, yref: "paper", y0: 0, y1: 1, line: { color: css("--rule"), width: 1 } });
 const level = (y) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color: css("--soft"), width: 1, dash: "dot" } });
 const sequential = () => [[0, css("--s0")], [1, css("--s1")]];
 const diverging = () => [[0, css("--c2")], [0.5, css("--paper")], [1, css("--c1")]];
 const classTicks = () => {
-  const names = D.classes.map(esc);
+  const names = D.classes.map((name) => esc(short(name)));
   return names.length <= 30 ? { tickvals: range(names.length), ticktext: names, ...BARE, tickangle: names.some((n) => n.length > 3) ? -40 : 0 } : { showgrid: false, title: { text: "class" } };
 };
 const OVER = { members: "members", images: "probe images" };
@@ -229,7 +232,7 @@ for (const [quantity, over] of [["participation_ratio", "members"], ["participat
       ...(most ? [{ x, y: x.map((s) => s - 1), mode: "lines", name: "the most there can be, S − 1", line: { color: css("--soft"), dash: "dot", width: 1 }, hoverinfo: "skip" }] : []),
       ...(bound ? [{ x, y: x.map((s) => Math.min(1, 2 / (s - 1))), mode: "lines", name: "equidistant members, 2/(S − 1)", line: { color: css("--soft"), dash: "dot", width: 1 }, hoverinfo: "skip" }] : []),
       band(x, column(rows, 4), column(rows, 5), hex), { x, y: column(rows, 3), name: "members", mode: "lines+markers", line: { color: hex }, hovertemplate: "%{x}: %{y:.3f}<extra></extra>" }],
-    layout: layout({ showlegend: most || bound, xaxis: axis(OVER[over], over === "images" ? { type: "log", tickvals: ticksOf(x), ticktext: ticksOf(x) } : {}), yaxis: axis(words(quantity).replace("top 2", "top-2"), { rangemode: "tozero" }) }) };
+    layout: layout({ showlegend: most || bound, xaxis: axis(OVER[over], over === "images" ? { type: "log", tickvals: ticksOf(x), ticktext: ticksOf(x) } : WHOLE), yaxis: axis(words(quantity).replace("top 2", "top-2"), { rangemode: "tozero" }) }) };
   } };
 }
 const ticksOf = (x) => x.filter((_, k) => x.length < 6 || k % 2 === (x.length - 1) % 2);
@@ -245,7 +248,7 @@ for (const [metric, title] of Object.entries(METRICS)) {
       data.push({ x: column(those, 2), y: column(those, 4), name: words(combiner) + (raw ? "" : ", calibrated"), mode: "lines+markers", showlegend: raw,
         line: { color: hex, width: 1.6, dash: raw ? "solid" : "dash" }, marker: { size: raw ? 5 : 3, symbol: marks[k % 4] }, hovertemplate: `${words(key.replace("|", ", "))}, %{x}: %{y:.4f}<extra></extra>` });
     });
-    return { data, layout: layout({ showlegend: true, xaxis: axis("members"), yaxis: axis(title) }) };
+    return { data, layout: layout({ showlegend: true, xaxis: axis("members", WHOLE), yaxis: axis(title) }) };
   } };
   FIGURES[`pick-${metric}`] = { depends: [], draw() {
     const rows = D.ensembles.selection.filter((row) => row[1] === metric), data = [];
@@ -254,7 +257,7 @@ for (const [metric, title] of Object.entries(METRICS)) {
       if (random) data.unshift(band(column(those, 2), column(those, 4), column(those, 5), hex));
       data.push({ x: column(those, 2), y: column(those, 3), name: words(method), mode: "lines+markers", marker: { size: 5, symbol: ["circle", "square", "diamond", "x"][k % 4] }, line: { color: hex, width: 1.6 }, hovertemplate: `${words(method)}, %{x}: %{y:.4f}<extra></extra>` });
     });
-    return { data, layout: layout({ showlegend: true, xaxis: axis("members picked"), yaxis: axis(title) }) };
+    return { data, layout: layout({ showlegend: true, xaxis: axis("members picked", WHOLE), yaxis: axis(title) }) };
   } };
 }
 for (const stage of ["before", "after"]) {

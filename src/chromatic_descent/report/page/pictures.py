@@ -38,7 +38,7 @@ def from_file(path: Path | str, places: list[int], images: int) -> Pictures:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"images={path} cannot be read ({error}): expected a .npy.") from error
-    shape = getattr(array, "shape", ())
+    shape: tuple[int, ...] = getattr(array, "shape", ())
     grey = len(shape) == 3
     if not (
         getattr(array, "dtype", None) == np.uint8

@@ -18,9 +18,9 @@ def training_commands(study: Study, names: Sequence[str]) -> list[str]:
     for name in names:
         overrides = _overrides(Member(study, name).folder / ".hydra" / "overrides.yaml")
         rest = tuple(o for o in overrides if o.partition("=")[0] not in ("seed", "study"))
-        seeds = [o.removeprefix("seed=") for o in overrides if o.startswith("seed=")]
-        if overrides and all(seed.isdecimal() for seed in seeds):
-            by_recipe[rest] += [int(seed) for seed in seeds] or [0]
+        given = [o.removeprefix("seed=") for o in overrides if o.startswith("seed=")]
+        if overrides and all(seed.isdecimal() for seed in given):
+            by_recipe[rest] += [int(seed) for seed in given] or [0]
     commands = []
     for rest, seeds in by_recipe.items():
         together = "population=joint" in rest

@@ -16,7 +16,7 @@ from chromatic_descent.report.page import images, words
 from chromatic_descent.report.page.data import figure_data
 from chromatic_descent.report.page.pictures import Pictures
 from chromatic_descent.report.panels import title_of
-from chromatic_descent.report.verdicts import RULES, verdicts
+from chromatic_descent.report.verdicts import RULES, nothing_shown, verdicts
 
 Numbers = Mapping[str, Any]
 _HERE = Path(__file__).parent
@@ -44,6 +44,7 @@ def render(
     population = analysis.population
     common, varying = words.configs(population)
     colours = colours_of(analysis)
+    answers = verdicts(numbers, images.main_distance(analysis))
     distance = images.main_distance(analysis)
     data = figure_data(numbers, analysis, distance, words.recipes(population))
     context = {
@@ -51,7 +52,8 @@ def render(
         "analysis": analysis.results,
         "members": members_table(numbers, varying),
         "sentence": words.sentence(numbers, population),
-        "verdicts": verdicts(numbers, distance),
+        "verdicts": answers,
+        "nothing": nothing_shown(answers),
         "rules": RULES,
         "colours": colours,
         "along": _along(analysis, distance),
@@ -72,7 +74,7 @@ def render(
         "plotly": _plotly(),
         "why": why,
     }
-    return _template().render(context)
+    return str(_template().render(context))
 
 
 def members_table(numbers: Numbers, varying: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
@@ -98,15 +100,14 @@ def files(analysis: Analysis) -> list[str]:
 
 def why(found: Any) -> str:
     """Why a section, or every entry of it, was not computed; "" if one was."""
+    if not isinstance(found, Mapping):
+        return ""
     if not computed(found):
         return str(found["not_computed"])
-    if isinstance(found, Mapping):
-        parts = list(found.values())
-        if not parts:
-            return "one member has no distances"
-        if not any(computed(part) for part in parts):
-            return str(parts[0]["not_computed"])
-    return ""
+    if not found:
+        return "one member has no distances"
+    reasons = [why(part) for part in found.values()]
+    return reasons[0] if all(reasons) else ""
 
 
 def _along(analysis: Analysis, distance: str) -> list[int]:

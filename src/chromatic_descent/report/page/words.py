@@ -19,21 +19,22 @@ def sentence(numbers: Numbers, population: Population) -> str:
     common, varying = configs(population)
     if not common and not varying:
         return f"{_count(members, 'member')} given as logits, {probe}."
-    network = _name(common.get("model._target_")) or "network"
-    parts = [_count(members, f"{network} network" if network != "network" else network)]
-    epochs, optimiser = common.get("trainer.max_epochs"), _name(common.get("optim.optimizer._target_"))
-    parts.append(f"trained on {of['dataset']}")
-    if epochs is not None:
+    network = _name(common.get("model._target_"))
+    parts = [_count(members, f"{network} network".lstrip()), f"trained on {of['dataset']}"]
+    if isinstance(epochs := common.get("trainer.max_epochs"), int):
         parts.append(f"for {_count(epochs, 'epoch').lower()}")
-    if optimiser:
+    if optimiser := _name(common.get("optim.optimizer._target_")):
         parts.append(f"with {optimiser}")
     seeds = len(set(population.seeds))
     if varying:
         factors = [_factor(key) for key in varying]
-        shown = ", ".join(factors[:5]) + (" and more" if len(factors) > 5 else "")
-        differ = f"differing in {shown}" + (f" and in {_count(seeds, 'seed').lower()}" if seeds > 1 else "")
+        differ = f"differing in {', '.join(factors[:4])}{', …' if len(factors) > 4 else ''}"
+        if seeds > 1:
+            differ += f" and in {_count(seeds, 'seed').lower()}"
+    elif members > 1:
+        differ = "differing only in their seed"
     else:
-        differ = "differing only in their seed" if members > 1 else f"with seed {population.seeds[0]}"
+        differ = f"with seed {population.seeds[0]}"
     return f"{' '.join(parts)}, {differ}; {probe}."
 
 
@@ -77,6 +78,5 @@ def _name(target: Any) -> str:
 
 
 def _factor(key: str) -> str:
-    """A key without what all keys have in front: `data.augment.translate` is `translate`."""
-    parts = key.split(".")
-    return parts[-2] if parts[-1] == "_target_" and len(parts) > 1 else parts[-1]
+    """A key as one says it: `optim.optimizer._target_` is `optim.optimizer`."""
+    return key.removesuffix("._target_")
