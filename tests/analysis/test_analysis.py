@@ -199,5 +199,5 @@ def test_the_defaults_are_those_of_the_config():
             assert defaults.setdefault(name, default) == default, name
     for name, default in defaults.items():
         assert configured[name] == (list(default) if isinstance(default, tuple) else default), name
-    about_files = {"defaults", "study", "logits", "labels", "figures", "colours", "hydra"}
+    about_files = {"defaults", "study", "logits", "labels", "images", "figures", "colours", "hydra"}
     assert set(configured) - about_files == set(defaults)

@@ -276,12 +276,16 @@ def test_training_commands_are_what_hydra_recorded(tmp_path):
         write_overrides(
             study, f"SEED_000{seed}", f"seed={seed}", "study=mine", "model.widths=[8,9]"
         )
-    write_overrides(study, "SEED_0005", "seed=5", "population=joint", "population.members=2")
+    for seed in (5, 6):
+        together = ("seed=5", "population=joint", "population.members=2")
+        write_overrides(study, f"SEED_000{seed}", *together)
     (tmp_path / "mine" / "SEED_0007" / ".hydra").mkdir(parents=True)
     (tmp_path / "mine" / "SEED_0007" / ".hydra" / "overrides.yaml").write_text("{: [")
-    names = [f"SEED_000{seed}" for seed in (0, 1, 2, 4, 5, 6, 7, 9)]
+    write_overrides(study, "SEED_0008", "study=mine", "experiment=repulsion_trial")
+    names = [f"SEED_000{seed}" for seed in range(10)]
     assert page.training_commands(study, names) == [
         "chromatic-train -m 'seed=range(3)' study=mine experiment=demo",
         "chromatic-train -m seed=4,9 study=mine 'model.widths=[8,9]'",
         "chromatic-train seed=5 study=mine population=joint population.members=2",
+        "chromatic-train study=mine experiment=repulsion_trial",
     ]

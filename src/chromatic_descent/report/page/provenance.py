@@ -12,21 +12,25 @@ def training_commands(study: Study, names: Sequence[str]) -> list[str]:
     """The commands that would train these members again, those that differ by seed as one sweep.
 
     They are read from each member's `.hydra/overrides.yaml`; a member without one (its folder was
-    not kept, or it was trained together with another that has one) adds nothing.
+    not kept) adds nothing, and members that were trained together have the same.
     """
-    by_recipe: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    by_recipe: dict[tuple[str, ...], set[int]] = defaultdict(set)
     for name in names:
         overrides = _overrides(Member(study, name).folder / ".hydra" / "overrides.yaml")
-        rest = tuple(o for o in overrides if o.partition("=")[0] not in ("seed", "study"))
-        given = [o.removeprefix("seed=") for o in overrides if o.startswith("seed=")]
-        if overrides and all(seed.isdecimal() for seed in given):
-            by_recipe[rest] += [int(seed) for seed in given] or [0]
-    commands = []
-    for rest, seeds in by_recipe.items():
-        together = "population=joint" in rest
-        swept = [f"seed={seeds[0]}"] if together else ["-m", f"seed={_listed(sorted(seeds))}"]
-        commands.append(shlex.join(["chromatic-train", *swept, f"study={study.name}", *rest]))
-    return commands
+        if overrides:
+            rest = tuple(o for o in overrides if o.partition("=")[0] not in ("seed", "study"))
+            seeds = {o.removeprefix("seed=") for o in overrides if o.startswith("seed=")}
+            by_recipe[rest] |= {int(seed) for seed in seeds if seed.isdecimal()}
+    return [
+        shlex.join(["chromatic-train", *_swept(sorted(seeds)), f"study={study.name}", *rest])
+        for rest, seeds in by_recipe.items()
+    ]
+
+
+def _swept(seeds: list[int]) -> list[str]:
+    if len(seeds) < 2:
+        return [f"seed={seed}" for seed in seeds]
+    return ["-m", f"seed={_listed(seeds)}"]
 
 
 def _listed(seeds: list[int]) -> str:

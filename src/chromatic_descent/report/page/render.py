@@ -15,7 +15,7 @@ from chromatic_descent.report.colour import Colours, colours_of
 from chromatic_descent.report.page import images, words
 from chromatic_descent.report.page.data import figure_data
 from chromatic_descent.report.page.pictures import Pictures
-from chromatic_descent.report.panels import title_of
+from chromatic_descent.report.panels import member_names, title_of
 from chromatic_descent.report.verdicts import RULES, nothing_shown, verdicts
 
 Numbers = Mapping[str, Any]
@@ -50,7 +50,7 @@ def render(
     context = {
         "numbers": numbers,
         "analysis": analysis.results,
-        "members": members_table(numbers, varying),
+        "members": members_table(numbers, words.factors(varying)),
         "sentence": words.sentence(numbers, population),
         "verdicts": answers,
         "nothing": nothing_shown(answers),
@@ -64,8 +64,10 @@ def render(
         "axis_ends": images.axis_ends(analysis, distance, pictures),
         "pictures": pictures,
         "names": population.names,
+        "labels": member_names(analysis),
         "few": len(population.names) <= _FEW,
-        "common": {key: words.as_text(value) for key, value in common.items()},
+        "config": {key: words.as_text(value) for key, value in common.items()}
+        | {key: " | ".join(dict.fromkeys(map(words.as_text, v))) for key, v in varying.items()},
         "commands": [*commands, numbers["command"]],
         "files": files(analysis),
         "data": _in_script(data),
@@ -123,7 +125,7 @@ def _member_colours(colours: Colours) -> str:
     for colour in (*colours.hex, *colours.safe):
         if not _COLOUR.fullmatch(colour):
             raise ValueError(f"{colour!r} is no colour #rrggbb")
-    return "".join(
+    return f":root{{--members:{len(colours.hex)}}}" + "".join(
         f".m{member}{{--m:{own}}}.safe .m{member}{{--m:{safe}}}"
         for member, (own, safe) in enumerate(zip(colours.hex, colours.safe, strict=True))
     )

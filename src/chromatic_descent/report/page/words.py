@@ -1,7 +1,7 @@
 """What the page says in words about a study: what was trained, how its members differ."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chromatic_descent.analysis.drivers import flatten
@@ -27,8 +27,8 @@ def sentence(numbers: Numbers, population: Population) -> str:
         parts.append(f"with {optimiser}")
     seeds = len(set(population.seeds))
     if varying:
-        factors = [_factor(key) for key in varying]
-        differ = f"differing in {', '.join(factors[:4])}{', …' if len(factors) > 4 else ''}"
+        names = list(factors(varying))
+        differ = f"differing in {', '.join(names[:4])}{', …' if len(names) > 4 else ''}"
         if seeds > 1:
             differ += f" and in {_count(seeds, 'seed').lower()}"
     elif members > 1:
@@ -57,9 +57,22 @@ def recipes(population: Population) -> list[str]:
     """What sets each member's config apart, `lr_scale 0.5, translate 2`; "" where nothing does."""
     _, varying = configs(population)
     return [
-        ", ".join(f"{_factor(key)} {as_text(values[member])}" for key, values in varying.items())
+        ", ".join(f"{name} {as_text(values[member])}" for name, values in factors(varying).items())
         for member in range(len(population.records))
     ]
+
+
+def factors(varying: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    """What varies, by a name without what is of use to a program only: members' values.
+
+    Of several keys that tell the same members apart (an optimiser and its options) the first.
+    """
+    found: dict[tuple[int, ...], tuple[str, Sequence[Any]]] = {}
+    for key, values in varying.items():
+        texts = [as_text(value) for value in values]
+        levels = list(dict.fromkeys(texts))
+        found.setdefault(tuple(map(levels.index, texts)), (key.removesuffix("._target_"), values))
+    return dict(found.values())
 
 
 def as_text(value: Any) -> str:
@@ -75,8 +88,3 @@ def _count(number: int, what: str) -> str:
 def _name(target: Any) -> str:
     """The last part of a dotted name."""
     return str(target).rpartition(".")[2] if target else ""
-
-
-def _factor(key: str) -> str:
-    """A key as one says it: `optim.optimizer._target_` is `optim.optimizer`."""
-    return key.removesuffix("._target_")
