@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo study analyze test test-page test-slow lint bench clean
+.PHONY: help setup demo study trial analyze map test test-page test-slow lint notebook bench clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,8 +33,32 @@ study: $(READY) ## 12 members on CIFAR-10 and their analysis
 	$(BIN)/python -m chromatic_descent.train -m 'seed=range(12)' study=standard trainer.accelerator=auto
 	$(BIN)/python -m chromatic_descent.analyze study=standard
 
+TRIAL := $(BIN)/python -m chromatic_descent.train -m experiment=repulsion_trial study=trial
+IN_TURN := 'seed=range(4)' 'population=choice(solo)' '~population.members'
+POINTS := repulsion.points=heldout,mixup,patches,noise
+
+trial: $(READY) ## repelled against plain on CIFAR-10, 41 configurations: two hours and a half on two cores
+	$(TRIAL) 'repulsion=choice(none)'
+	$(TRIAL) repulsion=logit_mse,kl,svgd repulsion.strength=0.1,0.4,1.6
+	$(TRIAL) 'repulsion=choice(hellinger)' repulsion.strength=0.5,2,8
+	$(TRIAL) 'repulsion=choice(rbf)' repulsion.strength=0.05,0.2,0.8
+	$(TRIAL) 'repulsion=choice(ncl)' repulsion.strength=1,4,16
+	$(TRIAL) 'repulsion=choice(weight_rbf)' repulsion.strength=8,64
+	$(TRIAL) 'repulsion=choice(input_gradient)' repulsion.strength=0.4,1.6,6.4
+	$(TRIAL) 'repulsion=choice(hellinger)' 'repulsion.strength=choice(2)' $(POINTS)
+	$(TRIAL) 'repulsion=choice(rbf)' 'repulsion.strength=choice(0.2)' $(POINTS)
+	$(TRIAL) $(IN_TURN) 'repulsion=choice(dbat)' repulsion.strength=0.1,0.4,1.6
+	$(TRIAL) $(IN_TURN) 'repulsion=choice(hellinger)' 'repulsion.strength=choice(2)'
+	$(TRIAL) trainer.max_epochs=6,11
+	$(TRIAL) 'model.widths=choice([32,128,192])'
+	$(BIN)/python -m chromatic_descent.analyze study=trial maps=[hellinger] tsne=0
+
 analyze: $(READY) ## analyse the newest study, or STUDY=name
 	$(BIN)/python -m chromatic_descent.analyze $(if $(STUDY),study=$(STUDY))
+
+map: study ## the pictures of that study in the README and docs/findings.md
+	cp $${CHROMATIC_MULTIRUN_DIR:-multirun}/standard/artifacts/embeddings/chromatic_map.png docs/map.png
+	cp $${CHROMATIC_MULTIRUN_DIR:-multirun}/standard/artifacts/embeddings/map.png docs/distance_maps.png
 
 test: $(READY) ## the tests, under 5 minutes
 	$(BIN)/python -m pytest
@@ -49,6 +73,9 @@ lint: $(READY) ## style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+notebook: $(READY) ## run docs/from_logits.ipynb again
+	$(BIN)/jupyter-execute --inplace docs/from_logits.ipynb
 
 bench: $(READY) ## what is claimed about speed, measured here; needs CIFAR-10
 	$(BIN)/python benchmarks/run.py

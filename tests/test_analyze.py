@@ -1,5 +1,7 @@
 import json
 import shutil
+import webbrowser
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,9 +140,62 @@ def test_another_probe_in_the_study_is_refused(analyze, study):
     assert "SEED_0009" in printed
 
 
+@pytest.fixture
+def wide(tmp_path):
+    """A study of the same seeds with another config."""
+    study = Study(tmp_path / "multirun" / "wide")
+    for seed in range(4):
+        name = f"SEED_{seed:04d}"
+        member = make_member(name, 50 + seed, images=30)
+        record = {**member.record, "seed": seed, "config": {"model": {"width": 128}}}
+        probe_logits.save(Member(study, name).artefact, replace(member, record=record))
+    return study
+
+
+def test_studies_are_compared(analyze, study, wide, tmp_path):
+    before = {p: p.read_bytes() for p in study.path.parent.rglob("*") if p.is_file()}
+    code, printed = analyze("studies=[wide,s]", "figures=[png]")
+    assert code == 0, printed
+    assert {p: p.read_bytes() for p in study.path.parent.rglob("*") if p.is_file()} == before
+    artifacts = tmp_path / "outputs" / "wide+s" / "artifacts"
+    numbers = json.loads((artifacts / "reports" / "analysis.json").read_text())
+    assert numbers["study"] == "wide+s"
+    assert numbers["groups"]["baseline"] == "wide"
+    names = [row["member"] for row in numbers["members"]["table"]]
+    assert names[0] == "SEED_0000-wide"
+    assert names[-1] == "SEED_0004-s"
+    assert numbers["colours"]["shapes"] == {"o": "wide", "s": "s"}
+    seeds = {row["seeds"] for row in numbers["groups"]["differences"] if row["group"] == "s"}
+    assert seeds == {4}
+    assert "study" in {row["factor"] for row in numbers["factors"]["hellinger"]}
+    assert (artifacts / "reports" / "differences.png").exists()
+    other = analyze("studies=[wide,s]", "baseline=s")
+    assert other[0] == 0
+    numbers = json.loads((artifacts / "reports" / "analysis.json").read_text())
+    assert numbers["groups"]["baseline"] == "s"
+
+
+def test_studies_on_different_probes_are_not_compared(analyze, study, wide, tmp_path):
+    for path in wide.probes.iterdir():
+        member = probe_logits.load(path)
+        record = {**member.record, "probe_hash": "b" * 64}
+        probe_logits.save(path, replace(member, record=record))
+    code, printed = analyze("studies=[s,wide]")
+    assert code == 1
+    assert "recorded on different probes and cannot be compared" in printed
+    assert "wide: bbbbbbbbbbbb" in printed
+    assert not (tmp_path / "outputs").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("studies=s",), "studies=s: expected a list"),
+        (("studies=[s]",), "studies=['s']: expected two or more, with different names"),
+        (("studies=[s,s]",), "studies=['s', 's']: expected two or more"),
+        (("studies=[s,unknown]",), "study=unknown was found neither"),
+        (("studies=[s,s]", "study=s"), "Give either study= or studies=, not both"),
+        (("colours=nonsense",), "colours=nonsense: expected one of maps, logit_mse"),
         (("study=unknown",), "study=unknown was found neither"),
         (("distances=[nonsense]",), "distances=['nonsense']: expected names from"),
         (("bootstrap=0",), "bootstrap=0: expected a whole number from 1"),
@@ -175,3 +230,16 @@ def test_a_study_without_a_complete_member_says_why(analyze, study):
     assert code == 1
     assert "nothing to analyse" in printed
     assert "SEED_0000 failed: out of luck" in printed
+
+
+def test_the_page_is_opened_if_there_is_one(analyze, study, monkeypatch):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", lambda uri: bool(opened.append(uri)) or len(opened) > 1)
+    page = study.reports / "report.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("page")
+    assert "no browser was found" in analyze("study=s", "open=true")[1]
+    assert "no browser was found" not in analyze("study=s", "open=true")[1]
+    assert opened == [page.as_uri()] * 2
+    analyze("study=s")
+    assert len(opened) == 2

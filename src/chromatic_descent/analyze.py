@@ -2,6 +2,7 @@
 
     python -m chromatic_descent.analyze                 the newest study
     python -m chromatic_descent.analyze study=plain     one by name, or by its path
+    python -m chromatic_descent.analyze 'studies=[plain,repelled]'              several, compared
     python -m chromatic_descent.analyze logits=logits.npy labels=labels.npy     no study at all
 
 Reads the members' probe artefacts, writes `artifacts/embeddings/` and `artifacts/reports/`.
@@ -11,6 +12,9 @@ import json
 import logging
 import shlex
 import sys
+import webbrowser
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,13 +22,14 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from chromatic_descent import __version__, probe_logits
 from chromatic_descent.atomic import atomic_path, write_text
 from chromatic_descent.command_line import run
 from chromatic_descent.config import configs_folder
 from chromatic_descent.errors import UserError
-from chromatic_descent.probe_logits import ArtefactError, Population
+from chromatic_descent.probe_logits import ArtefactError, Population, ProbeLogits
 from chromatic_descent.study import Study, find_study
 
 log = logging.getLogger(__name__)
@@ -37,6 +42,42 @@ def load_study(study: Study) -> tuple[Population, list[str]]:
 
     Raises ArtefactError, naming every file that cannot be used, if there is one.
     """
+    members, missing = _complete_members(study)
+    return probe_logits.stack(members), missing
+
+
+def load_studies(studies: Sequence[Study]) -> tuple[Population, list[str]]:
+    """The members of several studies as one population, and a line on each that is not complete.
+
+    A member is named `SEED_0007-<study>`, after its suffix if it has one, and its config says its
+    study: each study's configurations are held against those of the others.
+
+    Raises UserError if there are fewer than two, two share a name, or their probes differ.
+    """
+    called = [study.name for study in studies]
+    if len(set(called)) < max(2, len(called)):
+        raise UserError(f"studies={called}: expected two or more, with different names.")
+    members, missing, probes = [], [], {}
+    for study in studies:
+        found, absent = _complete_members(study)
+        missing += [f"{study.name}, {line}" for line in absent]
+        probes[study.name] = probe_logits.stack(found).records[0]["probe_hash"]
+        for member in found:
+            name = f"{member.record['member']}-{study.name}"
+            config = {"study": study.name, **member.record["config"]}
+            members.append(
+                replace(member, record={**member.record, "member": name, "config": config})
+            )
+    if len(set(probes.values())) > 1:
+        seen = "".join(f"\n  {name}: {digest[:12]}" for name, digest in probes.items())
+        raise ArtefactError(
+            f"The studies were recorded on different probes and cannot be compared:{seen}\n"
+            "Train them with the same data and the same `probe`."
+        )
+    return probe_logits.stack(members), missing
+
+
+def _complete_members(study: Study) -> tuple[list[ProbeLogits], list[str]]:
     missing = [m.explain() for m in study.members() if m.status != "complete"]
     members, broken = [], []
     for member in (m for m in study.members() if m.status == "complete"):
@@ -54,7 +95,7 @@ def load_study(study: Study) -> tuple[Population, list[str]]:
     if not members:
         reasons = "\n  ".join(["", *missing])
         raise UserError(f"No member of {study.path} is complete, nothing to analyse.{reasons}")
-    return probe_logits.stack(members), missing
+    return members, missing
 
 
 def load_arrays(cfg: DictConfig) -> tuple[Population, Study]:
@@ -62,38 +103,69 @@ def load_arrays(cfg: DictConfig) -> tuple[Population, Study]:
     if cfg.logits is None or cfg.labels is None:
         given, wanted = ("logits", "labels") if cfg.labels is None else ("labels", "logits")
         raise UserError(f"{given}={cfg[given]} needs {wanted}=FILE beside it.")
-    if cfg.study is not None:
-        raise UserError("Give either study= or logits= and labels=, not both.")
     return (
         probe_logits.from_arrays(cfg.logits, cfg.labels),
         Study(Path(cfg.paths.outputs) / Path(cfg.logits).stem),
     )
 
 
+def load(cfg: DictConfig) -> tuple[Population, list[str], Study]:
+    """The population that the config names, what is missing from it, where its results go."""
+    arrays = cfg.logits is not None or cfg.labels is not None
+    given = {"study=": cfg.study, "studies=": cfg.studies, "logits= and labels=": arrays or None}
+    named = [key for key, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise UserError(f"Give either {' or '.join(named)}, not both.")
+    if arrays:
+        population, study = load_arrays(cfg)
+        return population, [], study
+    if isinstance(cfg.studies, str):
+        raise UserError(f"studies={cfg.studies}: expected a list, 'studies=[one,other]'.")
+    studies = studies_of(cfg)
+    if cfg.studies is None:
+        return *load_study(studies[0]), studies[0]
+    together = Study(Path(cfg.paths.outputs) / "+".join(study.name for study in studies))
+    return *load_studies(studies), together
+
+
+def studies_of(cfg: DictConfig) -> list[Study]:
+    """The studies that the config names; none where it names arrays."""
+    if cfg.logits is not None:
+        return []
+    names = [cfg.study] if cfg.studies is None else [str(name) for name in cfg.studies]
+    return [find_study(name, Path(cfg.paths.multirun)) for name in names]
+
+
 def run_analysis(cfg: DictConfig) -> None:
     """Analyse what the config names and write what was found."""
     from chromatic_descent import analysis
+    from chromatic_descent.analysis.groups import group_members
     from chromatic_descent.analysis.results import plain
-    from chromatic_descent.report import colour, figures, summary
+    from chromatic_descent.report import colour, figures, summary, terminal
 
-    missing: list[str] = []
-    if cfg.logits is not None or cfg.labels is not None:
-        population, study = load_arrays(cfg)
-    else:
-        study = find_study(cfg.study, Path(cfg.paths.multirun))
-        population, missing = load_study(study)
+    console = Console()
+    with console.status("reading the members"):
+        population, missing, study = load(cfg)
     for line in missing:
         log.warning("left out: %s", line)
     options: dict[str, Any] = json.loads(json.dumps(OmegaConf.to_container(cfg, resolve=True)))
-    formats, distance = options.pop("figures"), options.pop("colours")
-    for key in ("study", "logits", "labels", "images", "paths"):
+    formats, distance, opens = (options.pop(key) for key in ("figures", "colours", "open"))
+    if distance is not None and distance not in options["maps"]:  # said now, not in minutes
+        raise UserError(f"colours={distance}: expected one of maps, {', '.join(options['maps'])}.")
+    for key in ("study", "studies", "logits", "labels", "images", "paths"):
         del options[key]
-    console = Console()
-    with console.status("analysing") as status:
+    if cfg.studies is not None and options["baseline"] is None:
+        sizes = {name: len(who) for name, who in group_members(population).items()}
+        options["baseline"] = next((name for name, size in sizes.items() if size > 1), None)
+    with _bar(console) as bar:
+        sections = list(analysis.SECTIONS)
+        task = bar.add_task("analysing", total=len(sections) + 1)
         results = analysis.analyse(
             population,
             cache=study.path / "artifacts" / "cache",
-            progress=lambda section: status.update(f"analysing: {section}"),
+            progress=lambda section: bar.update(
+                task, description=f"analysing: {section}", completed=sections.index(section)
+            ),
             **options,
         )
         results = colour.coloured(results, distance, kept=study.embeddings)
@@ -110,7 +182,7 @@ def run_analysis(cfg: DictConfig) -> None:
         }
         drawn: dict[str, str] = {}  # where the summary finds each
         if formats:
-            status.update("drawing")
+            bar.update(task, description="drawing", completed=len(sections))
             for name, figure in figures.figures(results).items():
                 folder = study.embeddings if name in figures.OF_EMBEDDINGS else study.reports
                 figures.save(figure, folder, name, formats)
@@ -118,11 +190,15 @@ def run_analysis(cfg: DictConfig) -> None:
         _write_tables(results, study)
         write_text(study.reports / "analysis.json", json.dumps(numbers, indent=1, allow_nan=False))
         write_text(study.reports / "summary.md", summary.markdown(numbers, drawn))
-        status.update("writing the report")
+        bar.update(task, description="writing the report", completed=len(sections))
         report = study.reports / "report.html"
-        write_text(report, _page(numbers, results, study, cfg))
+        write_text(report, _page(numbers, results, cfg))
+    if terminal.shows_colours(console):
+        console.print(terminal.chromatic_map(numbers) or "")
     console.print(summary.table(numbers))
     console.print(f"{report}", soft_wrap=True, highlight=False)
+    if opens:
+        _open(report)
 
 
 def main() -> None:
@@ -135,7 +211,21 @@ def _command_line(cfg: DictConfig) -> None:
     run_analysis(cfg)
 
 
-def _page(numbers: dict[str, Any], results: Any, study: Study, cfg: DictConfig) -> str:
+def _bar(console: Console) -> Progress:
+    """What is being done, on a terminal; nothing elsewhere."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _open(page: Path) -> None:
+    """Show the page in the user's browser, or say why not."""
+    if not page.is_file():
+        log.warning("open=true: there is no page %s", page)
+    elif not webbrowser.open(page.resolve().as_uri()):
+        log.warning("open=true: no browser was found, open %s yourself", page)
+
+
+def _page(numbers: dict[str, Any], results: Any, cfg: DictConfig) -> str:
     """The report as HTML, with the probe's pictures where they can be had."""
     from chromatic_descent.report import page
 
@@ -146,7 +236,7 @@ def _page(numbers: dict[str, Any], results: Any, study: Study, cfg: DictConfig) 
         if cfg.images is None
         else page.pictures_from_file(cfg.images, places, len(population.labels))
     )
-    commands = page.training_commands(study, population.names)
+    commands = [line for study in studies_of(cfg) for line in page.training_commands(study)]
     return page.render(numbers, results, pictures, commands)
 
 

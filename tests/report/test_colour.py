@@ -10,11 +10,13 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
 
 from chromatic_descent import analysis
+from chromatic_descent.analysis.groups import group_members
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry import classical_mds
 from chromatic_descent.report import colour
 from chromatic_descent.report.colour import colour_places, coloured, colours_at, colours_of
 from tests.analysis.test_analysis import QUICK, make_population
+from tests.analysis.test_groups import make_trial
 
 
 def squares(points):
@@ -147,7 +149,7 @@ def test_safe_colours_tell_axis_1_to_every_eye(vision):
     along = pdist(classical_mds(squares(points), 1).coordinates)
     assert spearmanr(pdist(seen), along).statistic > 0.97
     assert spearmanr(pdist(np.array(seen)[:, :1]), along).statistic > 0.97  # in grey as well
-    assert set(colours.markers) == set(colour.MARKERS)
+    assert set(colours.markers) == set(colours.shapes)
 
 
 def test_a_kept_map_is_read_back_and_a_broken_one_is_not(tmp_path):
@@ -200,3 +202,12 @@ def test_which_map_colours_are_of(tmp_path):
     with pytest.raises(UserError, match="colours=hellinger: expected one of maps, logit_mse"):
         coloured(four, "hellinger")
     assert len(colours_of(analysed(1)).hex) == 1
+
+
+def test_shapes_tell_configurations_apart():
+    population = make_trial(3)
+    found = colours_of(analysis.analyse(population, **QUICK))
+    groups = group_members(population)
+    assert list(found.shapes.values()) == list(groups)
+    for shape, name in found.shapes.items():
+        assert [k for k, m in enumerate(found.markers) if m == shape] == groups[name]

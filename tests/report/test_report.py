@@ -158,6 +158,9 @@ def test_configurations_are_drawn_and_told(seeds, tmp_path):
         figures.save(figure, tmp_path, name, ["png"])
     points = made["configurations"].axes[0].containers
     assert len(points) == 4
+    assert ("differences" in made) == (seeds > 2)
+    told = [text.get_text().split(" (n")[0] for text in made["configurations"].legends[0].texts]
+    assert told == ["default: baseline", "strength", "model.widths_32"]
     assert [len(bars[2]) for bars in points] == [2 if seeds > 2 else 0] * 4
     assert "the baseline is `default`" in text
     if seeds > 2:

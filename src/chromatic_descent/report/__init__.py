@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chromatic_descent.report.colour import Colours, coloured, colours_of
-    from chromatic_descent.report.configurations import diversity_and_gain
+    from chromatic_descent.report.configurations import differences, diversity_and_gain
     from chromatic_descent.report.evidence import (
         dimension,
         drivers,
@@ -39,6 +39,7 @@ __all__ = [
     "chromatic_map",
     "coloured",
     "colours_of",
+    "differences",
     "dimension",
     "distance_maps",
     "diversity_and_gain",

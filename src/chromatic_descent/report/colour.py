@@ -21,10 +21,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent import geometry
 from chromatic_descent.analysis import Analysis
+from chromatic_descent.analysis.groups import group_members
 from chromatic_descent.analysis.results import Result, computed
 from chromatic_descent.atomic import write_text
 from chromatic_descent.errors import UserError
-from chromatic_descent.probe_logits import content_hash
+from chromatic_descent.probe_logits import Population, content_hash
 
 Array = NDArray[np.float64]
 
@@ -32,7 +33,8 @@ DISTANCE = "hellinger"  # blind to what changes no answer, bounded, and Euclidea
 CENTRE = np.array([0.7, 0.0, 0.0])  # the grey around which sRGB has most room in all directions
 LIGHTNESS = 0.35, 0.9  # seen on white and on black
 FEWEST_KNOWN = 4  # members that fix a frame of three axes
-MARKERS = "osD^"  # matplotlib's, by the signs of axes 2 and 3: --, -+, +-, ++
+MARKERS = "osD^vP*X"  # matplotlib's, as easy to tell apart as there are
+_SIGNS = [f"axis 2 {second} 0, axis 3 {third} 0" for second in "≤>" for third in "≤>"]
 _SAFE = "#31558f", "#fde737"  # dark blue to light yellow: read alike by all kinds of colour vision
 _OUTSIDE = 20  # one member in so many may lie outside sRGB before it is mapped into it
 _SCHEMA_VERSION = 1
@@ -63,8 +65,10 @@ class Colours:
         oklab: [S, 3], lightness and two opponent axes of the colours as shown.
         hex: the same as `#rrggbb` in sRGB.
         safe: axis 1 alone on a ramp from dark blue to light yellow, for every kind of colour
-            vision and for grey printers; `markers` add the rest.
-        markers: matplotlib's names, by the signs of axes 2 and 3.
+            vision and for grey printers.
+        markers: matplotlib's names. By the signs of axes 2 and 3, which `safe` lacks; or by
+            configuration, in a study of two to eight.
+        shapes: what each marker stands for.
         correlation: Spearman's, over pairs of members, of ΔE OK with the distance; None if fewer
             than three members, or all pairs are alike.
         stress: Kruskal's stress-1 of ΔE OK with the distance at its best scale,
@@ -79,6 +83,7 @@ class Colours:
     hex: list[str]
     safe: list[str]
     markers: list[str]
+    shapes: dict[str, str]
     correlation: float | None
     stress: float | None
     known: int = 0
@@ -142,8 +147,10 @@ def colour_places(
         misfit = float(np.linalg.norm((aligned - places)[known], axis=1).max())
         new = np.setdiff1d(np.arange(len(members)), known)
         places[new] = aligned[new]
-    added = {member: (*map(float, p),) for member, p in zip(members, places, strict=True)}
-    return places, replace(kept, places=kept.places | added), misfit  # type: ignore[arg-type]
+    added = {
+        m: (float(p[0]), float(p[1]), float(p[2])) for m, p in zip(members, places, strict=True)
+    }
+    return places, replace(kept, places=kept.places | added), misfit
 
 
 def colours_at(places: Array, reach: float, distance: str, squared: ArrayLike) -> Colours:
@@ -176,6 +183,7 @@ def colours_at(places: Array, reach: float, distance: str, squared: ArrayLike) -
         hex=[colour.to_string(hex=True) for colour in shown],
         safe=safe,
         markers=markers,
+        shapes=dict(zip(MARKERS, _SIGNS, strict=False)),
         correlation=correlation,
         stress=stress,
     )
@@ -203,7 +211,8 @@ def coloured(
         save_map(path, colour_map)
     known = 0 if misfit is None or earlier is None else sum(m in earlier.places for m in members)
     found = colours_at(places, colour_map.reach, name, squared)
-    section = _as_result(replace(found, known=known, misfit=misfit), analysis.population.names)
+    found = _shaped(replace(found, known=known, misfit=misfit), analysis.population)
+    section = _as_result(found, analysis.population.names)
     return replace(analysis, results={**analysis.results, "colours": section})
 
 
@@ -216,7 +225,7 @@ def colours_of(analysis: Analysis) -> Colours:
         **columns,
         oklab=table[["lightness", "a", "b"]].to_numpy(dtype=np.float64),
         markers=table["marker"].tolist(),
-        **{k: found[k] for k in ("distance", "correlation", "stress", "known", "misfit")},
+        **{k: found[k] for k in _AS_THEY_ARE},
     )
 
 
@@ -311,6 +320,19 @@ def _matrix(analysis: Analysis, distance: str | None) -> tuple[str, Array]:
     return distance or DISTANCE, np.zeros((members, members))
 
 
+def _shaped(colours: Colours, population: Population) -> Colours:
+    """The same with a shape for each configuration, if there are several but not too many."""
+    groups = group_members(population)
+    if not 1 < len(groups) <= len(MARKERS):
+        return colours
+    shape_of = {k: m for m, who in zip(MARKERS, groups.values(), strict=False) for k in who}
+    markers = [shape_of[k] for k in range(len(population.names))]
+    return replace(colours, markers=markers, shapes=dict(zip(MARKERS, groups, strict=False)))
+
+
+_AS_THEY_ARE = ("distance", "shapes", "correlation", "stress", "known", "misfit")
+
+
 def _as_result(colours: Colours, names: Sequence[str]) -> Result:
     table: dict[str, Any] = {
         "member": list(names),
@@ -319,5 +341,4 @@ def _as_result(colours: Colours, names: Sequence[str]) -> Result:
         "marker": colours.markers,
     }
     axes = dict(zip(("lightness", "a", "b"), colours.oklab.T, strict=True))
-    scalars = ("distance", "correlation", "stress", "known", "misfit")
-    return {**{k: getattr(colours, k) for k in scalars}, "table": pd.DataFrame(table | axes)}
+    return {**{k: getattr(colours, k) for k in _AS_THEY_ARE}, "table": pd.DataFrame(table | axes)}

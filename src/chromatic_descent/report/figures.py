@@ -47,6 +47,7 @@ def figures(analysis: Analysis) -> dict[str, Figure]:
     draw("ensemble", evidence.ensemble_curves, results["ensembles"]["curves"])
     draw("reliability", evidence.reliability, results["ensembles"]["reliability"])
     draw("configurations", configurations.diversity_and_gain, results["groups"])
+    draw("differences", configurations.differences, results["groups"].get("differences", NOTHING))
     draw("trajectories", maps.trajectories, results["trajectories"])
     return made
 

@@ -25,6 +25,7 @@ from chromatic_descent.report.panels import (
     draw_members,
     member_names,
     row_of_panels,
+    shape_legend,
     title_of,
     views_of,
 )
@@ -35,8 +36,8 @@ def chromatic_map(analysis: Analysis, *, safe: bool = False) -> Figure:
     """The map that gives members their colours, from the front and the side, and its fidelity.
 
     Classical MDS: axes 1 and 2 with ellipses that hold 95% of each member's places when the probe
-    images are resampled, then axes 3 and 2 at the same scale. Shapes tell the signs of axes 2 and
-    3. Right: how different two members look (ΔE OK) against how far apart they are.
+    images are resampled, then axes 3 and 2 at the same scale. Right: how different two members
+    look (ΔE OK) against how far apart they are.
 
     Args:
         analysis: of at least two members.
@@ -48,7 +49,7 @@ def chromatic_map(analysis: Analysis, *, safe: bool = False) -> Figure:
     places = np.zeros((len(squared), 3))
     places[:, : mds.coordinates.shape[1]] = mds.coordinates
     shares = np.diff(mds.explained, prepend=0)
-    figure = Figure(figsize=(2 * COLUMN, 2.5))
+    figure = Figure(figsize=(2 * COLUMN, 2.7))
     front, side, fidelity = figure.subplots(1, 3, width_ratios=[1, 1, 0.9])
     view = views_of(analysis).get(colours.distance)
     if view is not None:
@@ -81,6 +82,7 @@ def chromatic_map(analysis: Analysis, *, safe: bool = False) -> Figure:
     fidelity.set_ylabel("difference of their colours (ΔE OK)")
     if colours.correlation is not None:
         fidelity.set_title(f"Spearman {colours.correlation:.2f}, stress {colours.stress:.2f}")
+    shape_legend(figure, analysis)
     return figure
 
 
@@ -158,6 +160,7 @@ def heatmaps(analysis: Analysis) -> Figure:
 
     views = views_of(analysis)
     figure, axes = row_of_panels(len(views), height=3.1)
+    told = member_names(analysis)
     colours = np.array([to_rgb(text) for text in colours_of(analysis).hex])
     for axis, name in zip(axes, views, strict=True):
         distances = np.sqrt(analysis.results["distances"]["matrices"][name]["squared"])
@@ -171,7 +174,7 @@ def heatmaps(analysis: Analysis) -> Figure:
         np.fill_diagonal(distances, np.nan)  # left white: its zeros would wash the rest out
         image = axis.imshow(distances[np.ix_(order, order)], interpolation="nearest")
         axis.set_title(title_of(name))
-        names = [member_names(analysis)[k] for k in order]
+        names = [told[k] for k in order]
         few = len(names) <= FEW
         size = min(6.5, 150 / len(names))
         axis.set_xticks(range(len(names)) if few else [], names if few else [], rotation=90)
@@ -220,6 +223,7 @@ def trajectories(analysis: Analysis) -> Figure:
     left.set_title(f"InPCA, explained stress {found['explained_stress'][1]:.0%}")
     left.set_xlabel("axis 1")
     left.set_ylabel("axis 2")
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_xlabel("epochs trained")
     right.set_ylabel("progress, ignorance to truth")
     return figure

@@ -7,18 +7,20 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.results import computed
-from chromatic_descent.report.colour import colours_of
+from chromatic_descent.report.colour import MARKERS, colours_of
 
 STYLE = str(Path(__file__).with_name("chromatic.mplstyle"))
 BLUE, GREY, RED = "#4477aa", "#bbbbbb", "#aa3377"
 NOTHING = {"not_computed": "not asked for"}
 COLUMN = 3.4  # inches, of a paper with two columns; so is every length here
 FEW = 60  # members that can be told apart by their labels
+SIGNS = dict(zip(MARKERS, "●■◆▲▼✚★✖", strict=True))  # shapes within a text
 _LABELS = {
     "logit_mse": "logit MSE",
     "logit_mse_centred": "logit MSE, centred",
@@ -58,10 +60,18 @@ def present(results: Mapping[str, Any]) -> dict[str, Any]:
     return {name: found for name, found in results.items() if computed(found)}
 
 
-def member_names(analysis: Analysis) -> list[str]:
-    """What tells members apart: their seeds, or their numbers where seeds repeat."""
-    seeds = analysis.population.seeds
-    return [str(s) for s in (seeds if len(set(seeds)) == len(seeds) else range(len(seeds)))]
+def member_names(analysis: Analysis, *, beside_shapes: bool = False) -> list[str]:
+    """What tells members apart: seeds, with their shapes if these are needed and not drawn.
+
+    Numbers where that is not enough.
+    """
+    seeds, shapes = analysis.population.seeds, colours_of(analysis).markers
+    if len(set(seeds)) == len(seeds):
+        return [str(seed) for seed in seeds]
+    if len(set(zip(seeds, shapes, strict=True))) < len(seeds):
+        return [str(number) for number in range(len(seeds))]
+    signs = dict.fromkeys(shapes, "") if beside_shapes else SIGNS
+    return [f"{seed}{signs[shape]}" for seed, shape in zip(seeds, shapes, strict=True)]
 
 
 def title_of(name: str) -> str:
@@ -91,7 +101,8 @@ def draw_members(
     if few:
         halo = [withStroke(linewidth=1.5, foreground="white", alpha=0.8)]
         offsets = 6.5 * _away_from_neighbours(xy)  # points
-        for name, place, offset in zip(member_names(analysis), xy, offsets, strict=True):
+        names = member_names(analysis, beside_shapes=True)
+        for name, place, offset in zip(names, xy, offsets, strict=True):
             axis.annotate(
                 *(name, place),
                 xytext=offset,
@@ -102,6 +113,17 @@ def draw_members(
                 path_effects=halo,
                 zorder=3,
             )
+
+
+def shape_legend(figure: Figure, analysis: Analysis) -> None:
+    """Say below the panels what each shape stands for."""
+    colours = colours_of(analysis)
+    used = {shape: name for shape, name in colours.shapes.items() if shape in colours.markers}
+    handles = [
+        Line2D([], [], marker=shape, ls="", mfc="white", mec="#333333", mew=0.6, ms=5, label=name)
+        for shape, name in used.items()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(used), 4))
 
 
 def _away_from_neighbours(xy: NDArray[np.float64]) -> NDArray[np.float64]:

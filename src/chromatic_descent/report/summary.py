@@ -6,6 +6,7 @@ Both are functions of what `analysis.json` holds (docs/results.md says what that
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from chromatic_descent.analysis.maps import FEWEST_FOR_NEIGHBOURS
@@ -41,13 +42,17 @@ def table(numbers: Mapping[str, Any]) -> Table:
         if (row["size"], row["stage"], row["combiner"]) == (len(members), "raw", first)
     }
     shown = Table(
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
         title=f"{numbers['study']}: {len(members)} members",
         caption=f"accuracy {min(accuracy):.4f} to {max(accuracy):.4f}, ensemble "
-        f"{full['accuracy']:.4f} by {first.replace('_', ' ')}, its NLL {full['nll']:.3f}",
+        f"{full['accuracy']:.4f} by {first.replace('_', ' ')}, NLL {full['nll']:.3f}\n"
+        "p: if members' errors were independent",
     )
     for head in _MAP_HEAD:
         name = head == "distance"
-        shown.add_column(head, justify="left" if name else "right", no_wrap=name)
+        shown.add_column(head.split(" (")[0], justify="left" if name else "right", no_wrap=name)
     for row in _map_rows(numbers):
         shown.add_row(*row)
     return shown
@@ -111,7 +116,7 @@ def _colours(found: Mapping[str, Any]) -> list[str]:
         f"pairs, how different two colours look (ΔE OK) follows how far apart their members are by "
         f"Spearman's {found['correlation']:.2f}, stress {found['stress']:.2f}."
     )
-    if found["known"]:
+    if found["known"] and found["misfit"] > 0.0005:
         text += (
             f" {found['known']} of them have their colour from an earlier analysis; this one alone "
             f"would have put none farther than ΔE {found['misfit']:.3f} from it."
@@ -358,7 +363,7 @@ _FIGURES = {  # what each section shows, if it was drawn
     "Dimension": ("dimension",),
     "What drives the axes?": ("drivers", "interventions"),
     "Ensembles": ("ensemble", "reliability"),
-    "Configurations": ("configurations",),
+    "Configurations": ("configurations", "differences"),
     "Trajectories": ("trajectories",),
 }
 _NOTHING = {"not_computed": "not asked for"}

@@ -282,8 +282,12 @@ def test_training_commands_are_what_hydra_recorded(tmp_path):
     (tmp_path / "mine" / "SEED_0007" / ".hydra").mkdir(parents=True)
     (tmp_path / "mine" / "SEED_0007" / ".hydra" / "overrides.yaml").write_text("{: [")
     write_overrides(study, "SEED_0008", "study=mine", "experiment=repulsion_trial")
-    names = [f"SEED_000{seed}" for seed in range(10)]
-    assert page.training_commands(study, names) == [
+    study.probes.mkdir(parents=True)
+    for seed in range(10):
+        (study.probes / f"SEED_000{seed}.npz").touch()
+    write_overrides(study, "SEED_0010", "seed=10", "study=mine", "experiment=demo")
+    Member(study, "SEED_0010").manifest.write_text("{}")  # not complete
+    assert page.training_commands(study) == [
         "chromatic-train -m 'seed=range(3)' study=mine experiment=demo",
         "chromatic-train -m seed=4,9 study=mine 'model.widths=[8,9]'",
         "chromatic-train seed=5 study=mine population=joint population.members=2",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromatic_descent.analysis import Analysis
+from chromatic_descent.analysis.groups import group_members
 from chromatic_descent.analysis.results import computed
 from chromatic_descent.report.colour import colours_of
 from chromatic_descent.report.panels import NOTHING, member_names, present, title_of
@@ -22,6 +23,7 @@ _SYMBOLS = {  # matplotlib's markers in plotly's words
     **{"<": "triangle-left", ">": "triangle-right", "d": "diamond-tall"},
 }
 _AXES = 3
+DIFFERENCES = ("member_accuracy", "ensemble_accuracy", "ensemble_calibrated_nll", "hellinger")
 
 
 def figure_data(
@@ -42,6 +44,7 @@ def figure_data(
             "members": {
                 "name": analysis.population.names,
                 "label": member_names(analysis),
+                "tag": member_names(analysis, beside_shapes=True),
                 "accuracy": [row["accuracy"] for row in table],
                 "temperature": [row["temperature"] for row in table],
                 "recipe": recipes,
@@ -49,6 +52,7 @@ def figure_data(
                 "safe": colours.safe,
                 "symbol": [_SYMBOLS.get(marker, "circle") for marker in colours.markers],
             },
+            "shaped": len(group_members(analysis.population)) > 1,
             "classes": analysis.population.classes,
             "distance": distance,
             "distances": {
@@ -59,6 +63,7 @@ def figure_data(
             "trajectories": _trajectories(results["trajectories"]),
             "ensembles": _ensembles(numbers),
             "groups": _groups(numbers),
+            "differences": _differences(numbers),
             "class_accuracy": results["answers"]["class_accuracy"],
             "confusion": _confusion(results["answers"]["confusion"]),
         }
@@ -300,6 +305,23 @@ def _groups(numbers: Numbers) -> dict[str, Any] | None:
             }
             for row in found["table"]
             if row.get("hellinger") is not None
+        ],
+    }
+
+
+def _differences(numbers: Numbers) -> dict[str, Any] | None:
+    """Rows of group (its place), quantity, over, value, low, high."""
+    found = numbers["groups"]
+    if not computed(found) or not computed(found["differences"]):
+        return None
+    names = list(dict.fromkeys(row["group"] for row in found["differences"]))
+    columns = ("quantity", "over", "value", "low", "high")
+    return {
+        "groups": names,
+        "rows": [
+            [names.index(row["group"]), *(row[column] for column in columns)]
+            for row in found["differences"]
+            if row["quantity"] in DIFFERENCES
         ],
     }
 

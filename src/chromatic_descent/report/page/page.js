@@ -19,7 +19,7 @@ const narrow = () => window.innerWidth < 640;
 
 /* ---- what figures share ---- */
 const colours = () => (state.safe ? D.members.safe : D.members.hex);
-const symbols = () => (state.safe ? D.members.symbol : D.members.symbol.map(() => "circle"));
+const symbols = () => (state.safe || D.shaped ? D.members.symbol : D.members.symbol.map(() => "circle"));
 const SOLID = { "triangle-up": "diamond-open", "triangle-down": "circle-open", star: "square-open" };
 const symbols3 = () => symbols().map((s) => ({ "diamond-tall": "diamond", ...SOLID }[s] ||
   (["circle", "square", "diamond", "cross", "x"].includes(s) ? s : "circle-open")));
@@ -83,7 +83,7 @@ const FIGURES = {
         xaxis: side(0), yaxis: side(1), zaxis: side(2), camera: { eye: { x: 1.4, y: 1.4, z: 0.8 } } } }) };
     }
     const shapes = state.layout === "mds" && state.ellipses ? view().ellipses.map(ellipse) : [];
-    const named = S <= 30 ? { mode: "markers+text", text: D.members.label.map(esc), textfont: { size: 10, color: colours().map(readable) },
+    const named = S <= 30 ? { mode: "markers+text", text: D.members.tag.map(esc), textfont: { size: 10, color: colours().map(readable) },
       marker: { color: colours(), symbol: symbols(), size: 21, line: { color: css("--paper"), width: 1 } } } : {};
     const width = Math.max(...x) - Math.min(...x), flat = y.every((v) => Math.abs(v) < 1e-6 * width);
     return { data: [...shapes, points({ x, y, ...named })], layout: layout({ dragmode: narrow() ? false : "pan",
@@ -279,6 +279,20 @@ for (const [quantity, title] of Object.entries(WORTH)) {
       text: rows.map((_, k) => String(k + 1)), textposition: "top right", textfont: { size: 11, color: css("--soft") }, marker: { size: 10, symbol: base.map((b) => (b ? "cross" : "circle")), color: base.map((b) => css(b ? "--c2" : "--c1")) },
       hoverinfo: "text", hovertext: rows.map((r, k) => `${k + 1}: ${esc(wrap(r.group.replaceAll(",", ", "), 50)).replaceAll("\n", "<br>")}<br>${r.members} members, ${say(r[quantity][0], 4)}`) }],
     layout: layout({ xaxis: axis("mean squared Hellinger distance", { nticks: 5 }), yaxis: axis(title) }) };
+  } };
+}
+const LESS = { member_accuracy: "accuracy of members", ensemble_accuracy: "accuracy of the ensemble", ensemble_calibrated_nll: "NLL of the ensemble, calibrated", hellinger: "mean squared Hellinger distance" };
+for (const [quantity, title] of Object.entries(LESS)) {
+  FIGURES[`less-${quantity}`] = { depends: [], draw() {
+    const { groups, rows } = D.differences, data = [];
+    [["images", 6, css("--rule")], ["seeds", 1.6, css("--ink")]].forEach(([over, width, color]) => {
+      const those = rows.filter((row) => row[1] === quantity && row[2] === over);
+      data.push({ x: those.flatMap((row) => [row[4], row[5], null]), y: those.flatMap((row) => [row[0], row[0], null]), mode: "lines", line: { width, color }, hoverinfo: "skip" });
+      data.push({ x: column(those, 3), y: column(those, 0), mode: "markers", marker: { color: css("--ink"), size: 7 }, hoverinfo: "text",
+        hovertext: those.map((r) => `${esc(wrap(groups[r[0]].replaceAll(",", ", "), 50)).replaceAll("\n", "<br>")}<br>${say(r[3])} [${say(r[4])}, ${say(r[5])}] over ${over}`) });
+    });
+    return { data, layout: layout({ xaxis: axis(title, { nticks: 5 }), shapes: [zero()],
+      yaxis: axis("", { tickvals: range(groups.length), ticktext: range(groups.length).map((k) => esc(narrow() || groups.length > 8 ? groups[k].slice(0, 12) : short(groups[k]))), range: [groups.length - 0.5, -0.5], ...BARE }) }) };
   } };
 }
 for (const [key, title] of [["confusion-mean", "all members"], ["confusion-0", "mode 1"], ["confusion-1", "mode 2"]]) {

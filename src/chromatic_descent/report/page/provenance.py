@@ -2,22 +2,21 @@
 
 import shlex
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 
-from chromatic_descent.study import Member, Study
+from chromatic_descent.study import Study
 
 
-def training_commands(study: Study, names: Sequence[str]) -> list[str]:
-    """The commands that would train these members again, those that differ by seed as one sweep.
+def training_commands(study: Study) -> list[str]:
+    """The commands that would train a study's members again, those that differ by seed as one.
 
     They are read from each member's `.hydra/overrides.yaml`; a member without one (its folder was
     not kept) adds nothing, and members that were trained together have the same.
     """
     by_recipe: dict[tuple[str, ...], set[int]] = defaultdict(set)
-    for name in names:
-        overrides = _overrides(Member(study, name).folder / ".hydra" / "overrides.yaml")
-        if overrides:
+    for member in study.members():
+        overrides = _overrides(member.folder / ".hydra" / "overrides.yaml")
+        if overrides and member.status == "complete":
             rest = tuple(o for o in overrides if o.partition("=")[0] not in ("seed", "study"))
             seeds = {o.removeprefix("seed=") for o in overrides if o.startswith("seed=")}
             by_recipe[rest] |= {int(seed) for seed in seeds if seed.isdecimal()}

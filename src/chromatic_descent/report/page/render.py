@@ -15,7 +15,7 @@ from chromatic_descent.report.colour import Colours, colours_of
 from chromatic_descent.report.page import images, words
 from chromatic_descent.report.page.data import figure_data
 from chromatic_descent.report.page.pictures import Pictures
-from chromatic_descent.report.panels import member_names, title_of
+from chromatic_descent.report.panels import SIGNS, member_names, title_of
 from chromatic_descent.report.verdicts import RULES, nothing_shown, verdicts
 
 Numbers = Mapping[str, Any]
@@ -64,6 +64,8 @@ def render(
         "axis_ends": images.axis_ends(analysis, distance, pictures),
         "pictures": pictures,
         "names": population.names,
+        "shaped": data["shaped"],
+        "shapes": {SIGNS[m]: told for m, told in colours.shapes.items() if m in colours.markers},
         "labels": member_names(analysis),
         "few": len(population.names) <= _FEW,
         "config": {key: words.as_text(value) for key, value in common.items()}
