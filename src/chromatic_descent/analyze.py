@@ -109,8 +109,11 @@ def load_arrays(cfg: DictConfig) -> tuple[Population, Study]:
     )
 
 
-def load(cfg: DictConfig) -> tuple[Population, list[str], Study]:
-    """The population that the config names, what is missing from it, where its results go."""
+def load(cfg: DictConfig) -> tuple[Population, list[str], Study, list[Study]]:
+    """The population that the config names, what is missing from it, where its results go.
+
+    And the studies that it is from, none for plain arrays.
+    """
     arrays = cfg.logits is not None or cfg.labels is not None
     given = {"study=": cfg.study, "studies=": cfg.studies, "logits= and labels=": arrays or None}
     named = [key for key, value in given.items() if value is not None]
@@ -118,22 +121,16 @@ def load(cfg: DictConfig) -> tuple[Population, list[str], Study]:
         raise UserError(f"Give either {' or '.join(named)}, not both.")
     if arrays:
         population, study = load_arrays(cfg)
-        return population, [], study
+        return population, [], study, []
+    root = Path(cfg.paths.multirun)
+    if cfg.studies is None:
+        study = find_study(cfg.study, root)
+        return *load_study(study), study, [study]
     if isinstance(cfg.studies, str):
         raise UserError(f"studies={cfg.studies}: expected a list, 'studies=[one,other]'.")
-    studies = studies_of(cfg)
-    if cfg.studies is None:
-        return *load_study(studies[0]), studies[0]
+    studies = [find_study(str(name), root) for name in cfg.studies]
     together = Study(Path(cfg.paths.outputs) / "+".join(study.name for study in studies))
-    return *load_studies(studies), together
-
-
-def studies_of(cfg: DictConfig) -> list[Study]:
-    """The studies that the config names; none where it names arrays."""
-    if cfg.logits is not None:
-        return []
-    names = [cfg.study] if cfg.studies is None else [str(name) for name in cfg.studies]
-    return [find_study(name, Path(cfg.paths.multirun)) for name in names]
+    return *load_studies(studies), together, studies
 
 
 def run_analysis(cfg: DictConfig) -> None:
@@ -145,7 +142,7 @@ def run_analysis(cfg: DictConfig) -> None:
 
     console = Console()
     with console.status("reading the members"):
-        population, missing, study = load(cfg)
+        population, missing, study, sources = load(cfg)
     for line in missing:
         log.warning("left out: %s", line)
     options: dict[str, Any] = json.loads(json.dumps(OmegaConf.to_container(cfg, resolve=True)))
@@ -192,7 +189,7 @@ def run_analysis(cfg: DictConfig) -> None:
         write_text(study.reports / "summary.md", summary.markdown(numbers, drawn))
         bar.update(task, description="writing the report", completed=len(sections))
         report = study.reports / "report.html"
-        write_text(report, _page(numbers, results, cfg))
+        write_text(report, _page(numbers, results, sources, cfg))
     if terminal.shows_colours(console):
         console.print(terminal.chromatic_map(numbers) or "")
     console.print(summary.table(numbers))
@@ -225,7 +222,7 @@ def _open(page: Path) -> None:
         log.warning("open=true: no browser was found, open %s yourself", page)
 
 
-def _page(numbers: dict[str, Any], results: Any, cfg: DictConfig) -> str:
+def _page(numbers: dict[str, Any], results: Any, studies: Sequence[Study], cfg: DictConfig) -> str:
     """The report as HTML, with the probe's pictures where they can be had."""
     from chromatic_descent.report import page
 
@@ -236,7 +233,7 @@ def _page(numbers: dict[str, Any], results: Any, cfg: DictConfig) -> str:
         if cfg.images is None
         else page.pictures_from_file(cfg.images, places, len(population.labels))
     )
-    commands = [line for study in studies_of(cfg) for line in page.training_commands(study)]
+    commands = [line for study in studies for line in page.training_commands(study)]
     return page.render(numbers, results, pictures, commands)
 
 

@@ -39,6 +39,7 @@ def make_numbers(
             }
         },
         "drivers": {"hellinger": make_drivers()},
+        "factors": {"not_computed": "no recipe factor varies, and no seed repeats"},
         "provenance": {"repelled": 0},
         "groups": {"not_computed": "all members share one configuration"},
         **more,
@@ -159,6 +160,19 @@ def test_temperature_has_to_correlate_and_to_be_missed(changes, answer):
     assert found.number == "r = +0.90 with axis 1"  # its own row, not accuracy's
     assert ("less than nothing" in found.because) == (changes.get("removed", 1) < 0)
     assert "-" not in found.because  # a minus is a minus
+
+
+@pytest.mark.parametrize(("p", "answer"), [(0.02, "yes"), (0.03, "not shown")])
+def test_recipes_lie_apart_if_one_factor_survives_the_correction(p, answer):
+    rows = [
+        {"factor": "study", "levels": 2, "r_squared": 0.3, "p_value": p},
+        {"factor": "lr", "levels": 3, "r_squared": 0.9, "p_value": 0.5},
+    ]
+    found = answers(make_numbers(factors={"hellinger": rows}))["apart"]
+    assert found.answer == answer
+    assert found.number == "30.0% of the variance by study"
+    assert "would have 10.0% by chance" in found.because
+    assert f"p = {2 * p:.2g}, corrected for 2 factors" in found.because
 
 
 @pytest.mark.parametrize(

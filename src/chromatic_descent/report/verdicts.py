@@ -37,6 +37,8 @@ RULES = {
     "temperature": f"It correlates with axis 1 or 2 at p ≤ {ALPHA} after Holm's correction, and "
     f"matching temperatures takes at least {SOME:.0%} of the first two axes' variance (both: yes; "
     "one of them: partly).",
+    "apart": f"PERMANOVA rejects at p ≤ {ALPHA} for one recipe factor, corrected for their number "
+    "(Bonferroni), however small its share.",
     "directions": "Of the way from the mean of the plain members to a repelled one, the share that "
     "leads out of their plane is larger than for one of their own: the interval over seeds lies "
     "above zero for every repelled configuration (yes) or some (partly). Members that are merely "
@@ -185,6 +187,23 @@ def temperature(numbers: Numbers, distance: str) -> Found:
     return answers[sure + much], number, interval, because
 
 
+def apart(numbers: Numbers, distance: str) -> Found:
+    """Do members of different recipes, or studies, lie in different places?"""
+    factors = numbers["factors"]
+    rows = factors if not computed(factors) else factors.get(distance, _ABSENT)
+    if not computed(rows):
+        return _not_computed(rows["not_computed"])
+    row = min(rows, key=lambda row: (row["p_value"], -row["r_squared"]))
+    p = min(1.0, len(rows) * row["p_value"])
+    chance = (row["levels"] - 1) / (len(numbers["members"]["table"]) - 1)
+    because = (
+        f"The {row['levels']} levels of {row['factor']} would have {chance:.1%} by chance; "
+        f"p = {p:.2g}{f', corrected for {len(rows)} factors' if len(rows) > 1 else ''}."
+    )
+    number = f"{row['r_squared']:.1%} of the variance by {row['factor']}"
+    return "yes" if p <= ALPHA else "not shown", number, "", because
+
+
 def new_directions(numbers: Numbers, _: str) -> Found:
     """Do repelled members differ in directions in which plain ones do not?"""
     return _against_baseline(numbers, "outside_alone", 1, "of the way leads out of their plane")
@@ -200,6 +219,7 @@ _QUESTIONS: dict[str, tuple[str, Callable[[Numbers, str], Found]]] = {
     "stable": ("Stable over images?", stable),
     "independent": ("Beyond independent errors?", beyond_independent_errors),
     "temperature": ("Is it temperature?", temperature),
+    "apart": ("Do recipes lie apart?", apart),
     "directions": ("Does repulsion open new directions?", new_directions),
     "better": ("Does repulsion make a better ensemble?", better_ensemble),
 }
@@ -240,12 +260,12 @@ def _against_baseline(numbers: Numbers, quantity: str, better: int, what: str) -
     good = sum(_beyond_zero(row, better) for row in rows)
     bad = sum(_beyond_zero(row, -better) for row in rows)
     row = max(rows, key=lambda row: better * row["value"])
+    several = len(rows) > 1
     because = (
         f"In {good} of {len(rows)} repelled configurations the interval lies on the better side of "
-        f"zero, in {bad} on the worse. "
-        + (f"The number is of the best of them, {row['group']}" if len(rows) > 1 else row["group"])
-        + f", against {groups['baseline']} over {row['seeds']} seeds"
-        + (", and not corrected for having been picked." if len(rows) > 1 else ".")
+        f"zero, in {bad} on the worse. The number is of {'the best, ' if several else ''}"
+        f"{row['group']}, against {groups['baseline']} over {row['seeds']} seeds"
+        f"{', and not corrected for having been picked' if several else ''}."
     )
     number, interval = f"{row['value']:+.4f} {what}", _interval(row, "+.4f", "over seeds")
     if good == len(rows):

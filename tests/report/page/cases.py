@@ -47,6 +47,22 @@ def recipes(seeds=4):
     return population
 
 
+def studies(seeds=6):
+    """Two studies of the same seeds in one map, as `studies=[plain,repelled]` has them."""
+    strengths = {"plain": 0.0, "repelled": 1.0}
+    configs = [
+        {"study": study, "repulsion": {"strength": strength}}
+        for study, strength in strengths.items()
+        for _ in range(seeds)
+    ]
+    population = make_population(len(configs), images=200, configs=configs)
+    population.logits[seeds:] += np.random.default_rng(1).normal(size=(200, 4)).astype(np.float32)
+    for place, record in enumerate(population.records):
+        record["seed"] = place % seeds
+        record["member"] = f"SEED_{place % seeds:04d}-{record['config']['study']}"
+    return population
+
+
 def hostile(members=6):
     """Names, classes and config values that would run if they were not text."""
     population = make_population(members, images=60, epochs=3)
@@ -72,6 +88,7 @@ CASES = {
     "gaussian": lambda: make_population(12, images=400),
     "recipes": recipes,
     "trial": lambda: make_trial(5),
+    "studies": studies,
     "hostile": hostile,
 }
 

@@ -268,7 +268,7 @@ def test_what_a_study_says_is_text_in_the_figures_too(opened):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("case", ["paths", "trial", "two", "gaussian"])
+@pytest.mark.parametrize("case", ["paths", "trial", "studies", "two"])
 def test_axe_finds_nothing_serious(opened, case, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = opened(case, scheme=scheme)
@@ -301,7 +301,7 @@ def test_without_javascript_the_tables_are_there(browser, written):
     page = context.new_page()
     page.goto(written("planted").as_uri())
     assert page.locator("table.sortable tbody tr").count() == 12
-    assert page.locator(".verdict").count() == 6
+    assert page.locator(".verdict").count() == 7
     assert "Figures need JavaScript" in page.content()
     context.close()
 

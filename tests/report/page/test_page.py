@@ -130,6 +130,15 @@ def test_a_study_without_anything_significant_says_so():
     assert "Nothing is shown." not in Reader(shown).words
 
 
+def test_studies_are_compared():
+    read = Reader(html(CASES["studies"](), maps=["hellinger"]))
+    assert "differing in study and in six seeds" in read.words
+    assert "of the variance by study" in read.words
+    assert "less the baseline, plain" in read.words
+    assert "In 0 of 1 repelled configurations" in read.words
+    assert "■ repelled" in read.words
+
+
 def test_commands_and_files_are_told():
     found, numbers = analysed(make_population(5))
     text = page.render(numbers, found, page.Pictures(), ["chromatic-train -m 'seed=range(5)'"])

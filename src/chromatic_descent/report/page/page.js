@@ -291,7 +291,9 @@ for (const [quantity, title] of Object.entries(LESS)) {
       data.push({ x: column(those, 3), y: column(those, 0), mode: "markers", marker: { color: css("--ink"), size: 7 }, hoverinfo: "text",
         hovertext: those.map((r) => `${esc(wrap(groups[r[0]].replaceAll(",", ", "), 50)).replaceAll("\n", "<br>")}<br>${say(r[3])} [${say(r[4])}, ${say(r[5])}] over ${over}`) });
     });
-    return { data, layout: layout({ xaxis: axis(title, { nticks: 5 }), shapes: [zero()],
+    const ends = [0, ...rows.filter((row) => row[1] === quantity).flatMap((row) => [row[4], row[5]])];
+    const [from, to] = [Math.min(...ends), Math.max(...ends)], pad = 0.06 * (to - from || 1);
+    return { data, layout: layout({ height: 90 + 26 * groups.length, shapes: [zero()], xaxis: axis(title, { nticks: 5, range: [from - pad, to + pad] }),
       yaxis: axis("", { tickvals: range(groups.length), ticktext: range(groups.length).map((k) => esc(narrow() || groups.length > 8 ? groups[k].slice(0, 12) : short(groups[k]))), range: [groups.length - 0.5, -0.5], ...BARE }) }) };
   } };
 }
