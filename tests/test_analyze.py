@@ -37,7 +37,7 @@ def test_it_writes_numbers_tables_and_figures(analyze, study):
     code, printed = analyze("study=s", "figures=[png,pdf]")
     assert code == 0, printed
     assert "s: 5 members" in printed
-    assert printed.rstrip().endswith(str(study.reports / "report.html"))
+    assert printed.rstrip().endswith("s/artifacts/reports/report.html")
     written = {
         str(p.relative_to(study.path / "artifacts")) for p in study.path.rglob("*") if p.is_file()
     }

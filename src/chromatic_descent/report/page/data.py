@@ -29,7 +29,7 @@ DIFFERENCES = ("member_accuracy", "ensemble_accuracy", "ensemble_calibrated_nll"
 def figure_data(
     numbers: Numbers, analysis: Analysis, distance: str, recipes: list[str]
 ) -> dict[str, Any]:
-    """Everything that `page.js` draws; see `docs/results.md` for what each number is.
+    """Everything that the scripts draw; see `docs/results.md` for what each number is.
 
     Args:
         numbers: what is in `analysis.json`.

@@ -21,6 +21,7 @@ from chromatic_descent.report.verdicts import RULES, nothing_shown, verdicts
 Numbers = Mapping[str, Any]
 _HERE = Path(__file__).parent
 _COLOUR = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
+_SCRIPTS = ("shared", "maps", "evidence", "worth", "controls")  # in this order
 _FEW = 40  # members that are shown one by one beside an image
 
 
@@ -74,7 +75,7 @@ def render(
         "files": files(analysis),
         "data": _in_script(data),
         "style": _read("style.css") + _member_colours(colours),
-        "script": _read("page.js"),
+        "script": "\n".join(_read(f"script/{name}.js") for name in _SCRIPTS),
         "plotly": _plotly(),
         "why": why,
     }
