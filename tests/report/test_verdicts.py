@@ -46,7 +46,7 @@ def make_numbers(
     }
 
 
-def make_drivers(r=0.9, p=0.01, removed=0.5, low=0.4):
+def make_drivers(r=0.9, p=0.01, removed=0.5, low=0.4, high=0.6):
     return {
         "table": [
             {
@@ -61,7 +61,7 @@ def make_drivers(r=0.9, p=0.01, removed=0.5, low=0.4):
             {"driver": "accuracy", "axis": 1, "r": 1.0, "low": 1.0, "high": 1.0, "p_holm": 0.0001},
         ],
         "interventions": [
-            {"intervention": "temperature", "removed": removed, "low": low, "high": 0.6}
+            {"intervention": "temperature", "removed": removed, "low": low, "high": high}
         ],
     }
 
@@ -151,14 +151,15 @@ def test_a_null_of_few_draws_says_that_it_cannot_reject():
         ({"p": 0.2}, "partly"),
         ({"low": 0.05}, "partly"),
         ({"p": 0.2, "low": 0.05}, "not shown"),
-        ({"p": 0.2, "removed": -1.5, "low": -2.0}, "not shown"),
+        ({"p": 0.2, "removed": -1.5, "low": -2.0, "high": -1.0}, "not shown"),
+        ({"p": 0.2, "removed": -0.1, "low": -0.2, "high": 0.1}, "not shown"),
     ],
 )
 def test_temperature_has_to_correlate_and_to_be_missed(changes, answer):
     found = answers(make_numbers(drivers={"hellinger": make_drivers(**changes)}))["temperature"]
     assert found.answer == answer
     assert found.number == "r = +0.90 with axis 1"  # its own row, not accuracy's
-    assert ("less than nothing" in found.because) == (changes.get("removed", 1) < 0)
+    assert ("less than nothing" in found.because) == (changes.get("high", 1) < 0)
     assert "-" not in found.because  # a minus is a minus
 
 

@@ -177,7 +177,7 @@ def temperature(numbers: Numbers, distance: str) -> Found:
     number = f"r = {row['r']:+.2f} with axis {row['axis']}"
     interval = _interval(row, "+.2f", "over members")
     taken = f"{removed['removed']:.1%} [{removed['low']:.1%}, {removed['high']:.1%}]"
-    drives_apart = ": less than nothing, it drives members apart" if removed["removed"] < 0 else ""
+    drives_apart = ": less than nothing, it drives members apart" if removed["high"] < 0 else ""
     because = (
         f"p = {row['p_holm']:.2g} after Holm's correction. Of the first two axes' variance "
         f"matching temperatures takes {taken}{drives_apart}."

@@ -41,7 +41,9 @@ const tell = () => {
     });
     select.value = state.layout;
     const chosen = state.layout === "inpca" ? D.inpca : found.layouts[state.layout];
-    document.getElementById("map-note").textContent = chosen.note || "";
+    document.getElementById("map-note").textContent =
+      chosen.note +
+      (state.space === "3" && (state.safe || D.shaped) ? " In 3-D ▲ is drawn as ✚, ▼ as ✖." : "");
   }
 };
 const wire = () => {

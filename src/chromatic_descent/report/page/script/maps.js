@@ -37,7 +37,7 @@ figure("map", ["distance", "layout", "space", "ellipses", "safe"], () => {
           xaxis: side(0),
           yaxis: side(1),
           zaxis: side(2),
-          camera: { eye: { x: 1.4, y: 1.4, z: 0.8 } },
+          camera: { eye: { x: 1.2, y: 1.2, z: 0.7 } },
         },
       }),
     };

@@ -25,8 +25,8 @@ const narrow = () => window.innerWidth < 640;
 const colours = () => (state.safe ? D.members.safe : D.members.hex);
 const symbols = () => (state.safe || D.shaped ? D.members.symbol : D.members.symbol.map(() => "circle"));
 const SOLID = ["circle", "square", "diamond", "cross", "x"]; // the shapes that there are in 3-D
-const OPEN = { "triangle-up": "diamond-open", star: "square-open", "diamond-tall": "diamond" };
-const symbols3 = () => symbols().map((s) => (SOLID.includes(s) ? s : OPEN[s] || "circle-open"));
+const INSTEAD = { "triangle-up": "cross", "triangle-down": "x", star: "diamond" };
+const symbols3 = () => symbols().map((s) => (SOLID.includes(s) ? s : INSTEAD[s] || "circle"));
 const hover = () =>
   range(S).map((i) =>
     [
