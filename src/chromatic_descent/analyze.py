@@ -138,7 +138,7 @@ def run_analysis(cfg: DictConfig) -> None:
     from chromatic_descent import analysis
     from chromatic_descent.analysis.groups import group_members
     from chromatic_descent.analysis.results import plain
-    from chromatic_descent.report import colour, figures, summary, terminal
+    from chromatic_descent.report import colour, figures, page, summary, terminal
 
     console = Console()
     with console.status("reading the members"):
@@ -149,6 +149,8 @@ def run_analysis(cfg: DictConfig) -> None:
     formats, distance, opens = (options.pop(key) for key in ("figures", "colours", "open"))
     if distance is not None and distance not in options["maps"]:  # said now, not in minutes
         raise UserError(f"colours={distance}: expected one of maps, {', '.join(options['maps'])}.")
+    if cfg.images is not None:
+        page.pictures_from_file(cfg.images, [], len(population.labels))
     for key in ("study", "studies", "logits", "labels", "images", "paths"):
         del options[key]
     if cfg.studies is not None and options["baseline"] is None:
