@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo study trial analyze map test test-slow lint notebook bench clean
+.PHONY: help setup demo study trial analyze map test test-page test-slow lint notebook bench clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -62,6 +62,9 @@ map: study ## the pictures of that study in the README and docs/findings.md
 
 test: $(READY) ## the tests, under 5 minutes
 	$(BIN)/python -m pytest
+
+test-page: $(READY) ## the report in a browser: needs Chromium or Chrome
+	$(BIN)/python -m pytest -m browser
 
 test-slow: $(READY) ## the tests that need CIFAR-10 (in data/ or CHROMATIC_DATA_DIR) or minutes
 	$(BIN)/python -m pytest -m slow

@@ -37,6 +37,7 @@ def test_it_writes_numbers_tables_and_figures(analyze, study):
     code, printed = analyze("study=s", "figures=[png,pdf]")
     assert code == 0, printed
     assert "s: 5 members" in printed
+    assert printed.rstrip().endswith("s/artifacts/reports/report.html")
     written = {
         str(p.relative_to(study.path / "artifacts")) for p in study.path.rglob("*") if p.is_file()
     }
@@ -47,6 +48,7 @@ def test_it_writes_numbers_tables_and_figures(analyze, study):
         for n in (
             "analysis.json",
             "summary.md",
+            "report.html",
             "members-table.csv",
             "ensembles-curves.csv",
             "ensemble.png",
@@ -85,6 +87,16 @@ def test_plain_arrays_need_no_study(analyze, tmp_path):
     numbers = json.loads((reports / "analysis.json").read_text())
     assert len(numbers["members"]["table"]) == 5
     assert numbers["trajectories"]["epochs"] == [0, 1]
+
+
+def test_the_probes_images_may_be_given(analyze, study, tmp_path):
+    np.save(tmp_path / "images.npy", np.zeros((30, 8, 8, 3), dtype=np.uint8))
+    assert analyze("study=s", "images=images.npy")[0] == 0
+    assert "data:image/png;base64," in (study.reports / "report.html").read_text()
+    assert analyze("study=s")[0] == 0
+    text = (study.reports / "report.html").read_text()
+    assert "data:image/png;base64," not in text
+    assert "Pictures are not shown: " in text
 
 
 def test_a_second_run_only_draws(analyze, study, monkeypatch):
@@ -200,6 +212,7 @@ def test_studies_on_different_probes_are_not_compared(analyze, study, wide, tmp_
         (("distances=[nonsense]",), "distances=['nonsense']: expected names from"),
         (("bootstrap=0",), "bootstrap=0: expected a whole number from 1"),
         (("figures=[gif3]",), "figures=['gif3']: expected formats such as png"),
+        (("images=mine.npy",), "images=mine.npy cannot be read"),
         (("logits=mine.npy",), "logits=mine.npy needs labels=FILE beside it"),
         (("labels=mine.npy",), "labels=mine.npy needs logits=FILE beside it"),
         (("logits=a.npy", "labels=b.npy"), "logits=a.npy cannot be read as an array"),

@@ -109,8 +109,11 @@ def load_arrays(cfg: DictConfig) -> tuple[Population, Study]:
     )
 
 
-def load(cfg: DictConfig) -> tuple[Population, list[str], Study]:
-    """The population that the config names, what is missing from it, where its results go."""
+def load(cfg: DictConfig) -> tuple[Population, list[str], Study, list[Study]]:
+    """The population that the config names, what is missing from it, where its results go.
+
+    And the studies that it is from, none for plain arrays.
+    """
     arrays = cfg.logits is not None or cfg.labels is not None
     given = {"study=": cfg.study, "studies=": cfg.studies, "logits= and labels=": arrays or None}
     named = [key for key, value in given.items() if value is not None]
@@ -118,16 +121,16 @@ def load(cfg: DictConfig) -> tuple[Population, list[str], Study]:
         raise UserError(f"Give either {' or '.join(named)}, not both.")
     if arrays:
         population, study = load_arrays(cfg)
-        return population, [], study
+        return population, [], study, []
     root = Path(cfg.paths.multirun)
     if cfg.studies is None:
         study = find_study(cfg.study, root)
-        return *load_study(study), study
+        return *load_study(study), study, [study]
     if isinstance(cfg.studies, str):
         raise UserError(f"studies={cfg.studies}: expected a list, 'studies=[one,other]'.")
     studies = [find_study(str(name), root) for name in cfg.studies]
     together = Study(Path(cfg.paths.outputs) / "+".join(study.name for study in studies))
-    return *load_studies(studies), together
+    return *load_studies(studies), together, studies
 
 
 def run_analysis(cfg: DictConfig) -> None:
@@ -135,18 +138,20 @@ def run_analysis(cfg: DictConfig) -> None:
     from chromatic_descent import analysis
     from chromatic_descent.analysis.groups import group_members
     from chromatic_descent.analysis.results import plain
-    from chromatic_descent.report import colour, figures, summary, terminal
+    from chromatic_descent.report import colour, figures, page, summary, terminal
 
     console = Console()
     with console.status("reading the members"):
-        population, missing, study = load(cfg)
+        population, missing, study, sources = load(cfg)
     for line in missing:
         log.warning("left out: %s", line)
     options: dict[str, Any] = json.loads(json.dumps(OmegaConf.to_container(cfg, resolve=True)))
     formats, distance, opens = (options.pop(key) for key in ("figures", "colours", "open"))
     if distance is not None and distance not in options["maps"]:  # said now, not in minutes
         raise UserError(f"colours={distance}: expected one of maps, {', '.join(options['maps'])}.")
-    for key in ("study", "studies", "logits", "labels", "paths"):
+    if cfg.images is not None:
+        page.pictures_from_file(cfg.images, [], len(population.labels))
+    for key in ("study", "studies", "logits", "labels", "images", "paths"):
         del options[key]
     if cfg.studies is not None and options["baseline"] is None:
         sizes = {name: len(who) for name, who in group_members(population).items()}
@@ -184,12 +189,15 @@ def run_analysis(cfg: DictConfig) -> None:
         _write_tables(results, study)
         write_text(study.reports / "analysis.json", json.dumps(numbers, indent=1, allow_nan=False))
         write_text(study.reports / "summary.md", summary.markdown(numbers, drawn))
+        bar.update(task, description="writing the report", completed=len(sections))
+        report = study.reports / "report.html"
+        write_text(report, _page(numbers, results, sources, cfg))
     if terminal.shows_colours(console):
         console.print(terminal.chromatic_map(numbers) or "")
     console.print(summary.table(numbers))
-    console.print(f"{study.reports / 'summary.md'}", soft_wrap=True, highlight=False)
+    console.print(f"{report}", soft_wrap=True, highlight=False)
     if opens:
-        _open(study.reports / "report.html")
+        _open(report)
 
 
 def main() -> None:
@@ -216,14 +224,32 @@ def _open(page: Path) -> None:
         log.warning("open=true: no browser was found, open %s yourself", page)
 
 
+def _page(numbers: dict[str, Any], results: Any, studies: Sequence[Study], cfg: DictConfig) -> str:
+    """The report as HTML, with the probe's pictures where they can be had."""
+    from chromatic_descent.report import page
+
+    population = results.population
+    places = page.picture_places(results)
+    pictures = (
+        page.pictures_from_dataset(population, cfg.paths.data, places)
+        if cfg.images is None
+        else page.pictures_from_file(cfg.images, places, len(population.labels))
+    )
+    commands = [line for study in studies for line in page.training_commands(study)]
+    return page.render(numbers, results, pictures, commands)
+
+
 def _provenance(population: Population) -> dict[str, Any]:
     """What the members were trained with, merged over members where they agree."""
+    from chromatic_descent.analysis.groups import is_repelled
+
     records = population.records
     found: dict[str, Any] = {
         "dataset": records[0]["dataset"]["name"],
         "classes": population.classes,
         "images": len(population.labels),
         "probe_hash": records[0]["probe_hash"],
+        "repelled": sum(is_repelled(r["config"]) for r in records),
     }
     if "versions" in records[0]:  # trained here, not read from plain arrays
         found |= {

@@ -199,6 +199,6 @@ def test_the_defaults_are_those_of_the_config():
             assert defaults.setdefault(name, default) == default, name
     for name, default in defaults.items():
         assert configured[name] == (list(default) if isinstance(default, tuple) else default), name
-    given = {"study", "studies", "logits", "labels"}
+    given = {"study", "studies", "logits", "labels", "images"}
     shown = {"figures", "colours", "open"}
     assert set(configured) - given - shown - {"defaults", "hydra"} == set(defaults)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromatic_descent.analysis import results as _results
+from chromatic_descent.analysis.answers import answers
 from chromatic_descent.analysis.dimension import dimension
 from chromatic_descent.analysis.drivers import drivers, factors
 from chromatic_descent.analysis.ensembles import ensembles, members
@@ -44,6 +45,7 @@ SECTIONS: dict[str, Callable[..., Result]] = {
         drivers,
         factors,
         ensembles,
+        answers,
         groups,
         trajectories,
     )

@@ -40,6 +40,10 @@ def _dimension(
             null: np.quantile(_shares(spectra), 0.95, axis=0)[: len(logits) - 1].tolist()
             for null, spectra in nulls.items()
         },
+        "null_bands": {
+            null: np.quantile(_shares(spectra), [0.025, 0.975], axis=0)[:, : len(logits) - 1]
+            for null, spectra in nulls.items()
+        },
         "curve": attempt(
             geometry.dimension_curve,
             *(logits, name),

@@ -109,15 +109,17 @@ def plainest(population: Population, who: dict[str, list[int]]) -> str:
     def apart(one: dict[str, str]) -> int:
         return sum(one[key] != other[key] for other in flat for key in one)
 
-    def is_repelled(config: dict[str, Any]) -> bool:
-        repulsion = config.get("repulsion") or {}
-        return bool(repulsion.get("strength", 0)) and repulsion.get("term", "absent") is not None
-
     order = [
         (len(who[name]) < 2, is_repelled(config), apart(one), -len(who[name]), place, name)
         for place, ((name, config), one) in enumerate(zip(configs.items(), flat, strict=True))
     ]
     return min(order)[-1]
+
+
+def is_repelled(config: dict[str, Any]) -> bool:
+    """Whether a member's config has a repulsion term, and a strength that is not zero."""
+    repulsion = config.get("repulsion") or {}
+    return bool(repulsion.get("strength", 0)) and repulsion.get("term", "absent") is not None
 
 
 def _compare(

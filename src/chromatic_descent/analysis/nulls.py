@@ -68,5 +68,6 @@ def _test(null: Any, *arguments: Any, **options: Any) -> Result:
         "effect": test.effect,
         "p_value": test.p_value,
         "draws": len(test.null),
+        "null": test.null,
         "rejects": test.hypothesis,
     }

@@ -137,9 +137,9 @@ def subset_drivers(
     correct = np.empty((len(masks), members, classes))
     modes = np.empty((len(masks), members, min(confusion_modes, members - 1)))
     for h, mask in enumerate(masks):
-        confusion = _confusion(answers[:, mask], labels[mask], classes)  # [S, C, C]
+        confusion = confusion_matrices(answers[:, mask], labels[mask], classes)
         correct[h] = np.diagonal(confusion, axis1=1, axis2=2)
-        modes[h] = _scores(confusion, modes.shape[2])
+        modes[h] = confusion_modes_of(confusion, modes.shape[2])[1]
     for prefix, values in (("class accuracy", correct), ("class bias", bias)):
         for c in range(classes):
             columns[f"{prefix}: {c}"] = values[:, :, c]
@@ -192,10 +192,13 @@ def _nll_derivatives(
     return first - f[np.arange(len(f)), labels], second - first**2
 
 
-def _confusion(
+def confusion_matrices(
     answers: NDArray[np.intp], labels: NDArray[np.intp], classes: int
 ) -> NDArray[np.float64]:
-    """Return each member's confusion matrix, rows summing to 1 or NaN: [S, N] -> [S, C, C]."""
+    """Return each member's confusion matrix, rows summing to 1 or NaN: [S, N] -> [S, C, C].
+
+    K_i[c, c'] is the share of the items of class c that member i calls c'.
+    """
     members = len(answers)
     cell = labels * classes + answers + classes**2 * np.arange(members)[:, None]  # [S, N]
     counts = np.bincount(cell.ravel(), minlength=members * classes**2)
@@ -207,9 +210,15 @@ def _confusion(
     return confusion
 
 
-def _scores(matrices: NDArray[np.float64], modes: int) -> NDArray[np.float64]:
-    """Return members' scores on the leading components of their matrices: [S, C, C] -> [S, k]."""
-    flat = np.nan_to_num(matrices.reshape(len(matrices), -1))  # all are alike in an empty class
+def confusion_modes_of(
+    matrices: NDArray[np.float64], modes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the leading principal components over members of their confusion matrices, and scores.
+
+    [S, C, C] -> [k, C, C], each of length 1 with its largest entry positive, and [S, k].
+    """
+    members, classes, _ = matrices.shape
+    flat = np.nan_to_num(matrices.reshape(members, -1))  # all are alike in an empty class
     flat -= flat.mean(axis=0)
     wide = len(flat) <= flat.shape[1]  # decompose the smaller of the two Gram matrices
     _, vectors = np.linalg.eigh(flat @ flat.T if wide else flat.T @ flat)
@@ -218,7 +227,7 @@ def _scores(matrices: NDArray[np.float64], modes: int) -> NDArray[np.float64]:
     norms = np.linalg.norm(directions, axis=0)
     directions /= np.where(norms > 0, norms, 1)
     leaders = np.abs(directions).argmax(axis=0)
-    signs = np.where(directions[leaders, range(directions.shape[1])] < 0, -1.0, 1.0)
-    scores = np.zeros((len(flat), modes))
-    scores[:, : directions.shape[1]] = flat @ directions * signs
-    return scores
+    directions *= np.where(directions[leaders, range(directions.shape[1])] < 0, -1.0, 1.0)
+    scores = np.zeros((members, modes))
+    scores[:, : directions.shape[1]] = flat @ directions
+    return directions.T.reshape(-1, classes, classes), scores

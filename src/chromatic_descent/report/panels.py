@@ -20,7 +20,7 @@ BLUE, GREY, RED = "#4477aa", "#bbbbbb", "#aa3377"
 NOTHING = {"not_computed": "not asked for"}
 COLUMN = 3.4  # inches, of a paper with two columns; so is every length here
 FEW = 60  # members that can be told apart by their labels
-_SIGNS = dict(zip(MARKERS, "●■◆▲▼✚★✖", strict=True))  # shapes within a text
+SIGNS = dict(zip(MARKERS, "●■◆▲▼✚★✖", strict=True))  # shapes within a text
 _LABELS = {
     "logit_mse": "logit MSE",
     "logit_mse_centred": "logit MSE, centred",
@@ -70,7 +70,7 @@ def member_names(analysis: Analysis, *, beside_shapes: bool = False) -> list[str
         return [str(seed) for seed in seeds]
     if len(set(zip(seeds, shapes, strict=True))) < len(seeds):
         return [str(number) for number in range(len(seeds))]
-    signs = dict.fromkeys(shapes, "") if beside_shapes else _SIGNS
+    signs = dict.fromkeys(shapes, "") if beside_shapes else SIGNS
     return [f"{seed}{signs[shape]}" for seed, shape in zip(seeds, shapes, strict=True)]
 
 

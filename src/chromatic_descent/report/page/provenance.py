@@ -1,0 +1,50 @@
+"""The commands that trained a study's members, from what Hydra recorded beside them."""
+
+import shlex
+from collections import defaultdict
+from pathlib import Path
+
+from chromatic_descent.study import Study
+
+
+def training_commands(study: Study) -> list[str]:
+    """The commands that would train a study's members again, those that differ by seed as one.
+
+    They are read from each member's `.hydra/overrides.yaml`; a member without one (its folder was
+    not kept) adds nothing, and members that were trained together have the same.
+    """
+    by_recipe: dict[tuple[str, ...], set[int]] = defaultdict(set)
+    for member in study.members():
+        overrides = _overrides(member.folder / ".hydra" / "overrides.yaml")
+        if overrides and member.status == "complete":
+            rest = tuple(o for o in overrides if o.partition("=")[0] not in ("seed", "study"))
+            seeds = {o.removeprefix("seed=") for o in overrides if o.startswith("seed=")}
+            by_recipe[rest] |= {int(seed) for seed in seeds if seed.isdecimal()}
+    return [
+        shlex.join(["chromatic-train", *_swept(sorted(seeds)), f"study={study.name}", *rest])
+        for rest, seeds in by_recipe.items()
+    ]
+
+
+def _swept(seeds: list[int]) -> list[str]:
+    if len(seeds) < 2:
+        return [f"seed={seed}" for seed in seeds]
+    return ["-m", f"seed={_listed(seeds)}"]
+
+
+def _listed(seeds: list[int]) -> str:
+    """Seeds in Hydra's words: `range(12)`, `range(3,7)`, `1,4,9`."""
+    first, last = seeds[0], seeds[-1]
+    if len(seeds) > 2 and seeds == list(range(first, last + 1)):
+        return f"range({last + 1})" if first == 0 else f"range({first},{last + 1})"
+    return ",".join(map(str, seeds))
+
+
+def _overrides(path: Path) -> list[str]:
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return []
+    return [str(line) for line in found] if isinstance(found, list) else []
