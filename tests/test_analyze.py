@@ -92,10 +92,10 @@ def test_plain_arrays_need_no_study(analyze, tmp_path):
 def test_the_probes_images_may_be_given(analyze, study, tmp_path):
     np.save(tmp_path / "images.npy", np.zeros((30, 8, 8, 3), dtype=np.uint8))
     assert analyze("study=s", "images=images.npy")[0] == 0
-    assert "data:image/png;base64," in (study.reports / "report.html").read_text()
+    assert '<img src="data:image/png;base64,' in (study.reports / "report.html").read_text()
     assert analyze("study=s")[0] == 0
     text = (study.reports / "report.html").read_text()
-    assert "data:image/png;base64," not in text
+    assert '<img src="data:' not in text
     assert "Pictures are not shown: " in text
 
 
