@@ -19,6 +19,7 @@ from typing import Any
 
 import geometry
 import joint
+import report_page
 import repulsion
 import repulsion_terms
 import startup
@@ -37,6 +38,7 @@ BENCHMARKS = {
     "geometry": geometry,
     "repulsion": repulsion,
     "repulsion_terms": repulsion_terms,
+    "report_page": report_page,
 }
 
 

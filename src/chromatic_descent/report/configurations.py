@@ -12,10 +12,13 @@ from matplotlib import colormaps, style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.results import computed
 from chromatic_descent.report.panels import COLUMN, GREY, STYLE, row_of_panels
+
+Array = NDArray[np.float64]
 
 DIVERSITY = ("hellinger", "mean squared Hellinger distance")
 _GAINS = {
@@ -35,6 +38,7 @@ _DIFFERENCES = {
 _OVER = {"images": ("#bbbbbb", 3.5), "seeds": ("black", 1.0)}  # colour, width
 _MARKERS = "osD^v*<>pX"
 _STRENGTH = "repulsion.strength"
+_FAR = 4.0  # interquartile ranges from the middle half: a point so far away would squeeze the rest
 _SIZES = (3.0, 7.0)  # points, from the weakest to the strongest of a series
 
 
@@ -44,8 +48,9 @@ def diversity_and_gain(analysis: Analysis) -> Figure:
 
     Configurations that differ in the strength of repulsion alone are one series, joined by a line,
     the stronger the larger. Bars are 95% intervals over seeds, where a configuration has at least
-    three members. The cross is the baseline, with dotted lines through it. The legend gives numbers
-    of members if they differ: larger ensembles gain more.
+    three members. The cross is the baseline, with dotted lines through it. Configurations far from
+    all others are left outside a panel, which says how many. The legend gives numbers of members if
+    they differ: larger ensembles gain more.
     """
     found = analysis.results["groups"]
     table = found["table"].dropna(subset=["hellinger"]).set_index("group", drop=False)
@@ -85,6 +90,7 @@ def diversity_and_gain(analysis: Analysis) -> Figure:
                 _cross(axis, rows[DIVERSITY[0]].iloc[0], rows[gain].iloc[0])
         axis.set_xlabel(DIVERSITY[1])
         axis.set_ylabel(label)
+        _look_at_most(axis, table[DIVERSITY[0]].to_numpy(), table[gain].to_numpy())
     handles, labels = axes[0].get_legend_handles_labels()
     columns = 2 if max(map(len, labels)) < 60 else 1
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=6)
@@ -153,6 +159,22 @@ def _without_strength(name: str) -> str:
 def _short(name: str) -> str:
     """A group's name without what every repelled one has in it."""
     return re.sub(r"repulsion[._](?=\w)", "", name).replace("-", ", ")
+
+
+def _look_at_most(axis: Axes, x: Array, y: Array) -> None:
+    """Choose limits that leave out what is far from most, and say how many are outside."""
+    outside = np.zeros(len(x), dtype=bool)
+    for values, set_limits in ((x, axis.set_xlim), (y, axis.set_ylim)):
+        low, high = np.quantile(values, [0.25, 0.75])
+        near = np.abs(values - np.clip(values, low, high)) <= _FAR * (high - low)
+        if near.all():  # the bars may need more room than the points
+            continue
+        edge = 0.06 * np.ptp(values[near])
+        set_limits(values[near].min() - edge, values[near].max() + edge)
+        outside |= ~near
+    if outside.any():
+        told = f"{outside.sum()} of {len(x)} outside"
+        axis.set_title(told, loc="right", fontsize=6, color="0.4")
 
 
 def _cross(axis: Axes, x: float, y: float) -> None:
