@@ -37,6 +37,7 @@ from chromatic_descent.errors import UserError
 Status = Literal["complete", "running", "failed", "interrupted"]
 
 _NAME = re.compile(r"[\w][\w.+-]*")  # a single folder's name: no separator, no leading dot
+_A_LOOK = 0.2  # seconds for which whoever asks if a member is running may hold it, generously
 _LONGEST_SUFFIX = 120  # characters; file systems allow 255 in a name, artefacts add to it
 
 
@@ -110,6 +111,11 @@ class Member:
         return self.folder / "checkpoints" / "joint.ckpt"
 
     @property
+    def lock(self) -> Path:
+        """What the process that works on the member holds."""
+        return self.folder / ".lock"
+
+    @property
     def failure(self) -> Path:
         """Why the member failed, if its last attempt did."""
         return self.folder / "failure.txt"
@@ -119,13 +125,9 @@ class Member:
         """Complete, running (in any process that shares the file system), failed or interrupted."""
         if self.artefact.exists():
             return "complete"
-        try:
-            with claim(self):
-                return "failed" if self.failure.exists() else "interrupted"
-        except MemberBusyError:
+        if _is_held(self):
             return "running"
-        except OSError:  # a study that may only be read
-            return "failed" if self.failure.exists() else "interrupted"
+        return "failed" if self.failure.exists() else "interrupted"
 
     def write_failure(self, error: Exception) -> None:
         """Say why the member failed: the reason, and where it was raised."""
@@ -199,12 +201,12 @@ class Member:
 def claim(member: Member) -> Iterator[None]:
     """Hold a member for this process; the hold ends with the block or with the process.
 
-    Raises MemberBusyError at once if another process holds it.
+    Raises MemberBusyError if another process holds it.
     """
     member.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(member.folder / ".lock")
+    lock = FileLock(member.lock)
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=_A_LOOK, poll_interval=_A_LOOK / 10)
     except Timeout:
         raise MemberBusyError(
             f"{member.name} of study {member.study.name} is being trained by {_holder(member)}: "
@@ -222,6 +224,19 @@ def claim(member: Member) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _is_held(member: Member) -> bool:
+    """Whether a process holds the member, found out without leaving a trace."""
+    if not member.lock.exists():
+        return False
+    try:
+        with FileLock(member.lock, blocking=False):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a study that may only be read
+        return False
 
 
 def member_name(seed: int, suffix: str = "") -> str:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import torch
 from lightning import Callback, Trainer
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 from torch import nn
@@ -141,9 +142,20 @@ def make_trainer(
         precision=resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator),
         callbacks=callbacks,
         logger=loggers,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), _alone()],
         default_root_dir=member.folder,
     )
+
+
+def _alone() -> LightningEnvironment:
+    """A job is a world of its own, whatever SLURM's or torchrun's variables say.
+
+    Else each but the first of a cluster job's tasks would write nothing, and Lightning's requeueing
+    would leave checkpoints within an epoch, from which no run ends bit for bit as it would have.
+    """
+    environment = LightningEnvironment()
+    environment.set_global_rank(0)
+    return environment
 
 
 def member_loggers(cfg: DictConfig, member: Member) -> list[Logger]:
