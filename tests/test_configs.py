@@ -113,8 +113,9 @@ def test_the_default_is_the_standard_study():
     )
 
 
-def test_analyze_resolves_in_full():
-    assert OmegaConf.to_container(composed(name="analyze"), resolve=True, throw_on_missing=True)
+@pytest.mark.parametrize("name", ["analyze", "studies"])
+def test_the_other_commands_resolve_in_full(name):
+    assert OmegaConf.to_container(composed(name=name), resolve=True, throw_on_missing=True)
 
 
 def test_what_is_not_identity_exists_in_the_config():

@@ -92,7 +92,7 @@ def run_analysis(cfg: DictConfig) -> None:
     with console.status("analysing") as status:
         results = analysis.analyse(
             population,
-            cache=study.path / "artifacts" / "cache",
+            cache=study.cache,
             progress=lambda section: status.update(f"analysing: {section}"),
             **options,
         )

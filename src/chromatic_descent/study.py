@@ -71,6 +71,11 @@ class Study:
         """Where analysis puts numbers and summaries."""
         return self.path / "artifacts" / "reports"
 
+    @property
+    def cache(self) -> Path:
+        """Where analysis keeps what it need not compute again."""
+        return self.path / "artifacts" / "cache"
+
     def members(self) -> list["Member"]:
         """Every member that was begun or is complete, by name."""
         begun = {folder.parent.name for folder in self.path.glob("SEED_*/member.json")}
@@ -121,6 +126,11 @@ class Member:
         return self.folder / "failure.txt"
 
     @property
+    def files(self) -> list[Path]:
+        """Everything of the member: its folder and its artefact."""
+        return [self.folder, self.artefact]
+
+    @property
     def status(self) -> Status:
         """Complete, running (in any process that shares the file system), failed or interrupted."""
         if self.artefact.exists():
@@ -138,7 +148,8 @@ class Member:
         """The status in a line, with the reason where one is known."""
         status = self.status
         if status == "failed":
-            return f"{self.name} failed: {self.failure.read_text(encoding='utf-8').splitlines()[0]}"
+            lines = self.failure.read_text(encoding="utf-8", errors="replace").splitlines()
+            return f"{self.name} failed: {lines[0] if lines else 'no reason was written'}"
         if status == "running":
             return f"{self.name} is being trained by {_holder(self)}"
         return f"{self.name} is {status}"
@@ -161,6 +172,19 @@ class Member:
         if not isinstance(manifest, dict):
             raise UserError(f"{self.manifest} is not a JSON object. Move {self.folder} away.")
         return manifest
+
+    def together(self) -> list["Member"]:
+        """The members that are trained together with this one, itself among them; by seed.
+
+        The first has the checkpoint from which all of them go on.
+        """
+        manifest = self.read_manifest() or {}
+        seeds = [manifest.get("seed"), *(manifest.get("together") or [])]
+        if not all(isinstance(seed, int) for seed in seeds):
+            raise UserError(f"{self.manifest} names no seeds. Move {self.folder} away.")
+        own, *all_of_them = [member_name(seed) for seed in seeds if isinstance(seed, int)]
+        names = [self.name.replace(own, name, 1) for name in all_of_them or [own]]
+        return [Member(self.study, name) for name in names]
 
     def write_manifest(
         self,
@@ -271,27 +295,37 @@ def study_folder(study: str | None, otherwise: str, root: str) -> str:
     return otherwise if study is None else str(Path(root) / check_study_name(str(study)))
 
 
+def studies(root: Path) -> list[Study]:
+    """Every study under `root`, by name."""
+    return [study for path in sorted(root.glob("*")) if _is_study(study := Study(path))]
+
+
 def find_study(study: str | None, root: Path) -> Study:
     """Find a study by name under `root`, by path, or (None) the newest under `root`.
 
     The newest is the one whose newest member completed last. Raises UserError if there is none.
     """
-    known = [Study(p) for p in sorted(root.glob("*")) if Study(p).probes.is_dir()]
+    known = studies(root)
     if study is None:
-        if not known:
+        complete = [each for each in known if each.probes.is_dir()]
+        if not complete:
             raise UserError(
                 f"There is no study in {root.resolve()}. Train one first, for example: "
                 "python -m chromatic_descent.train -m 'seed=range(12)' experiment=demo"
             )
-        return max(known, key=_last_completed)
-    for candidate in (root / study, Path(study)):
-        if Study(candidate).probes.is_dir():
-            return Study(candidate)
+        return max(complete, key=_last_completed)
+    for candidate in (Study(root / study), Study(Path(study))):
+        if _is_study(candidate):
+            return candidate
     names = ", ".join(s.name for s in known) or "none"
     raise UserError(
         f"study={study} was found neither in {root.resolve()} (there: {names}) nor as a path, or "
-        "holds no artifacts/probes/ yet."
+        "holds no member yet."
     )
+
+
+def _is_study(study: Study) -> bool:
+    return study.probes.is_dir() or bool(study.members())
 
 
 def _last_completed(study: Study) -> float:

@@ -185,11 +185,8 @@ def _begin(
 
 def _can_go_on(member: Member, manifest: dict[str, Any]) -> bool:
     """Whether there is a checkpoint of what a member's folder was begun for."""
-    together = manifest.get("together")
-    if together:  # theirs is in the folder of the first
-        own, first = member_name(manifest["seed"]), member_name(together[0])
-        with_first = Member(member.study, member.name.replace(own, first, 1))
-        return with_first.joint_checkpoint.exists()
+    if manifest.get("together"):
+        return member.together()[0].joint_checkpoint.exists()
     return member.checkpoint.exists()
 
 
