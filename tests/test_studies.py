@@ -61,9 +61,9 @@ def test_a_study_is_listed_by_member_with_reasons_and_left_as_it_was(command_lin
     code, printed = command_line("studies", "study=s")
     assert code == 0
     assert [row["status"] for row in rows(printed)] == [
-        "SEED_0000 is complete",
-        "SEED_0001 failed: out of luck",
-        "SEED_0002 is interrupted",
+        "complete",
+        "failed: out of luck",
+        "interrupted",
     ]
     assert tree(study) == before  # asking leaves no lock files behind
 
@@ -196,7 +196,7 @@ def test_names_and_reasons_tell_a_terminal_nothing(command_line, study):
     assert code == 0
     assert "\x1b" not in printed
     assert "[red]" in printed
-    assert "SEED_0004 failed: no reason was written" in printed
+    assert "SEED_0004\tfailed: no reason was written" in printed
 
 
 def test_no_study_at_all_is_an_empty_list(command_line, tmp_path):

@@ -86,7 +86,7 @@ def run_analysis(cfg: DictConfig) -> None:
         log.warning("left out: %s", line)
     options: dict[str, Any] = json.loads(json.dumps(OmegaConf.to_container(cfg, resolve=True)))
     formats = options.pop("figures")
-    for key in ("study", "logits", "labels", "paths"):
+    for key in ("study", "logits", "labels", "paths", "logger"):
         del options[key]
     console = Console()
     with console.status("analysing") as status:
@@ -117,6 +117,10 @@ def run_analysis(cfg: DictConfig) -> None:
         _write_tables(results, study)
         write_text(study.reports / "analysis.json", json.dumps(numbers, indent=1, allow_nan=False))
         write_text(study.reports / "summary.md", summary.markdown(numbers, drawn))
+    if cfg.logger:
+        from chromatic_descent.loggers import log_analysis
+
+        log_analysis(study, numbers, [study.reports / path for path in drawn.values()], cfg.logger)
     console.print(summary.table(numbers))
     console.print(f"{study.reports / 'summary.md'}", soft_wrap=True, highlight=False)
 

@@ -24,7 +24,7 @@ from chromatic_descent.cleaning import What, files, removals, remove, size
 from chromatic_descent.command_line import run
 from chromatic_descent.config import configs_folder
 from chromatic_descent.errors import UserError
-from chromatic_descent.study import Status, Study, find_study, studies
+from chromatic_descent.study import Member, Status, Study, find_study, studies
 
 _NUMBERS = ("size", "last touched", *get_args(Status))  # columns that are set to the right
 
@@ -39,7 +39,7 @@ def run_studies(cfg: DictConfig) -> None:
         return
     study = find_study(str(cfg.study), root)
     if cfg.clean is None:
-        rows = ((m.name, m.explain(), *_weight(m.files)) for m in study.members())
+        rows = ((m.name, _status(m), *_weight(m.files)) for m in study.members())
         _print(("member", "status", "size", "last touched"), rows)
         return
     _clean(study, _wanted(cfg.clean), cfg.sure)
@@ -58,6 +58,11 @@ def _command_line(cfg: DictConfig) -> None:
 def _row(study: Study) -> tuple[str, ...]:
     count = Counter(member.status for member in study.members())
     return (study.name, *(str(count[s]) for s in get_args(Status)), *_weight([study.path]))
+
+
+def _status(member: Member) -> str:
+    """What became of it, and why; the name has a column of its own."""
+    return member.explain().removeprefix(f"{member.name} ").removeprefix("is ")
 
 
 def _weight(paths: Sequence[Path]) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from chromatic_descent import probe_logits
-from chromatic_descent.config import config_hash, instantiate
+from chromatic_descent.config import config_hash, identity, instantiate
 from chromatic_descent.data import ImageData
 from chromatic_descent.data.augment import generator
 from chromatic_descent.study import Member
@@ -130,7 +130,7 @@ def build_trainer(cfg: DictConfig, member: Member, further: Sequence[Callback] =
     callbacks.extend(further)
     if cfg.trainer.enable_progress_bar:
         callbacks.append(MemberProgress(member.name))
-    return make_trainer(cfg, member, callbacks, member_loggers(cfg, member))
+    return make_trainer(cfg, member, callbacks, member_loggers(cfg, member, cfg.seed))
 
 
 def make_trainer(
@@ -158,9 +158,14 @@ def _alone() -> LightningEnvironment:
     return environment
 
 
-def member_loggers(cfg: DictConfig, member: Member) -> list[Logger]:
-    """The loggers of the config, writing in the member's folder."""
-    return [make(save_dir=member.folder) for make in instantiate(cfg.logger).values()]
+def member_loggers(cfg: DictConfig, member: Member, seed: int) -> list[Logger]:
+    """The loggers of the config, writing in the member's folder, told what the member is."""
+    loggers: list[Logger] = [
+        make(save_dir=member.folder) for make in instantiate(cfg.logger).values()
+    ]
+    for logger in loggers:
+        logger.log_hyperparams({"seed": seed, **identity(cfg)})
+    return loggers
 
 
 def quieten_lightning() -> None:
