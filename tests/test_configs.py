@@ -115,7 +115,7 @@ def test_the_default_is_the_standard_study():
     )
 
 
-@pytest.mark.parametrize("name", ["analyze", "studies"])
+@pytest.mark.parametrize("name", ["analyze", "studies", "import"])
 def test_the_other_commands_resolve_in_full(name):
     assert OmegaConf.to_container(composed(name=name), resolve=True, throw_on_missing=True)
 

@@ -144,14 +144,16 @@ def _provenance(population: Population) -> dict[str, Any]:
         "images": len(population.labels),
         "probe_hash": records[0]["probe_hash"],
     }
-    if "versions" in records[0]:  # trained here, not read from plain arrays
+    if trained := [r for r in records if r.get("versions")]:  # here: not plain arrays, not imported
         found |= {
-            "config_hashes": sorted({r["config_hash"] for r in records}),
-            "precisions": sorted({r["precision"] for r in records}),
-            "trained_with": records[0]["versions"],
-            "hardware": records[0]["hardware"],
-            "training_seconds": sum(r["wall_time"]["train"] for r in records),
+            "config_hashes": sorted({r["config_hash"] for r in trained}),
+            "precisions": sorted({r["precision"] for r in trained}),
+            "trained_with": trained[0]["versions"],
+            "hardware": trained[0]["hardware"],
+            "training_seconds": sum(r["wall_time"]["train"] for r in trained),
         }
+    if imported := {r["member"]: r["imported"] for r in records if "imported" in r}:
+        found["imported"] = imported
     return found
 
 

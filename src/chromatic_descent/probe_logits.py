@@ -119,7 +119,7 @@ def save(path: Path, member: ProbeLogits) -> None:
 
     Raises ArtefactError if the logits are not finite (training diverged) or shapes disagree.
     """
-    _validate(member, path)
+    validate(member, path)
     arrays: dict[str, Any] = {"record": np.array(json.dumps(member.record, allow_nan=False))}
     for prefix, part in [("", member), *((f"{name}.", s) for name, s in member.slices.items())]:
         arrays[f"{prefix}logits"] = part.logits
@@ -163,7 +163,7 @@ def load(path: Path) -> ProbeLogits:
                 f"{path} is not a probe artefact: it has no array {error}"
             ) from None
     member = ProbeLogits(main.logits, main.labels, main.indices, record, slices, trajectory)
-    _validate(member, path)
+    validate(member, path)
     return member
 
 
@@ -244,7 +244,7 @@ def from_arrays(
     Raises:
         UserError: a file that cannot be read; shapes or types that do not fit each other.
     """
-    values, given = _array(logits, "logits"), _array(labels, "labels")
+    values, given = read_array(logits, "logits"), read_array(labels, "labels")
     if values.dtype.kind != "f" or values.ndim not in (3, 4) or 0 in values.shape:
         raise UserError(
             f"logits are {values.dtype} {list(values.shape)}: expected floating-point numbers "
@@ -284,8 +284,11 @@ def from_arrays(
     )
 
 
-def _array(source: Path | str | NDArray[Any], key: str) -> NDArray[Any]:
-    """An array as it is, or read from a file, without unpickling anything."""
+def read_array(source: Path | str | NDArray[Any], key: str) -> NDArray[Any]:
+    """An array as it is, or read from a `.npy` or from `key` of an `.npz`, without unpickling.
+
+    Raises UserError for what cannot be read so.
+    """
     if not isinstance(source, (str, Path)):
         return np.asarray(source)
     try:
@@ -380,7 +383,7 @@ def _slice(archive: Mapping[str, NDArray[Any]], prefix: str) -> ProbeSliceLogits
     )
 
 
-def _validate(member: ProbeLogits, path: Path) -> None:
+def validate(member: ProbeLogits, path: Path) -> None:
     """Raise ArtefactError unless every array is what the contract says."""
     for name, part in {"probe": member, **member.slices}.items():
         where = f"{path}, {name}"
