@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo study trial analyze test test-slow lint bench clean
+.PHONY: help setup demo study trial analyze test test-slow test-fuzz lint bench clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ test: $(READY) ## the tests, under 5 minutes
 
 test-slow: $(READY) ## the tests that need CIFAR-10 (in data/ or CHROMATIC_DATA_DIR) or minutes
 	$(BIN)/python -m pytest -m slow
+
+test-fuzz: $(READY) ## 10,000 altered artefacts, records and manifests of each kind, minutes
+	CHROMATIC_FUZZ=10000 $(BIN)/python -m pytest tests/test_fuzz.py
 
 lint: $(READY) ## style and types
 	$(BIN)/ruff check

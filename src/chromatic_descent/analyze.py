@@ -81,6 +81,7 @@ def run_analysis(cfg: DictConfig) -> None:
         population, study = load_arrays(cfg)
     else:
         study = find_study(cfg.study, Path(cfg.paths.multirun))
+        study.check()
         population, missing = load_study(study)
     for line in missing:
         log.warning("left out: %s", line)

@@ -25,6 +25,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The original's ending is kept last: numpy and matplotlib read the format off it.
     temporary = path.parent / f".{path.stem}.{os.getpid()}{_SUFFIX}{path.suffix}"
+    temporary.unlink(missing_ok=True)  # it may be a link that somebody has laid
     try:
         yield temporary
         with temporary.open("rb") as file:

@@ -42,6 +42,7 @@ def run_import(cfg: DictConfig) -> list[Member]:
     if (cfg.logits is None) == (cfg.checkpoint is None):
         raise UserError("Give either logits=FILE (and labels=FILE) or checkpoint=FILE.")
     study = Study(Path(cfg.paths.multirun) / check_study_name(str(cfg.study)))
+    study.check()
     there = [probe_logits.load(m.artefact) for m in study.members() if m.status == "complete"]
     if cfg.logits is not None:
         imported = from_arrays(cfg, there)

@@ -24,7 +24,7 @@ from chromatic_descent.cleaning import What, files, removals, remove, size
 from chromatic_descent.command_line import run
 from chromatic_descent.config import configs_folder
 from chromatic_descent.errors import UserError
-from chromatic_descent.study import Member, Status, Study, find_study, studies
+from chromatic_descent.study import Member, Status, Study, find_study, printable, studies
 
 _NUMBERS = ("size", "last touched", *get_args(Status))  # columns that are set to the right
 
@@ -128,19 +128,14 @@ def _print(columns: Sequence[str], rows: Iterator[tuple[str, ...]]) -> None:
     console = Console()
     if not console.is_terminal:
         for row in (columns, *rows):
-            print("\t".join(_harmless(cell) for cell in row))
+            print("\t".join(printable(cell) for cell in row))
         return
     table = Table(box=None, header_style="bold")
     for column in columns:
         table.add_column(column, justify="right" if column in _NUMBERS else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(Text(_harmless(cell)) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console.print(table)
-
-
-def _harmless(text: str) -> str:
-    """Without what would end a line, or tell a terminal to do something: names come from files."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +33,7 @@ from filelock import FileLock, Timeout
 
 from chromatic_descent.atomic import remove_leftovers, write_text
 from chromatic_descent.errors import UserError
+from chromatic_descent.plain_json import plain_json
 
 Status = Literal["complete", "running", "failed", "interrupted"]
 
@@ -82,6 +83,41 @@ class Study:
         complete = {path.stem for path in self.probes.glob("*.npz") if path.name[0] != "."}
         return [Member(self, name) for name in sorted(begun | complete)]
 
+    def check(self, further: Sequence["Member"] = ()) -> None:
+        """Raise UserError if a name is none of this project's, or a link leads out of the study.
+
+        What writes into a study that may come from anywhere asks this first, of its members and
+        of `further` ones to be begun. The study's folder itself may be a link.
+        """
+        members = [*self.members(), *further]
+        for member in members:
+            if not _NAME.fullmatch(member.name):
+                raise UserError(
+                    f"{printable(str(self.path / member.name))} cannot be a member: expected names "
+                    "of letters, digits, '_', '-', '+' and '.'. Rename or remove it."
+                )
+        artefacts = self.path / "artifacts"
+        inside = [
+            self.path / "analysis",
+            artefacts,
+            artefacts / "mlflow",
+            self.probes,
+            self.embeddings,
+            self.reports,
+            self.cache,
+        ]
+        inside += [path for member in members for path in member.written]
+        for path in inside:
+            if self.is_link_out(path):
+                raise UserError(
+                    f"{path} is a link out of the study, to {path.resolve()}: nothing is written "
+                    "there. Remove it; the study's own folder may be a link."
+                )
+
+    def is_link_out(self, path: Path) -> bool:
+        """Whether a path that is written as one of this study's leads elsewhere."""
+        return not path.resolve().is_relative_to(self.path.resolve())
+
 
 @dataclass(frozen=True)
 class Member:
@@ -126,6 +162,12 @@ class Member:
         return self.folder / "failure.txt"
 
     @property
+    def written(self) -> list[Path]:
+        """What training writes into, where links count: others are replaced by a new file."""
+        names = ("checkpoints", "metrics", "tensorboard", "wandb", "train.log", ".hydra", ".lock")
+        return [self.folder, *(self.folder / name for name in names)]
+
+    @property
     def files(self) -> list[Path]:
         """Everything of the member: its folder and its artefact."""
         return [self.folder, self.artefact]
@@ -149,7 +191,8 @@ class Member:
         status = self.status
         if status == "failed":
             lines = self.failure.read_text(encoding="utf-8", errors="replace").splitlines()
-            return f"{self.name} failed: {lines[0] if lines else 'no reason was written'}"
+            reason = lines[0] if lines else "no reason was written"
+            return f"{self.name} failed: {printable(reason)}"
         if status == "running":
             return f"{self.name} is being trained by {_holder(self)}"
         return f"{self.name} is {status}"
@@ -161,16 +204,18 @@ class Member:
         others has `references`: which.
         """
         try:
-            text = self.manifest.read_text(encoding="utf-8")
-            manifest = json.loads(text)
+            manifest: dict[str, Any] = plain_json(self.manifest.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise UserError(
                 f"{self.manifest} is not JSON ({error}). Move {self.folder} away to start it again."
             ) from error
-        if not isinstance(manifest, dict):
-            raise UserError(f"{self.manifest} is not a JSON object. Move {self.folder} away.")
+        if not _is_manifest(manifest):
+            raise UserError(
+                f"{self.manifest} is no member's: expected its seed, config and hash. Move "
+                f"{self.folder} away to start it again."
+            )
         return manifest
 
     def together(self) -> list["Member"]:
@@ -178,13 +223,12 @@ class Member:
 
         The first has the checkpoint from which all of them go on.
         """
-        manifest = self.read_manifest() or {}
-        seeds = [manifest.get("seed"), *(manifest.get("together") or [])]
-        if not all(isinstance(seed, int) for seed in seeds):
-            raise UserError(f"{self.manifest} names no seeds. Move {self.folder} away.")
-        own, *all_of_them = [member_name(seed) for seed in seeds if isinstance(seed, int)]
-        names = [self.name.replace(own, name, 1) for name in all_of_them or [own]]
-        return [Member(self.study, name) for name in names]
+        manifest = self.read_manifest()
+        if manifest is None:
+            raise UserError(f"There is no {self.manifest}: nobody can tell what {self.folder} is.")
+        own, together = member_name(manifest["seed"]), manifest.get("together")
+        names = [member_name(seed) for seed in together] if together else [own]
+        return [Member(self.study, self.name.replace(own, name, 1)) for name in names]
 
     def write_manifest(
         self,
@@ -219,6 +263,20 @@ class Member:
         """Note which members this one is repelled from, for whoever goes on with it."""
         manifest = self.read_manifest() or {}
         write_text(self.manifest, json.dumps({**manifest, "references": references}, indent=1))
+
+
+def _is_manifest(found: Any) -> bool:
+    """Whether a JSON value is what `write_manifest` writes; files may come from anywhere."""
+    if not isinstance(found, dict):
+        return False
+    together = found.get("together") or []
+    return (
+        isinstance(together, list)
+        and all(type(seed) is int and seed >= 0 for seed in [found.get("seed"), *together])
+        and isinstance(found.get("config"), dict)
+        and isinstance(found.get("config_hash"), str)
+        and isinstance(found.get("references") or [], list)
+    )
 
 
 @contextmanager
@@ -280,6 +338,11 @@ def member_name(seed: int, suffix: str = "") -> str:
     return f"SEED_{seed:04d}" + (f"-{suffix}" if suffix else "")
 
 
+def printable(text: str) -> str:
+    """Without what would tell a terminal to do something, for text that files hold."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def check_study_name(name: str) -> str:
     """Return `name` if it can name a folder, else raise UserError."""
     if not _NAME.fullmatch(name):
@@ -335,6 +398,6 @@ def _last_completed(study: Study) -> float:
 def _holder(member: Member) -> str:
     try:
         process = (member.read_manifest() or {}).get("process", {})
-        return f"process {process['pid']} on {process['host']} since {process['since']}"
+        return printable(f"process {process['pid']} on {process['host']} since {process['since']}")
     except (UserError, KeyError, TypeError):
         return "another process"

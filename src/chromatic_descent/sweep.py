@@ -51,9 +51,14 @@ class ReportFailures(Callback):
         ReportFailures.sweep = True
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Remember the study of a single run."""
+        """Remember the study of a single run; keep no log behind a link out of the study."""
         if config.hydra.mode is RunMode.RUN:
             self._remember(Study(Path(config.hydra.run.dir).parent), config)
+        study = Study(Path(config.hydra.runtime.output_dir).parent)
+        for handler in list(logging.root.handlers):
+            file = getattr(handler, "baseFilename", None)
+            if file is not None and study.is_link_out(Path(file)):
+                logging.root.removeHandler(handler)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Log a failed job's reason, with a traceback only if it is not the user's to mend."""

@@ -39,6 +39,7 @@ def run_members(cfg: DictConfig, members: list[Member]) -> None:
     Raises UserError if a member's folder holds another config's work and `overwrite` is false,
     and MemberBusyError if another process holds a member.
     """
+    members[0].study.check(members)
     identity = config.identity(cfg)
     wanted = _Work(identity, config.config_hash(identity), _together(cfg))
     if not _left(members, wanted, cfg.overwrite):

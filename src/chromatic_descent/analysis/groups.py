@@ -110,7 +110,9 @@ def plainest(population: Population, who: dict[str, list[int]]) -> str:
         return sum(one[key] != other[key] for other in flat for key in one)
 
     def is_repelled(config: dict[str, Any]) -> bool:
-        repulsion = config.get("repulsion") or {}
+        repulsion = config.get("repulsion")
+        if not isinstance(repulsion, dict):
+            return False
         return bool(repulsion.get("strength", 0)) and repulsion.get("term", "absent") is not None
 
     order = [
