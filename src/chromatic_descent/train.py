@@ -96,14 +96,13 @@ def _explain(error: BaseException) -> str:
     unfinished = [member.explain() for member in members if member.status != "complete"]
     done = f"{study.path}: {len(members) - len(unfinished)} of {len(members)} complete."
     if stopped:
-        again = (
-            f"The same command with {ReportFailures.named} goes on, members from their last epoch."
-        )
+        again = f"The same command with {ReportFailures.named} goes on from there."
         return "\n  ".join([f"Interrupted. {done}", *unfinished, again])
+    reason = message(error)
     if not unfinished:
-        return message(error)
-    known = message(error).splitlines()[0] in "\n".join(unfinished)
-    return "\n  ".join([done, *unfinished]) + ("" if known else f"\n{message(error)}")
+        return reason
+    is_told = reason.partition("\n")[0] in "\n".join(unfinished)
+    return "\n  ".join([done, *unfinished]) + ("" if is_told else f"\n{reason}")
 
 
 @dataclass(frozen=True)
