@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo study trial analyze map test test-page test-slow lint notebook bench clean
+.PHONY: help setup demo study trial analyze map test test-page test-slow test-fuzz lint notebook bench clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,6 +72,9 @@ test-page: $(READY) ## the report in a browser: needs Chromium or Chrome
 
 test-slow: $(READY) ## the tests that need CIFAR-10 (in data/ or CHROMATIC_DATA_DIR) or minutes
 	$(BIN)/python -m pytest -m slow
+
+test-fuzz: $(READY) ## 10,000 altered artefacts, records and manifests of each kind, minutes
+	CHROMATIC_FUZZ=10000 $(BIN)/python -m pytest tests/test_fuzz.py
 
 lint: $(READY) ## style and types
 	$(BIN)/ruff check

@@ -1,3 +1,4 @@
+import importlib
 import logging
 import subprocess
 import sys
@@ -21,19 +22,17 @@ def paths_are_the_defaults(monkeypatch):
 
 @pytest.fixture
 def command_line(tmp_path, monkeypatch, capfd):
-    """Run `chromatic-train` or `chromatic-analyze` in this process, from an empty folder.
+    """Run `chromatic-train` or another command in this process, from an empty folder.
 
     Returns (exit code, everything printed).
     """
     monkeypatch.chdir(tmp_path)
 
     def run(program, *arguments):
-        from chromatic_descent import analyze, train
-
         monkeypatch.setattr(sys, "argv", [f"chromatic-{program}", *arguments])
         code = 0
         try:
-            {"train": train.main, "analyze": analyze.main}[program]()
+            importlib.import_module(f"chromatic_descent.{program}").main()
         except SystemExit as stop:
             code = stop.code or 0
         finally:

@@ -76,6 +76,8 @@ def test_models_and_optimisers(model, optim, tmp_path):
 @pytest.mark.parametrize("group", ["trainer", "logger", "callbacks", "repulsion", "paths"])
 def test_what_makes_a_trainer(group, tmp_path):
     for name in options(group):
+        if name in ("tensorboard", "wandb", "mlflow"):
+            continue  # extras: tests/test_loggers.py
         cfg = composed(f"{group}={name}", "trainer.accelerator=cpu")
         trainer = build_trainer(cfg, Member(Study(tmp_path), "SEED_0000"))
         assert isinstance(trainer, Trainer)
@@ -113,8 +115,9 @@ def test_the_default_is_the_standard_study():
     )
 
 
-def test_analyze_resolves_in_full():
-    assert OmegaConf.to_container(composed(name="analyze"), resolve=True, throw_on_missing=True)
+@pytest.mark.parametrize("name", ["analyze", "studies", "import"])
+def test_the_other_commands_resolve_in_full(name):
+    assert OmegaConf.to_container(composed(name=name), resolve=True, throw_on_missing=True)
 
 
 def test_what_is_not_identity_exists_in_the_config():

@@ -125,6 +125,7 @@ def load(cfg: DictConfig) -> tuple[Population, list[str], Study, list[Study]]:
     root = Path(cfg.paths.multirun)
     if cfg.studies is None:
         study = find_study(cfg.study, root)
+        study.check()
         return *load_study(study), study, [study]
     if isinstance(cfg.studies, str):
         raise UserError(f"studies={cfg.studies}: expected a list, 'studies=[one,other]'.")
@@ -151,7 +152,7 @@ def run_analysis(cfg: DictConfig) -> None:
         raise UserError(f"colours={distance}: expected one of maps, {', '.join(options['maps'])}.")
     if cfg.images is not None:
         page.pictures_from_file(cfg.images, [], len(population.labels))
-    for key in ("study", "studies", "logits", "labels", "images", "paths"):
+    for key in ("study", "studies", "logits", "labels", "images", "paths", "logger"):
         del options[key]
     if cfg.studies is not None and options["baseline"] is None:
         sizes = {name: len(who) for name, who in group_members(population).items()}
@@ -161,7 +162,7 @@ def run_analysis(cfg: DictConfig) -> None:
         task = bar.add_task("analysing", total=len(sections) + 1)
         results = analysis.analyse(
             population,
-            cache=study.path / "artifacts" / "cache",
+            cache=study.cache,
             progress=lambda section: bar.update(
                 task, description=f"analysing: {section}", completed=sections.index(section)
             ),
@@ -194,6 +195,10 @@ def run_analysis(cfg: DictConfig) -> None:
         write_text(report, _page(numbers, results, sources, cfg))
     if terminal.shows_colours(console):
         console.print(terminal.chromatic_map(numbers) or "")
+    if cfg.logger:
+        from chromatic_descent.loggers import log_analysis
+
+        log_analysis(study, numbers, [study.reports / path for path in drawn.values()], cfg.logger)
     console.print(summary.table(numbers))
     console.print(f"{report}", soft_wrap=True, highlight=False)
     if opens:
@@ -251,14 +256,16 @@ def _provenance(population: Population) -> dict[str, Any]:
         "probe_hash": records[0]["probe_hash"],
         "repelled": sum(is_repelled(r["config"]) for r in records),
     }
-    if "versions" in records[0]:  # trained here, not read from plain arrays
+    if trained := [r for r in records if r.get("versions")]:  # here: not plain arrays, not imported
         found |= {
-            "config_hashes": sorted({r["config_hash"] for r in records}),
-            "precisions": sorted({r["precision"] for r in records}),
-            "trained_with": records[0]["versions"],
-            "hardware": records[0]["hardware"],
-            "training_seconds": sum(r["wall_time"]["train"] for r in records),
+            "config_hashes": sorted({r["config_hash"] for r in trained}),
+            "precisions": sorted({r["precision"] for r in trained}),
+            "trained_with": trained[0]["versions"],
+            "hardware": trained[0]["hardware"],
+            "training_seconds": sum(r["wall_time"]["train"] for r in trained),
         }
+    if imported := {r["member"]: r["imported"] for r in records if "imported" in r}:
+        found["imported"] = imported
     return found
 
 

@@ -1,11 +1,13 @@
 """Files that exist whole or not at all."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 _SUFFIX = ".tmp"
+_REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 
 
 @contextmanager
@@ -13,7 +15,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, and rename it to `path` once it is written and flushed.
 
     If the block raises, the temporary file is removed and what was at `path` stays as it was. A
-    process that is killed inside the block leaves a temporary file: see `remove_leftovers`.
+    process that is killed inside the block leaves a temporary file: see `remove_leftovers`. If the
+    system refused to write (the disk is full, say), the OSError names `path`, whatever the library
+    that was writing made of it.
 
     >>> with atomic_path(Path("numbers.txt")) as temporary:   # doctest: +SKIP
     ...     temporary.write_text("1 2 3")
@@ -21,11 +25,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The original's ending is kept last: numpy and matplotlib read the format off it.
     temporary = path.parent / f".{path.stem}.{os.getpid()}{_SUFFIX}{path.suffix}"
+    temporary.unlink(missing_ok=True)  # it may be a link that somebody has laid
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except Exception as error:
+        if (refused := _refused(error)) is not None:
+            raise OSError(refused, os.strerror(refused), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
@@ -41,6 +50,15 @@ def remove_leftovers(path: Path) -> None:
     """Remove what killed writers of `path` left behind; the caller must be its only writer."""
     for leftover in path.parent.glob(f".{path.stem}.*{_SUFFIX}{path.suffix}"):
         leftover.unlink(missing_ok=True)
+
+
+def _refused(error: BaseException | None) -> int | None:
+    """The number of the system's error if it would not write; libraries raise others after it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _REFUSALS:
+            return error.errno
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """What both commands share: one clear message and a non-zero exit for whatever can be mended."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from chromatic_descent.config import check_seed
 from chromatic_descent.errors import UserError
+from chromatic_descent.stopping import exit_code, sigterm_as_ctrl_c
 from chromatic_descent.study import member_name, study_folder
 
 # Errors whose message is all the user needs: their mistakes, and what the system refused.
@@ -18,6 +20,8 @@ MENDABLE = (UserError, HydraException, OmegaConfBaseException, OSError)
 
 def message(error: BaseException) -> str:
     """What went wrong, without the library's packaging around it."""
+    if isinstance(error, KeyboardInterrupt):
+        return "Interrupted."
     causes: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in causes:  # a chain of causes may be a ring
@@ -28,6 +32,8 @@ def message(error: BaseException) -> str:
             return str(each)
     if isinstance(error.__cause__, OmegaConfBaseException):
         return f"{error}\n{error.__cause__}"
+    if isinstance(error, ValueError) and isinstance(error.__cause__, OSError):  # logging's
+        error = error.__cause__
     if isinstance(error, OSError) and error.filename:
         return (
             f"{error.filename}: {error.strerror}. Studies go to paths.multirun, single runs to "
@@ -36,25 +42,30 @@ def message(error: BaseException) -> str:
     return str(error)
 
 
-def run(command: Callable[[], None], explain: Callable[[Exception], str] = message) -> None:
-    """Run a `hydra.main` command; exit 1 with `explain`'s message if it ends in what can be mended.
+def run(command: Callable[[], None], explain: Callable[[BaseException], str] = message) -> None:
+    """Run a `hydra.main` command; exit with `explain`'s message if it ends in what can be mended.
 
-    With HYDRA_FULL_ERROR set, the exception is raised instead, with its traceback.
+    The exit code is 1; 130 after Ctrl-C; 143 after SIGTERM. With HYDRA_FULL_ERROR set, what can be
+    mended is raised instead, with its traceback.
     """
     register_resolvers()
     # With this set, Hydra lets exceptions through to here instead of printing its own trace.
     wants_traceback = "HYDRA_FULL_ERROR" in os.environ
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    # A log that cannot be written, on a full disk, is no reason for a traceback in every line.
+    logging.raiseExceptions = wants_traceback
     try:
-        command()
-    except MENDABLE as error:
-        if wants_traceback:
+        with sigterm_as_ctrl_c():
+            command()
+    except Exception as error:
+        mendable = isinstance(error, MENDABLE) or isinstance(error.__cause__, OSError)
+        if wants_traceback or not mendable:
             raise
         print(explain(error), file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("Interrupted. The same command goes on from here if it names its study=.")
-        sys.exit(130)
+    except KeyboardInterrupt as stop:
+        print(explain(stop), file=sys.stderr)
+        sys.exit(exit_code(stop))
     finally:
         if not wants_traceback:
             del os.environ["HYDRA_FULL_ERROR"]

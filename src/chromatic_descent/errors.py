@@ -1,4 +1,4 @@
-"""The one kind of error that is the user's to mend."""
+"""The kind of error that is the user's to mend."""
 
 
 class UserError(Exception):
@@ -6,3 +6,7 @@ class UserError(Exception):
 
     The message names the key or file, what was found, what was expected, and what to do.
     """
+
+
+class ArtefactError(UserError):
+    """A probe artefact that cannot be used."""

@@ -17,10 +17,9 @@ with `allow_pickle=False`: nothing in them is ever executed.
 
 import hashlib
 import json
-import zipfile
-import zlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,31 +28,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromatic_descent.atomic import atomic_path
+from chromatic_descent.errors import ArtefactError as ArtefactError
 from chromatic_descent.errors import UserError
+from chromatic_descent.npz import BROKEN, open_npz
+from chromatic_descent.plain_json import plain_json
 
 SCHEMA_VERSION = 1
 
 SHIFTED, FOREIGN = "shift-", "foreign-"  # what names of such slices begin with
 
-RECORD_KEYS = (
-    "schema_version",  # int, of this file's layout
-    "member",  # str, the member's name in its study
-    "seed",  # int
-    "config",  # the resolved config that determines the member, less its seed
-    "config_hash",  # str, SHA-256 of that
-    "probe_hash",  # str, SHA-256 of the probe images as the network sees them, labels and indices
-    "dataset",  # {name, fingerprint, classes}
-    "accuracy",  # float, on the probe
-    "precision",  # str, what training ran in
-    "versions",  # {package: version}
-    "hardware",  # {accelerator, device, threads, ...}
-    "wall_time",  # {train, record}, seconds
-    "finished",  # str, ISO 8601, UTC
-)
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable()
 
 
-class ArtefactError(UserError):
-    """A probe artefact that cannot be used."""
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is(kind: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kind)
+
+
+def _dataset(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and _text(value.get("name"))
+        and _text(value.get("fingerprint"))
+        and isinstance(value.get("classes"), list)
+        and all(map(_text, value["classes"]))
+    )
+
+
+RECORD_KEYS: dict[str, Callable[[Any], bool]] = {  # and what a file from anywhere must hold there
+    "schema_version": _is(int),  # of this file's layout
+    "member": _text,  # the member's name in its study
+    "seed": lambda value: type(value) is int and value >= 0,
+    "config": _is(dict),  # the resolved config that determines the member, less its seed
+    "config_hash": _text,  # SHA-256 of that
+    "probe_hash": _text,  # SHA-256 of the probe images as the network sees them, labels and indices
+    "dataset": _dataset,  # {name, fingerprint, classes}
+    "accuracy": _number,  # on the probe
+    "precision": _text,  # what training ran in
+    "versions": _is(dict),  # {package: version}
+    "hardware": _is(dict),  # {accelerator, device, threads, ...}
+    "wall_time": lambda v: isinstance(v, dict) and all(map(_number, v.values())),  # seconds
+    "finished": _text,  # ISO 8601, UTC
+}
 
 
 @dataclass(frozen=True)
@@ -119,7 +140,7 @@ def save(path: Path, member: ProbeLogits) -> None:
 
     Raises ArtefactError if the logits are not finite (training diverged) or shapes disagree.
     """
-    _validate(member, path)
+    validate(member, path)
     arrays: dict[str, Any] = {"record": np.array(json.dumps(member.record, allow_nan=False))}
     for prefix, part in [("", member), *((f"{name}.", s) for name, s in member.slices.items())]:
         arrays[f"{prefix}logits"] = part.logits
@@ -137,7 +158,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
     Raises ArtefactError if the file is truncated, foreign, or of a newer schema.
     """
-    with _Reader(path) as archive:
+    with _reading(path) as archive:
         return _record(archive, path)
 
 
@@ -147,7 +168,7 @@ def load(path: Path) -> ProbeLogits:
     Raises ArtefactError, naming the file, if it is truncated, foreign, of a newer schema, or
     holds arrays whose shapes, types or values cannot be a member's.
     """
-    with _Reader(path) as archive:
+    with _reading(path) as archive:
         record = _record(archive, path)
         prefixes = sorted(k.removesuffix("logits") for k in archive if k.endswith(".logits"))
         try:
@@ -163,7 +184,7 @@ def load(path: Path) -> ProbeLogits:
                 f"{path} is not a probe artefact: it has no array {error}"
             ) from None
     member = ProbeLogits(main.logits, main.labels, main.indices, record, slices, trajectory)
-    _validate(member, path)
+    validate(member, path)
     return member
 
 
@@ -244,7 +265,7 @@ def from_arrays(
     Raises:
         UserError: a file that cannot be read; shapes or types that do not fit each other.
     """
-    values, given = _array(logits, "logits"), _array(labels, "labels")
+    values, given = read_array(logits, "logits"), read_array(labels, "labels")
     if values.dtype.kind != "f" or values.ndim not in (3, 4) or 0 in values.shape:
         raise UserError(
             f"logits are {values.dtype} {list(values.shape)}: expected floating-point numbers "
@@ -284,8 +305,11 @@ def from_arrays(
     )
 
 
-def _array(source: Path | str | NDArray[Any], key: str) -> NDArray[Any]:
-    """An array as it is, or read from a file, without unpickling anything."""
+def read_array(source: Path | str | NDArray[Any], key: str) -> NDArray[Any]:
+    """An array as it is, or read from a `.npy` or from `key` of an `.npz`, without unpickling.
+
+    Raises UserError for what cannot be read so.
+    """
     if not isinstance(source, (str, Path)):
         return np.asarray(source)
     try:
@@ -296,7 +320,7 @@ def _array(source: Path | str | NDArray[Any], key: str) -> NDArray[Any]:
             if key not in archive:
                 raise UserError(f"{key}={source} holds {list(archive)}: expected an array '{key}'.")
             return np.asarray(archive[key])
-    except _BROKEN as error:
+    except BROKEN as error:
         raise UserError(
             f"{key}={source} cannot be read as an array ({type(error).__name__}: {error}): "
             "expected a .npy, or an .npz, without pickled objects."
@@ -316,49 +340,25 @@ def content_hash(*parts: bytes | str | NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
-# What numpy and zipfile raise for files that are truncated, altered or something else.
-_BROKEN = (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
-
-
-class _Reader:
-    """`np.load` without pickle, as a context, with every way a file can be broken as one error."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __enter__(self) -> Mapping[str, NDArray[Any]]:
-        try:
-            self.file = self.path.open("rb")
-        except OSError as error:
-            raise self._unreadable(error) from error
-        try:
-            archive = np.load(self.file, allow_pickle=False)
-        except _BROKEN as error:
-            self.file.close()
-            raise self._unreadable(error) from error
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            self.file.close()
-            raise ArtefactError(f"{self.path} is not a probe artefact: it holds a single array.")
-        return archive
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        self.file.close()
-        if isinstance(error, _BROKEN):
-            raise self._unreadable(error) from error
-
-    def _unreadable(self, error: BaseException) -> ArtefactError:
-        return ArtefactError(
-            f"{self.path} cannot be read as a probe artefact ({type(error).__name__}: {error}). It "
+@contextmanager
+def _reading(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """The artefact's arrays, with every way in which a file can be broken as one error."""
+    try:
+        with open_npz(path) as archive:
+            yield archive
+    except BROKEN as error:
+        raise ArtefactError(
+            f"{path} cannot be read as a probe artefact ({type(error).__name__}: {error}). It "
             "is truncated or comes from elsewhere: move it away and train that member again."
-        )
+        ) from error
 
 
 def _record(archive: Mapping[str, NDArray[Any]], path: Path) -> dict[str, Any]:
     if "record" not in archive:
         raise ArtefactError(f"{path} is not a probe artefact: it has no array 'record'.")
     try:
-        record = json.loads(str(archive["record"]))
-    except json.JSONDecodeError as error:
+        record = plain_json(str(archive["record"]))
+    except ValueError as error:
         raise ArtefactError(f"{path}: its record is not JSON ({error}).") from error
     if not isinstance(record, dict):
         raise ArtefactError(f"{path}: its record is a {type(record).__name__}, not an object.")
@@ -369,6 +369,11 @@ def _record(archive: Mapping[str, NDArray[Any]], path: Path) -> dict[str, Any]:
         )
     if missing := [key for key in RECORD_KEYS if key not in record]:
         raise ArtefactError(f"{path}: its record lacks {', '.join(missing)}.")
+    if wrong := [key for key, fits in RECORD_KEYS.items() if not fits(record[key])]:
+        raise ArtefactError(
+            f"{path}: its record's {', '.join(wrong)} cannot be a member's: another type, or text "
+            "that is not printable. It was altered."
+        )
     return record
 
 
@@ -380,7 +385,7 @@ def _slice(archive: Mapping[str, NDArray[Any]], prefix: str) -> ProbeSliceLogits
     )
 
 
-def _validate(member: ProbeLogits, path: Path) -> None:
+def validate(member: ProbeLogits, path: Path) -> None:
     """Raise ArtefactError unless every array is what the contract says."""
     for name, part in {"probe": member, **member.slices}.items():
         where = f"{path}, {name}"
@@ -398,6 +403,8 @@ def _validate(member: ProbeLogits, path: Path) -> None:
                 )
         if part.labels.min() < 0 or part.labels.max() >= classes:
             raise ArtefactError(f"{where}: labels lie outside 0..{classes - 1}.")
+        if name == "probe" and len(member.record["dataset"]["classes"]) != classes:
+            raise ArtefactError(f"{where}: logits are of {classes} classes, the record of others.")
         if bad := int(np.count_nonzero(~np.isfinite(part.logits))):
             raise ArtefactError(
                 f"{where}: {bad} of {part.logits.size} logits are not finite. Training diverged: "

@@ -21,7 +21,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,10 +33,12 @@ from filelock import FileLock, Timeout
 
 from chromatic_descent.atomic import remove_leftovers, write_text
 from chromatic_descent.errors import UserError
+from chromatic_descent.plain_json import plain_json
 
 Status = Literal["complete", "running", "failed", "interrupted"]
 
 _NAME = re.compile(r"[\w][\w.+-]*")  # a single folder's name: no separator, no leading dot
+_A_LOOK = 0.2  # seconds for which whoever asks if a member is running may hold it, generously
 _LONGEST_SUFFIX = 120  # characters; file systems allow 255 in a name, artefacts add to it
 
 
@@ -70,11 +72,51 @@ class Study:
         """Where analysis puts numbers and summaries."""
         return self.path / "artifacts" / "reports"
 
+    @property
+    def cache(self) -> Path:
+        """Where analysis keeps what it need not compute again."""
+        return self.path / "artifacts" / "cache"
+
     def members(self) -> list["Member"]:
         """Every member that was begun or is complete, by name."""
         begun = {folder.parent.name for folder in self.path.glob("SEED_*/member.json")}
         complete = {path.stem for path in self.probes.glob("*.npz") if path.name[0] != "."}
         return [Member(self, name) for name in sorted(begun | complete)]
+
+    def check(self, further: Sequence["Member"] = ()) -> None:
+        """Raise UserError if a name is none of this project's, or a link leads out of the study.
+
+        What writes into a study that may come from anywhere asks this first, of its members and
+        of `further` ones to be begun. The study's folder itself may be a link.
+        """
+        members = [*self.members(), *further]
+        for member in members:
+            if not _NAME.fullmatch(member.name):
+                raise UserError(
+                    f"{printable(str(self.path / member.name))} cannot be a member: expected names "
+                    "of letters, digits, '_', '-', '+' and '.'. Rename or remove it."
+                )
+        artefacts = self.path / "artifacts"
+        inside = [
+            self.path / "analysis",
+            artefacts,
+            artefacts / "mlflow",
+            self.probes,
+            self.embeddings,
+            self.reports,
+            self.cache,
+        ]
+        inside += [path for member in members for path in member.written]
+        for path in inside:
+            if self.is_link_out(path):
+                raise UserError(
+                    f"{path} is a link out of the study, to {path.resolve()}: nothing is written "
+                    "there. Remove it; the study's own folder may be a link."
+                )
+
+    def is_link_out(self, path: Path) -> bool:
+        """Whether a path that is written as one of this study's leads elsewhere."""
+        return not path.resolve().is_relative_to(self.path.resolve())
 
 
 @dataclass(frozen=True)
@@ -110,22 +152,34 @@ class Member:
         return self.folder / "checkpoints" / "joint.ckpt"
 
     @property
+    def lock(self) -> Path:
+        """What the process that works on the member holds."""
+        return self.folder / ".lock"
+
+    @property
     def failure(self) -> Path:
         """Why the member failed, if its last attempt did."""
         return self.folder / "failure.txt"
+
+    @property
+    def written(self) -> list[Path]:
+        """What training writes into, where links count: others are replaced by a new file."""
+        names = ("checkpoints", "metrics", "tensorboard", "wandb", "train.log", ".hydra", ".lock")
+        return [self.folder, *(self.folder / name for name in names)]
+
+    @property
+    def files(self) -> list[Path]:
+        """Everything of the member: its folder and its artefact."""
+        return [self.folder, self.artefact]
 
     @property
     def status(self) -> Status:
         """Complete, running (in any process that shares the file system), failed or interrupted."""
         if self.artefact.exists():
             return "complete"
-        try:
-            with claim(self):
-                return "failed" if self.failure.exists() else "interrupted"
-        except MemberBusyError:
+        if _is_held(self):
             return "running"
-        except OSError:  # a study that may only be read
-            return "failed" if self.failure.exists() else "interrupted"
+        return "failed" if self.failure.exists() else "interrupted"
 
     def write_failure(self, error: Exception) -> None:
         """Say why the member failed: the reason, and where it was raised."""
@@ -136,7 +190,9 @@ class Member:
         """The status in a line, with the reason where one is known."""
         status = self.status
         if status == "failed":
-            return f"{self.name} failed: {self.failure.read_text(encoding='utf-8').splitlines()[0]}"
+            lines = self.failure.read_text(encoding="utf-8", errors="replace").splitlines()
+            reason = lines[0] if lines else "no reason was written"
+            return f"{self.name} failed: {printable(reason)}"
         if status == "running":
             return f"{self.name} is being trained by {_holder(self)}"
         return f"{self.name} is {status}"
@@ -148,17 +204,31 @@ class Member:
         others has `references`: which.
         """
         try:
-            text = self.manifest.read_text(encoding="utf-8")
-            manifest = json.loads(text)
+            manifest: dict[str, Any] = plain_json(self.manifest.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise UserError(
                 f"{self.manifest} is not JSON ({error}). Move {self.folder} away to start it again."
             ) from error
-        if not isinstance(manifest, dict):
-            raise UserError(f"{self.manifest} is not a JSON object. Move {self.folder} away.")
+        if not _is_manifest(manifest):
+            raise UserError(
+                f"{self.manifest} is no member's: expected its seed, config and hash. Move "
+                f"{self.folder} away to start it again."
+            )
         return manifest
+
+    def together(self) -> list["Member"]:
+        """The members that are trained together with this one, itself among them; by seed.
+
+        The first has the checkpoint from which all of them go on.
+        """
+        manifest = self.read_manifest()
+        if manifest is None:
+            raise UserError(f"There is no {self.manifest}: nobody can tell what {self.folder} is.")
+        own, together = member_name(manifest["seed"]), manifest.get("together")
+        names = [member_name(seed) for seed in together] if together else [own]
+        return [Member(self.study, self.name.replace(own, name, 1)) for name in names]
 
     def write_manifest(
         self,
@@ -195,16 +265,30 @@ class Member:
         write_text(self.manifest, json.dumps({**manifest, "references": references}, indent=1))
 
 
+def _is_manifest(found: Any) -> bool:
+    """Whether a JSON value is what `write_manifest` writes; files may come from anywhere."""
+    if not isinstance(found, dict):
+        return False
+    together = found.get("together") or []
+    return (
+        isinstance(together, list)
+        and all(type(seed) is int and seed >= 0 for seed in [found.get("seed"), *together])
+        and isinstance(found.get("config"), dict)
+        and isinstance(found.get("config_hash"), str)
+        and isinstance(found.get("references") or [], list)
+    )
+
+
 @contextmanager
 def claim(member: Member) -> Iterator[None]:
     """Hold a member for this process; the hold ends with the block or with the process.
 
-    Raises MemberBusyError at once if another process holds it.
+    Raises MemberBusyError if another process holds it.
     """
     member.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(member.folder / ".lock")
+    lock = FileLock(member.lock)
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=_A_LOOK, poll_interval=_A_LOOK / 10)
     except Timeout:
         raise MemberBusyError(
             f"{member.name} of study {member.study.name} is being trained by {_holder(member)}: "
@@ -224,6 +308,19 @@ def claim(member: Member) -> Iterator[None]:
         lock.release()
 
 
+def _is_held(member: Member) -> bool:
+    """Whether a process holds the member, found out without leaving a trace."""
+    if not member.lock.exists():
+        return False
+    try:
+        with FileLock(member.lock, blocking=False):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a study that may only be read
+        return False
+
+
 def member_name(seed: int, suffix: str = "") -> str:
     """A member's name: SEED_0007, and what else the sweep varies, fit for a file name.
 
@@ -241,6 +338,11 @@ def member_name(seed: int, suffix: str = "") -> str:
     return f"SEED_{seed:04d}" + (f"-{suffix}" if suffix else "")
 
 
+def printable(text: str) -> str:
+    """Without what would tell a terminal to do something, for text that files hold."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def check_study_name(name: str) -> str:
     """Return `name` if it can name a folder, else raise UserError."""
     if not _NAME.fullmatch(name):
@@ -256,27 +358,37 @@ def study_folder(study: str | None, otherwise: str, root: str) -> str:
     return otherwise if study is None else str(Path(root) / check_study_name(str(study)))
 
 
+def studies(root: Path) -> list[Study]:
+    """Every study under `root`, by name."""
+    return [study for path in sorted(root.glob("*")) if _is_study(study := Study(path))]
+
+
 def find_study(study: str | None, root: Path) -> Study:
     """Find a study by name under `root`, by path, or (None) the newest under `root`.
 
     The newest is the one whose newest member completed last. Raises UserError if there is none.
     """
-    known = [Study(p) for p in sorted(root.glob("*")) if Study(p).probes.is_dir()]
+    known = studies(root)
     if study is None:
-        if not known:
+        complete = [each for each in known if each.probes.is_dir()]
+        if not complete:
             raise UserError(
                 f"There is no study in {root.resolve()}. Train one first, for example: "
                 "python -m chromatic_descent.train -m 'seed=range(12)' experiment=demo"
             )
-        return max(known, key=_last_completed)
-    for candidate in (root / study, Path(study)):
-        if Study(candidate).probes.is_dir():
-            return Study(candidate)
+        return max(complete, key=_last_completed)
+    for candidate in (Study(root / study), Study(Path(study))):
+        if _is_study(candidate):
+            return candidate
     names = ", ".join(s.name for s in known) or "none"
     raise UserError(
         f"study={study} was found neither in {root.resolve()} (there: {names}) nor as a path, or "
-        "holds no artifacts/probes/ yet."
+        "holds no member yet."
     )
+
+
+def _is_study(study: Study) -> bool:
+    return study.probes.is_dir() or bool(study.members())
 
 
 def _last_completed(study: Study) -> float:
@@ -286,6 +398,6 @@ def _last_completed(study: Study) -> float:
 def _holder(member: Member) -> str:
     try:
         process = (member.read_manifest() or {}).get("process", {})
-        return f"process {process['pid']} on {process['host']} since {process['since']}"
+        return printable(f"process {process['pid']} on {process['host']} since {process['since']}")
     except (UserError, KeyError, TypeError):
         return "another process"

@@ -40,11 +40,25 @@ class NameMembers(Callback):
 class ReportFailures(Callback):
     """Say at once, with the member's name, why a job of a sweep failed; the others go on."""
 
-    sweep: ClassVar[Study | None] = None  # what this process launched, for the summary at its end
+    # What this process launched, for what is said at its end.
+    study: ClassVar[Study | None] = None
+    sweep: ClassVar[bool] = False
+    named: ClassVar[str] = ""  # the overrides with which the same command goes on
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Remember the study."""
-        ReportFailures.sweep = Study(Path(config.hydra.sweep.dir))
+        """Remember the study of a sweep."""
+        self._remember(Study(Path(config.hydra.sweep.dir)), config)
+        ReportFailures.sweep = True
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Remember the study of a single run; keep no log behind a link out of the study."""
+        if config.hydra.mode is RunMode.RUN:
+            self._remember(Study(Path(config.hydra.run.dir).parent), config)
+        study = Study(Path(config.hydra.runtime.output_dir).parent)
+        for handler in list(logging.root.handlers):
+            file = getattr(handler, "baseFilename", None)
+            if file is not None and study.is_link_out(Path(file)):
+                logging.root.removeHandler(handler)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Log a failed job's reason, with a traceback only if it is not the user's to mend."""
@@ -53,3 +67,9 @@ class ReportFailures(Callback):
             name = Path(config.hydra.runtime.output_dir).name
             trace = None if isinstance(error, MENDABLE) else error
             log.error("%s: %s", name, error, exc_info=trace)
+
+    def _remember(self, study: Study, config: DictConfig) -> None:
+        root = study.path.parent
+        elsewhere = "" if root == Path(config.paths.multirun) else f" paths.multirun={root}"
+        ReportFailures.study, ReportFailures.named = study, f"study={study.name}{elsewhere}"
+        ReportFailures.sweep = False

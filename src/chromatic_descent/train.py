@@ -9,7 +9,7 @@ skipping complete members stay quick.
 
 import io
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from chromatic_descent import config, probe_logits
 from chromatic_descent.atomic import write_text
 from chromatic_descent.command_line import message, run
 from chromatic_descent.errors import UserError
+from chromatic_descent.stopping import as_it_was
 from chromatic_descent.study import Member, Study, claim, member_name
 from chromatic_descent.sweep import ReportFailures
 
@@ -38,6 +39,7 @@ def run_members(cfg: DictConfig, members: list[Member]) -> None:
     Raises UserError if a member's folder holds another config's work and `overwrite` is false,
     and MemberBusyError if another process holds a member.
     """
+    members[0].study.check(members)
     identity = config.identity(cfg)
     wanted = _Work(identity, config.config_hash(identity), _together(cfg))
     if not _left(members, wanted, cfg.overwrite):
@@ -54,11 +56,13 @@ def run_members(cfg: DictConfig, members: list[Member]) -> None:
             for member in left:
                 _record_config(cfg, member)
             _show_config(cfg)
-            train(members, left, identity)
+            with as_it_was(members[0].name):
+                train(members, left, identity)
         except Exception as error:
             for member in left:  # those that failed for a reason of their own have said so
                 if not _is_complete(member, wanted, True) and not member.failure.exists():
-                    member.write_failure(error)
+                    with suppress(OSError):  # the reason may be that nothing can be written
+                        member.write_failure(error)
             raise
 
 
@@ -71,8 +75,8 @@ def members_of(cfg: DictConfig, folder: Path) -> list[Member]:
 
 
 def main() -> None:
-    """Run Hydra's command line; a user's mistake ends with one message and exit code 1."""
-    ReportFailures.sweep = None
+    """Run Hydra's command line; what stops it ends with one message, see `command_line.run`."""
+    ReportFailures.study = None
     run(_command_line, _explain)
 
 
@@ -82,15 +86,23 @@ def _command_line(cfg: DictConfig) -> None:
     run_members(cfg, members_of(cfg, folder))
 
 
-def _explain(error: Exception) -> str:
-    """What went wrong; for a sweep that ran, which members did not finish."""
-    study = ReportFailures.sweep
-    members = study.members() if study is not None else []
-    unfinished = [member.explain() for member in members if member.status != "complete"]
-    if study is None or not unfinished:
+def _explain(error: BaseException) -> str:
+    """What went wrong; for a sweep that ran, which members did not finish; how to go on."""
+    study = ReportFailures.study
+    stopped = isinstance(error, KeyboardInterrupt)
+    if study is None or not (ReportFailures.sweep or stopped):
         return message(error)
-    done = len(members) - len(unfinished)
-    return "\n  ".join([f"{study.path}: {done} of {len(members)} complete.", *unfinished])
+    members = study.members()
+    unfinished = [member.explain() for member in members if member.status != "complete"]
+    done = f"{study.path}: {len(members) - len(unfinished)} of {len(members)} complete."
+    if stopped:
+        again = f"The same command with {ReportFailures.named} goes on from there."
+        return "\n  ".join([f"Interrupted. {done}", *unfinished, again])
+    reason = message(error)
+    if not unfinished:
+        return reason
+    is_told = reason.partition("\n")[0] in "\n".join(unfinished)
+    return "\n  ".join([done, *unfinished]) + ("" if is_told else f"\n{reason}")
 
 
 @dataclass(frozen=True)
@@ -173,11 +185,8 @@ def _begin(
 
 def _can_go_on(member: Member, manifest: dict[str, Any]) -> bool:
     """Whether there is a checkpoint of what a member's folder was begun for."""
-    together = manifest.get("together")
-    if together:  # theirs is in the folder of the first
-        own, first = member_name(manifest["seed"]), member_name(together[0])
-        with_first = Member(member.study, member.name.replace(own, first, 1))
-        return with_first.joint_checkpoint.exists()
+    if manifest.get("together"):
+        return member.together()[0].joint_checkpoint.exists()
     return member.checkpoint.exists()
 
 

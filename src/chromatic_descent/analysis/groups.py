@@ -118,7 +118,9 @@ def plainest(population: Population, who: dict[str, list[int]]) -> str:
 
 def is_repelled(config: dict[str, Any]) -> bool:
     """Whether a member's config has a repulsion term, and a strength that is not zero."""
-    repulsion = config.get("repulsion") or {}
+    repulsion = config.get("repulsion")
+    if not isinstance(repulsion, dict):
+        return False
     return bool(repulsion.get("strength", 0)) and repulsion.get("term", "absent") is not None
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from chromatic_descent.atomic import atomic_path
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.cores import one_thread_a_core
+from chromatic_descent.npz import open_npz
 
 Result = dict[str, Any]
 Name = TypeVar("Name")
@@ -88,7 +89,7 @@ def load(path: Path, key: str) -> Result | None:
     A broken file is no error: it only has to be computed again.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with open_npz(path) as archive:
             tree = json.loads(str(archive["tree"]))
             if tree["key"] != key:
                 return None

@@ -187,7 +187,10 @@ def build_trainer(cfg: DictConfig, members: Sequence[Member]) -> Trainer:
         callbacks.append(RecordTrajectories(names, cfg.probe.every, cfg.probe.tta))
     if cfg.trainer.enable_progress_bar:
         callbacks.append(MemberProgress(f"{names[0]} to {names[-1]}"))
-    loggers = {member.name: member_loggers(cfg, member) for member in members}
+    loggers = {
+        member.name: member_loggers(cfg, member, seed)
+        for member, seed in zip(members, config.seeds(cfg), strict=True)
+    }
     return make_trainer(cfg, first, callbacks, [MemberLoggers(loggers)] if loggers else [])
 
 

@@ -13,12 +13,13 @@ from typing import Any, Protocol
 
 import torch
 from lightning import Callback, Trainer
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 from torch import nn
 
 from chromatic_descent import probe_logits
-from chromatic_descent.config import config_hash, instantiate
+from chromatic_descent.config import config_hash, identity, instantiate
 from chromatic_descent.data import ImageData
 from chromatic_descent.data.augment import generator
 from chromatic_descent.study import Member
@@ -129,7 +130,7 @@ def build_trainer(cfg: DictConfig, member: Member, further: Sequence[Callback] =
     callbacks.extend(further)
     if cfg.trainer.enable_progress_bar:
         callbacks.append(MemberProgress(member.name))
-    return make_trainer(cfg, member, callbacks, member_loggers(cfg, member))
+    return make_trainer(cfg, member, callbacks, member_loggers(cfg, member, cfg.seed))
 
 
 def make_trainer(
@@ -141,14 +142,30 @@ def make_trainer(
         precision=resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator),
         callbacks=callbacks,
         logger=loggers,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), _alone()],
         default_root_dir=member.folder,
     )
 
 
-def member_loggers(cfg: DictConfig, member: Member) -> list[Logger]:
-    """The loggers of the config, writing in the member's folder."""
-    return [make(save_dir=member.folder) for make in instantiate(cfg.logger).values()]
+def _alone() -> LightningEnvironment:
+    """A job is a world of its own, whatever SLURM's or torchrun's variables say.
+
+    Else each but the first of a cluster job's tasks would write nothing, and Lightning's requeueing
+    would leave checkpoints within an epoch, from which no run ends bit for bit as it would have.
+    """
+    environment = LightningEnvironment()
+    environment.set_global_rank(0)
+    return environment
+
+
+def member_loggers(cfg: DictConfig, member: Member, seed: int) -> list[Logger]:
+    """The loggers of the config, writing in the member's folder, told what the member is."""
+    loggers: list[Logger] = [
+        make(save_dir=member.folder) for make in instantiate(cfg.logger).values()
+    ]
+    for logger in loggers:
+        logger.log_hyperparams({"seed": seed, **identity(cfg)})
+    return loggers
 
 
 def quieten_lightning() -> None:

@@ -68,6 +68,12 @@ class MemberProgress(ProgressBar):
             self._progress.stop()
             self._progress = None
 
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Give the terminal back: Lightning calls no teardown after an error or an interruption."""
+        self.teardown(trainer, pl_module, "fit")
+
     @staticmethod
     def _step(trainer: Trainer) -> int:
         return trainer.global_step // len(trainer.optimizers)  # Lightning counts each optimiser's

@@ -1,0 +1,80 @@
+"""Reading `.npz` files that may come from anywhere: nothing is unpickled, unpacked or believed.
+
+What NumPy's own reader does not guard against: an array that is compressed a thousandfold, entries
+that share their bytes, and a header that claims more than the file holds. This project writes
+arrays uncompressed, so an array is never larger than its file, and anything else is refused before
+memory is taken for it.
+"""
+
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+# What numpy and zipfile raise for files that are truncated, altered or something else.
+BROKEN = (
+    OSError,
+    ValueError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,  # an entry that claims to be encrypted
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+@contextmanager
+def open_npz(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """The arrays of a file, each read when it is asked for.
+
+    Raises one of `BROKEN`, here or when an array is asked for, if the file is not as NumPy's
+    `savez` writes it.
+    """
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        yield _Arrays(archive, file)
+
+
+class _Arrays(Mapping[str, NDArray[Any]]):
+    """The arrays of an archive whose entries have been found to fit its file."""
+
+    def __init__(self, archive: zipfile.ZipFile, file: IO[bytes]):
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("its arrays are compressed, which this project's never are")
+        if sum(entry.file_size for entry in entries) > file.seek(0, 2):
+            raise ValueError("its arrays claim to be larger than the file")
+        self._archive = archive
+        self._entries = {
+            entry.filename.removesuffix(".npy"): entry
+            for entry in entries
+            if entry.filename.endswith(".npy")
+        }
+
+    def __getitem__(self, key: str) -> NDArray[Any]:
+        entry = self._entries[key]
+        with self._archive.open(entry) as stream:
+            version = npy.read_magic(stream)
+            if version not in _HEADERS:
+                raise ValueError(f"array {key} has a format of version {version}")
+            shape, _, dtype = _HEADERS[version](stream)
+            if dtype.hasobject:
+                raise ValueError(f"array {key} holds pickled objects")
+            if math.prod(shape) * dtype.itemsize != entry.file_size - stream.tell():
+                raise ValueError(f"array {key} claims to be {dtype} {list(shape)}, and is not")
+        with self._archive.open(entry) as stream:
+            array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
