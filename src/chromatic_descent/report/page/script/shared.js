@@ -13,6 +13,15 @@ const state = {
 const esc = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const short = (text) => (text.length > 22 ? text.slice(0, 21) + "…" : text);
+// Names of at most so many letters, without what all begin with, cut in the middle: ends differ too.
+const apart = (names, most) => {
+  let same = 0;
+  while (names.length > 1 && names.every((name) => name.length > same + 1 && name[same] === names[0][same])) same += 1;
+  const head = Math.floor(most / 3);
+  return names
+    .map((name) => name.slice(same))
+    .map((name) => (name.length > most ? name.slice(0, head) + "…" + name.slice(head + 1 - most) : name));
+};
 const range = (n) => Array.from({ length: n }, (_, k) => k);
 const say = (x, digits = 3) => (x === null || x === undefined ? "–" : Number(x).toPrecision(digits));
 const percent = (x) => (x === null ? "–" : (100 * x).toFixed(1) + "%");

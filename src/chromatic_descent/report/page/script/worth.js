@@ -198,9 +198,7 @@ for (const [quantity, title] of Object.entries(LESS)) {
         xaxis: axis(title, { nticks: 5, range: [from - pad, to + pad] }),
         yaxis: axis("", {
           tickvals: range(groups.length),
-          ticktext: range(groups.length).map((k) =>
-            esc(narrow() || groups.length > 8 ? groups[k].slice(0, 12) : short(groups[k])),
-          ),
+          ticktext: apart(groups, narrow() ? 12 : 24).map(esc),
           range: [groups.length - 0.5, -0.5],
           ...BARE,
         }),
