@@ -12,11 +12,18 @@ MODEL = {"_target_": "a.Net", "widths": [8]}
 
 def complete(study, seed, model=MODEL, probe="probe", checkpoint=True, config_hash="hash"):
     member = Member(study, f"SEED_{seed:04d}")
-    record = dict.fromkeys(probe_logits.RECORD_KEYS) | {
+    record = {
         "schema_version": probe_logits.SCHEMA_VERSION,
+        "member": member.name,
+        "seed": seed,
         "config": {"model": model},
         "config_hash": config_hash,
         "probe_hash": probe,
+        "dataset": {"name": "toy", "fingerprint": "f", "classes": list("abc")},
+        "accuracy": 0.5,
+        "precision": "32-true",
+        **{key: {} for key in ("versions", "hardware", "wall_time")},
+        "finished": "2026-01-01T00:00:00+00:00",
     }
     logits = np.random.default_rng(seed).normal(size=(4, 3)).astype(np.float32)
     numbers = np.zeros(4, dtype=np.int64)
