@@ -65,7 +65,7 @@ map: study ## the pictures of that study in the README and docs/findings.md
 	cp $${CHROMATIC_MULTIRUN_DIR:-multirun}/standard/artifacts/embeddings/map.png docs/distance_maps.png
 
 test: $(READY) ## the tests, under 5 minutes
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile # a process a core
 
 test-page: $(READY) ## the report in a browser: needs Chromium or Chrome
 	$(BIN)/python -m pytest -m browser
