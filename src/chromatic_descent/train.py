@@ -175,10 +175,10 @@ def _begin(
             member.joint_checkpoint.unlink(missing_ok=True)
     for member, seed, manifest in zip(members, seeds, manifests, strict=True):
         if member in left:
-            kept = manifest is not None and _same(_work(manifest), wanted)
-            references = manifest.get("references") if manifest is not None and kept else None
+            earlier = manifest if manifest and _same(_work(manifest), wanted) else {}
             member.write_manifest(
-                seed, wanted.config, wanted.config_hash, wanted.together, references
+                *(seed, wanted.config, wanted.config_hash, wanted.together),
+                earlier.get("references"),
             )
             member.failure.unlink(missing_ok=True)
 

@@ -227,7 +227,7 @@ def _drivers(numbers: Numbers, name: str) -> dict[str, Any]:
         "table": [
             [row[c] for c in columns]
             for row in found["table"]
-            if row["driver"] in strongest and row["driver"] in kept and row["axis"] <= 2
+            if row["driver"] in kept and row["axis"] <= 2
         ],
         "interventions": [[row[c] for c in taken] for row in found["interventions"]],
     }
