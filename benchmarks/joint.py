@@ -121,7 +121,7 @@ Run = Callable[[DictConfig, Path, Turns], Iterator[torch.nn.Module]]
 def _run(run: Run, overrides: list[str], mine: Any, others: Any, end: Any) -> None:
     """Train in a process of its own; send the seconds of each turn, and a hash of each network."""
     cfg = member_config(*overrides)
-    population.quieten_lightning()
+    population.prepare_process(cfg)
     turns = Turns(1 if run is _together else cfg.population.members, mine, others)
     with tempfile.TemporaryDirectory() as folder:
         turns.wait()

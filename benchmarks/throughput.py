@@ -84,7 +84,7 @@ def measure(quick: bool) -> dict[str, Any]:
     data = instantiate(cfg.data, seed=cfg.seed)
     module = population.build_module(cfg, data)
     contest = Contest(cfg, data)
-    population.quieten_lightning()  # as `population.solo` does first
+    population.prepare_process(cfg)  # as `population.solo` does first
     try:
         with tempfile.TemporaryDirectory() as folder:
             trainer = population.build_trainer(cfg, Member(Study(Path(folder)), "SEED_0000"))

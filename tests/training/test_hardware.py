@@ -1,3 +1,7 @@
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -35,3 +39,27 @@ def test_what_is_asked_for_is_kept():
 
 def test_versions_name_what_decides_the_bits():
     assert {"python", "torch", "lightning", "chromatic-descent"} <= describe_versions().keys()
+
+
+def page_faults(preparation: str) -> int:
+    """Of tensors made and dropped in a process of its own."""
+    script = f"""
+import resource
+import torch
+from chromatic_descent.training.hardware import keep_freed_memory
+{preparation}
+def step():
+    tensors = [torch.zeros(2**20) for _ in range(32)]  # 128 MiB
+step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return int(run.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a remedy for glibc")
+def test_freed_memory_is_there_for_the_next_step():
+    assert page_faults("keep_freed_memory()") < page_faults("") / 10

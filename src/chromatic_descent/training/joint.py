@@ -32,7 +32,7 @@ from chromatic_descent.training.population import (
     build_module,
     make_trainer,
     member_loggers,
-    quieten_lightning,
+    prepare_process,
 )
 from chromatic_descent.training.progress import MemberProgress
 from chromatic_descent.training.record import record_member
@@ -94,9 +94,7 @@ def _train_together(
     repulsion: Repulsion | None,
 ) -> None:
     """Train members from their common checkpoint if there is one, and write what is `left`."""
-    quieten_lightning()
-    if cfg.threads is not None:
-        torch.set_num_threads(cfg.threads)
+    prepare_process(cfg)
     names = [member.name for member in members]
     module = JointClassifier(
         [build_module(cfg, data, seed) for seed in data.seeds],

@@ -24,7 +24,7 @@ from chromatic_descent.data import ImageData
 from chromatic_descent.data.augment import generator
 from chromatic_descent.study import Member
 from chromatic_descent.training.checkpoint import AtomicCheckpointIO, every_epoch
-from chromatic_descent.training.hardware import resolve_precision
+from chromatic_descent.training.hardware import keep_freed_memory, resolve_precision
 from chromatic_descent.training.module import Classifier
 from chromatic_descent.training.progress import MemberProgress
 from chromatic_descent.training.record import (
@@ -57,9 +57,7 @@ def _train_alone(
 ) -> None:
     """Train one member, from its checkpoint if it has one, and write its probe artefact."""
     (member,) = members
-    quieten_lightning()
-    if cfg.threads is not None:
-        torch.set_num_threads(cfg.threads)
+    prepare_process(cfg)
     data: ImageData = instantiate(cfg.data, seed=cfg.seed)
     module = build_module(cfg, data)
     build = functools.partial(build_network, cfg, data)
@@ -168,7 +166,17 @@ def member_loggers(cfg: DictConfig, member: Member, seed: int) -> list[Logger]:
     return loggers
 
 
-def quieten_lightning() -> None:
+def prepare_process(cfg: DictConfig) -> None:
+    """Set torch's threads and the process's memory; make Lightning quiet."""
+    keep_freed_memory()
+    if cfg.threads is not None:
+        torch.set_num_threads(cfg.threads)
+    # deterministic=True would also fill each new tensor with NaN, which only costs time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    _quieten_lightning()
+
+
+def _quieten_lightning() -> None:
     """Drop what Lightning says at every start and does not concern members trained in turn."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -179,5 +187,3 @@ def quieten_lightning() -> None:
         ".*Starting from v1.9.0, `tensorboardX` has been removed",
     ):
         warnings.filterwarnings("ignore", message=harmless)
-    # deterministic=True would also fill each new tensor with NaN, which only costs time.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
