@@ -153,6 +153,17 @@ def test_safe_colours_tell_axis_1_to_every_eye(vision):
     assert set(colours.markers) == set(colours.shapes)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_shapes_say_which_side_of_grey_a_colour_is_on(seed):
+    squared = squares(np.random.default_rng(seed).normal(size=(12, 3)))
+    places, kept, _ = colour_places(squared, names(12))
+    colours = colours_at(places, kept.reach, "toy", squared)
+    for (lightness, _, b), marker in zip(places, colours.markers, strict=True):
+        told = colours.shapes[marker]
+        assert ("yellower" in told) == (b > 0)
+        assert ("lighter" in told) == (lightness > colour.CENTRE[0])
+
+
 def test_a_kept_map_is_read_back_and_a_broken_one_is_not(tmp_path):
     path = tmp_path / "colours-toy.json"
     assert colour.load_map(path) is None

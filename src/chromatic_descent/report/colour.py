@@ -34,7 +34,7 @@ CENTRE = np.array([0.7, 0.0, 0.0])  # the grey around which sRGB has most room i
 LIGHTNESS = 0.35, 0.9  # seen on white and on black
 FEWEST_KNOWN = 4  # members that fix a frame of three axes
 MARKERS = "osD^vP*X"  # matplotlib's, as easy to tell apart as there are
-_SIGNS = [f"axis 2 {second} 0, axis 3 {third} 0" for second in "≤>" for third in "≤>"]
+_TINTS = ["bluer, darker", "bluer, lighter", "yellower, darker", "yellower, lighter"]
 _SAFE = "#31558f", "#fde737"  # dark blue to light yellow: read alike by all kinds of colour vision
 _OUTSIDE = 20  # one member in so many may lie outside sRGB before it is mapped into it
 _SCHEMA_VERSION = 1
@@ -66,8 +66,8 @@ class Colours:
         hex: the same as `#rrggbb` in sRGB.
         safe: axis 1 alone on a ramp from dark blue to light yellow, for every kind of colour
             vision and for grey printers.
-        markers: matplotlib's names. By the signs of axes 2 and 3, which `safe` lacks; or by
-            configuration, in a study of two to eight.
+        markers: matplotlib's names. By what `safe` lacks, which side of grey the colour is on, by
+            b and by lightness; or by configuration, in a study of two to eight.
         shapes: what each marker stands for.
         correlation: Spearman's, over pairs of members, of ΔE OK with the distance; None if fewer
             than three members, or all pairs are alike.
@@ -183,7 +183,7 @@ def colours_at(places: Array, reach: float, distance: str, squared: ArrayLike) -
         hex=[colour.to_string(hex=True) for colour in shown],
         safe=safe,
         markers=markers,
-        shapes=dict(zip(MARKERS, _SIGNS, strict=False)),
+        shapes=dict(zip(MARKERS, _TINTS, strict=False)),
         correlation=correlation,
         stress=stress,
     )
