@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from chromatic_descent import probe_logits
+from chromatic_descent.probe_record import RECORD_KEYS
 from chromatic_descent.study import Member, Study
 from tests.test_probe_logits import make_member
 
@@ -55,7 +56,7 @@ def test_logits_become_members_that_can_be_analysed(bring, files, command_line):
             "fingerprint": "imported",
             "classes": list("abc"),
         }
-        assert set(probe_logits.RECORD_KEYS) <= set(loaded.record)
+        assert set(RECORD_KEYS) <= set(loaded.record)
     code, printed = command_line("analyze", "study=theirs", *QUICK)
     assert code == 0, printed
     numbers = json.loads((study.reports / "analysis.json").read_text())

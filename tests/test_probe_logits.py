@@ -13,12 +13,13 @@ from chromatic_descent.probe_logits import ArtefactError, ProbeLogits, ProbeSlic
 
 def make_record(name="SEED_0000", seed=0, probe_hash="a" * 64):
     return {
-        "schema_version": 1,
+        "schema_version": probe_logits.SCHEMA_VERSION,
         "member": name,
         "seed": seed,
         "config": {"optim": {"lr": 0.1}},
         "config_hash": "c" * 64,
         "probe_hash": probe_hash,
+        "slice_hashes": {},
         "dataset": {"name": "toy", "fingerprint": "f" * 64, "classes": ["a", "b", "c"]},
         "accuracy": 0.5,
         "precision": "32-true",
@@ -159,7 +160,10 @@ def arrays(**changes):
         ({"record": None}, "has no array 'record'"),
         ({"record": np.array("{")}, "not JSON"),
         ({"record": np.array("[]")}, "not an object"),
-        ({"record": np.array('{"schema_version": 99}')}, "schema version 99"),
+        ({"record": np.array('{"schema_version": 99}')}, "version 99, of a newer release"),
+        ({"record": np.array('{"schema_version": 0}')}, "schema version 0: expected 1 to"),
+        ({"record": np.array('{"schema_version": true}')}, "schema version True"),
+        ({"record": np.array("{}")}, "schema version None"),
         ({"record": np.array('{"schema_version": 1}')}, "lacks member, seed"),
         ({"logits": np.ones((6, 3))}, "float64"),
         ({"logits": np.ones((6, 3, 1), np.float32)}, r"\[6, 3, 1\]"),

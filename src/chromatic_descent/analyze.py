@@ -34,8 +34,6 @@ from chromatic_descent.study import Study, find_study
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1  # of analysis.json
-
 
 def load_study(study: Study) -> tuple[Population, list[str]]:
     """The complete members of a study, stacked, and a line on each that is not complete.
@@ -138,6 +136,7 @@ def run_analysis(cfg: DictConfig) -> None:
     """Analyse what the config names and write what was found."""
     from chromatic_descent import analysis
     from chromatic_descent.analysis.groups import group_members
+    from chromatic_descent.analysis.numbers import SCHEMA_VERSION
     from chromatic_descent.analysis.results import plain
     from chromatic_descent.report import colour, figures, page, summary, terminal
 

@@ -90,6 +90,7 @@ def from_arrays(cfg: DictConfig, there: Sequence[ProbeLogits]) -> list[ProbeLogi
         source = files[place] if len(files) > 1 else files[0]
         record = imported_record(cfg, place, source, {}) | {
             "probe_hash": probe_hash,
+            "slice_hashes": {},
             "dataset": dataset,
             "accuracy": float(np.mean(logits.argmax(1) == population.labels)),
             "precision": str(population.logits.dtype),

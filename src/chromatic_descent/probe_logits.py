@@ -5,7 +5,7 @@ This is the contract between training and analysis. One member is one `.npz` wit
     logits   [N, C] float32   the member's outputs on N probe images, C classes
     labels   [N]    int64     their true classes
     indices  [N]    int64     their places in the data set's test split
-    record   []     str       a JSON object, see `RECORD_KEYS`
+    record   []     str       a JSON object, see `probe_record.py`
 
 and, for every further recorded slice (say `train`), `train.logits`, `train.labels`,
 `train.indices`. The names of slices say what they are: `train` and `heldout` images; test images
@@ -18,7 +18,7 @@ with `allow_pickle=False`: nothing in them is ever executed.
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,50 +31,10 @@ from chromatic_descent.atomic import atomic_path
 from chromatic_descent.errors import ArtefactError as ArtefactError
 from chromatic_descent.errors import UserError
 from chromatic_descent.npz import BROKEN, open_npz
-from chromatic_descent.plain_json import plain_json
-
-SCHEMA_VERSION = 1
+from chromatic_descent.probe_record import SCHEMA_VERSION as SCHEMA_VERSION
+from chromatic_descent.probe_record import parse_record
 
 SHIFTED, FOREIGN = "shift-", "foreign-"  # what names of such slices begin with
-
-
-def _text(value: Any) -> bool:
-    return isinstance(value, str) and value.isprintable()
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _is(kind: type) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, kind)
-
-
-def _dataset(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and _text(value.get("name"))
-        and _text(value.get("fingerprint"))
-        and isinstance(value.get("classes"), list)
-        and all(map(_text, value["classes"]))
-    )
-
-
-RECORD_KEYS: dict[str, Callable[[Any], bool]] = {  # and what a file from anywhere must hold there
-    "schema_version": _is(int),  # of this file's layout
-    "member": _text,  # the member's name in its study
-    "seed": lambda value: type(value) is int and value >= 0,
-    "config": _is(dict),  # the resolved config that determines the member, less its seed
-    "config_hash": _text,  # SHA-256 of that
-    "probe_hash": _text,  # SHA-256 of the probe images as the network sees them, labels and indices
-    "dataset": _dataset,  # {name, fingerprint, classes}
-    "accuracy": _number,  # on the probe
-    "precision": _text,  # what training ran in
-    "versions": _is(dict),  # {package: version}
-    "hardware": _is(dict),  # {accelerator, device, threads, ...}
-    "wall_time": lambda v: isinstance(v, dict) and all(map(_number, v.values())),  # seconds
-    "finished": _text,  # ISO 8601, UTC
-}
 
 
 @dataclass(frozen=True)
@@ -236,7 +196,7 @@ def _common_slices(members: Sequence[ProbeLogits]) -> dict[str, ProbeSliceLogits
     found: dict[str, ProbeSliceLogits] = {}
     for name, first in members[0].slices.items():
         parts = [member.slices.get(name) for member in members]
-        hashes = {member.record.get("slice_hashes", {}).get(name) for member in members}
+        hashes = {member.record["slice_hashes"].get(name) for member in members}
         same = [
             part
             for part in parts
@@ -356,25 +316,7 @@ def _reading(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
 def _record(archive: Mapping[str, NDArray[Any]], path: Path) -> dict[str, Any]:
     if "record" not in archive:
         raise ArtefactError(f"{path} is not a probe artefact: it has no array 'record'.")
-    try:
-        record = plain_json(str(archive["record"]))
-    except ValueError as error:
-        raise ArtefactError(f"{path}: its record is not JSON ({error}).") from error
-    if not isinstance(record, dict):
-        raise ArtefactError(f"{path}: its record is a {type(record).__name__}, not an object.")
-    if record.get("schema_version") != SCHEMA_VERSION:
-        raise ArtefactError(
-            f"{path} has schema version {record.get('schema_version')!r}; this release reads "
-            f"{SCHEMA_VERSION}. Use the release that wrote it, or train that member again."
-        )
-    if missing := [key for key in RECORD_KEYS if key not in record]:
-        raise ArtefactError(f"{path}: its record lacks {', '.join(missing)}.")
-    if wrong := [key for key, fits in RECORD_KEYS.items() if not fits(record[key])]:
-        raise ArtefactError(
-            f"{path}: its record's {', '.join(wrong)} cannot be a member's: another type, or text "
-            "that is not printable. It was altered."
-        )
-    return record
+    return parse_record(str(archive["record"]), path)
 
 
 def _slice(archive: Mapping[str, NDArray[Any]], prefix: str) -> ProbeSliceLogits:

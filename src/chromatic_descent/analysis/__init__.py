@@ -28,6 +28,7 @@ from chromatic_descent.analysis.ensembles import ensembles, members
 from chromatic_descent.analysis.groups import groups
 from chromatic_descent.analysis.maps import distances, inpca, maps
 from chromatic_descent.analysis.nulls import nulls
+from chromatic_descent.analysis.numbers import read_numbers as read_numbers
 from chromatic_descent.analysis.results import Result
 from chromatic_descent.analysis.trajectories import trajectories
 from chromatic_descent.errors import UserError

@@ -22,7 +22,7 @@ def complete(study, seed, model=MODEL, probe="probe", checkpoint=True, config_ha
         "dataset": {"name": "toy", "fingerprint": "f", "classes": list("abc")},
         "accuracy": 0.5,
         "precision": "32-true",
-        **{key: {} for key in ("versions", "hardware", "wall_time")},
+        **{key: {} for key in ("slice_hashes", "versions", "hardware", "wall_time")},
         "finished": "2026-01-01T00:00:00+00:00",
     }
     logits = np.random.default_rng(seed).normal(size=(4, 3)).astype(np.float32)
