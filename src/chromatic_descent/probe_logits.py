@@ -17,6 +17,7 @@ with `allow_pickle=False`: nothing in them is ever executed.
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,13 +38,24 @@ SCHEMA_VERSION = 1
 
 SHIFTED, FOREIGN = "shift-", "foreign-"  # what names of such slices begin with
 
+_SHIFT = re.compile(rf"{SHIFTED}.*-[0-9]{{1,9}}")
+_LARGEST = 1e15  # of any number here: squares of such, summed over a probe, are still float32
+
 
 def _text(value: Any) -> bool:
     return isinstance(value, str) and value.isprintable()
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return type(value) in (int, float) and abs(value) < _LARGEST
+
+
+def _words(value: Any) -> bool:
+    """An object of texts and numbers, for a line of print."""
+    return isinstance(value, dict) and all(
+        _text(key) and (_text(found) or found is None or _number(found))
+        for key, found in value.items()
+    )
 
 
 def _is(kind: type) -> Callable[[Any], bool]:
@@ -63,17 +75,24 @@ def _dataset(value: Any) -> bool:
 RECORD_KEYS: dict[str, Callable[[Any], bool]] = {  # and what a file from anywhere must hold there
     "schema_version": _is(int),  # of this file's layout
     "member": _text,  # the member's name in its study
-    "seed": lambda value: type(value) is int and value >= 0,
+    "seed": lambda value: type(value) is int and 0 <= value < 2**63,
     "config": _is(dict),  # the resolved config that determines the member, less its seed
     "config_hash": _text,  # SHA-256 of that
     "probe_hash": _text,  # SHA-256 of the probe images as the network sees them, labels and indices
     "dataset": _dataset,  # {name, fingerprint, classes}
     "accuracy": _number,  # on the probe
     "precision": _text,  # what training ran in
-    "versions": _is(dict),  # {package: version}
-    "hardware": _is(dict),  # {accelerator, device, threads, ...}
-    "wall_time": lambda v: isinstance(v, dict) and all(map(_number, v.values())),  # seconds
+    "versions": _words,  # {package: version}
+    "hardware": _words,  # {accelerator, device, threads, ...}
+    "wall_time": lambda v: _words(v) and all(map(_number, v.values())),  # seconds
     "finished": _text,  # ISO 8601, UTC
+}
+OPTIONAL_KEYS: dict[str, Callable[[Any], bool]] = {  # and these, where they are
+    "slice_hashes": lambda v: _words(v) and all(map(_text, v.values())),  # as of the probe, by name
+    "continued": _is(bool),  # whether it was interrupted and went on
+    "together": _is(list),  # seeds of the members trained together
+    "references": _is(list),  # the members that it is repelled from
+    "imported": _is(dict),  # {file, sha256, place, origin} of a network trained elsewhere
 }
 
 
@@ -369,7 +388,8 @@ def _record(archive: Mapping[str, NDArray[Any]], path: Path) -> dict[str, Any]:
         )
     if missing := [key for key in RECORD_KEYS if key not in record]:
         raise ArtefactError(f"{path}: its record lacks {', '.join(missing)}.")
-    if wrong := [key for key, fits in RECORD_KEYS.items() if not fits(record[key])]:
+    known = {**RECORD_KEYS, **{k: fits for k, fits in OPTIONAL_KEYS.items() if k in record}}
+    if wrong := [key for key, fits in known.items() if not fits(record[key])]:
         raise ArtefactError(
             f"{path}: its record's {', '.join(wrong)} cannot be a member's: another type, or text "
             "that is not printable. It was altered."
@@ -388,6 +408,11 @@ def _slice(archive: Mapping[str, NDArray[Any]], prefix: str) -> ProbeSliceLogits
 def validate(member: ProbeLogits, path: Path) -> None:
     """Raise ArtefactError unless every array is what the contract says."""
     for name, part in {"probe": member, **member.slices}.items():
+        if not _text(name) or (name.startswith(SHIFTED) and not _SHIFT.fullmatch(name)):
+            raise ArtefactError(
+                f"{path}: a slice is named {name!r}, expected printable text, and of shifted "
+                f"images {SHIFTED}<corruption>-<severity>."
+            )
         where = f"{path}, {name}"
         if part.logits.ndim != 2 or part.logits.dtype != np.float32 or part.logits.size == 0:
             raise ArtefactError(
@@ -405,10 +430,10 @@ def validate(member: ProbeLogits, path: Path) -> None:
             raise ArtefactError(f"{where}: labels lie outside 0..{classes - 1}.")
         if name == "probe" and len(member.record["dataset"]["classes"]) != classes:
             raise ArtefactError(f"{where}: logits are of {classes} classes, the record of others.")
-        if bad := int(np.count_nonzero(~np.isfinite(part.logits))):
+        if bad := int(np.count_nonzero(~_sane(part.logits))):
             raise ArtefactError(
-                f"{where}: {bad} of {part.logits.size} logits are not finite. Training diverged: "
-                "lower the learning rate."
+                f"{where}: {bad} of {part.logits.size} logits are not finite, or beyond "
+                f"{_LARGEST:g}. Training diverged: lower the learning rate."
             )
     if member.trajectory is not None:
         _validate_trajectory(member.trajectory, member.logits.shape, path)
@@ -436,5 +461,11 @@ def _validate_trajectory(path: Trajectory, shape: tuple[int, ...], where: Path) 
             f"{where}: its trajectory's epochs are {epochs.tolist()}, expected {len(logits)} "
             "rising whole numbers from 0."
         )
-    if not np.isfinite(logits).all():
-        raise ArtefactError(f"{where}: its trajectory holds logits that are not finite.")
+    if not _sane(logits).all():
+        raise ArtefactError(
+            f"{where}: its trajectory holds logits that are not finite, or beyond {_LARGEST:g}."
+        )
+
+
+def _sane(logits: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.abs(logits) < _LARGEST
