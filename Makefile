@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo study trial analyze map test test-page test-slow test-fuzz lint notebook bench clean
+.PHONY: help setup demo study trial analyze map test test-page test-slow test-faults test-fuzz lint notebook bench clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,8 +73,11 @@ test-page: $(READY) ## the report in a browser: needs Chromium or Chrome
 test-slow: $(READY) ## the tests that need CIFAR-10 (in data/ or CHROMATIC_DATA_DIR) or minutes
 	$(BIN)/python -m pytest -m slow
 
-test-fuzz: $(READY) ## 10,000 altered artefacts, records and manifests of each kind, minutes
-	CHROMATIC_FUZZ=10000 $(BIN)/python -m pytest tests/test_fuzz.py
+test-faults: $(READY) ## two processes on a study, killed 120 times at random moments
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults
+
+test-fuzz: $(READY) ## 10,000 altered studies through the commands, and 10,000 files of each kind through what reads them
+	CHROMATIC_FUZZ=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto tests/test_fuzz.py tests/test_fuzz_commands.py
 
 lint: $(READY) ## style and types
 	$(BIN)/ruff check

@@ -42,3 +42,16 @@ def test_a_killed_writer_leaves_what_was_there_and_can_be_swept_up(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
     remove_leftovers(path)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_only_what_was_left_of_the_file_itself_is_swept_up(tmp_path):
+    """A sweep has members x_0 and x_0.1, and another process may be writing the other one."""
+    left = tmp_path / ".x_0.77.tmp.npz"
+    others = [tmp_path / name for name in (".x_0.1.77.tmp.npz", ".x.77.tmp.npz", ".x_0.77.tmp.txt")]
+    for path in (left, *others):
+        path.touch()
+    remove_leftovers(tmp_path / "x_0.npz")
+    assert sorted(tmp_path.iterdir()) == sorted(others)
+    (tmp_path / "x_0.npz").touch()
+    remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == [tmp_path / "x_0.npz"]

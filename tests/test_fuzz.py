@@ -1,17 +1,21 @@
 """Altered files: each is read as what it was, or refused with one clear message; nothing else.
 
-A hundred of each kind here; CHROMATIC_FUZZ=10000, as in `make test-fuzz`, for more.
+A hundred of each kind here; CHROMATIC_FUZZ=10000, as in `make test-fuzz`, for more. What the
+commands make of them: tests/test_fuzz_commands.py.
 """
 
 import dataclasses
 import json
 import os
 import random
+import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from chromatic_descent import probe_logits
 from chromatic_descent.analysis import results
@@ -19,92 +23,16 @@ from chromatic_descent.analysis.drivers import varied
 from chromatic_descent.analysis.groups import group_members, plainest
 from chromatic_descent.analyze import load_study
 from chromatic_descent.errors import UserError
+from chromatic_descent.import_logits import run_import
 from chromatic_descent.probe_logits import ArtefactError, Trajectory
 from chromatic_descent.study import Member, Study
+from chromatic_descent.training.imported import load_weights
+from tests.altering import TEXTS, altered_array, altered_bytes, altered_json
+from tests.fuzzing import composed, guarded, outcome
 from tests.test_probe_logits import make_member
 
 CASES = range(int(os.environ.get("CHROMATIC_FUZZ", "100")))
 LONGEST = 5  # seconds for one case: none may hang
-VALUES = [
-    None, True, False, 0, -1, 1e308, 10**30, "", "x", "../../x", "<script>", "\x1b[2J", "\ud800", "\n",
-    [], {}, [[]], ["a", "b", "c"], {"_target_": "os.abort"}, "${oc.env:HOME}", "NaN", [None] * 3,
-]  # fmt: skip
-TEXTS = [
-    "",
-    "null",
-    "[]",
-    "{",
-    "NaN",
-    '{"a": NaN}',
-    "[" * 10**5,
-    '{"a":' * 10**5,
-    "9" * 5000,
-    "1e999",
-    "\x00",
-]
-
-
-def altered_bytes(dice, content):
-    """One to three of: a byte changed, a piece lost, doubled or moved, the end cut off."""
-    content = bytearray(content)
-    for _ in range(dice.randint(1, 3)):
-        a, b = sorted(dice.randrange(len(content) + 1) for _ in range(2))
-        b = min(b, a + 50)
-        how = dice.randrange(5)
-        if how == 0 and a < len(content):
-            content[a] ^= dice.randint(1, 255)
-        elif how == 1:
-            del content[a:b]
-        elif how == 2:
-            content[a:a] = content[a:b]
-        elif how == 3:
-            content[a:b] = dice.randbytes(b - a)
-        elif content:
-            del content[a:]
-    return bytes(content)
-
-
-def altered_json(dice, tree):
-    """A value anywhere in the tree replaced, removed or added."""
-    tree = json.loads(json.dumps(tree))
-    node = tree
-    while True:
-        keys = list(node) if isinstance(node, dict) else list(range(len(node)))
-        if not keys or dice.random() < 0.2:
-            break
-        key = dice.choice(keys)
-        if isinstance(node[key], (dict, list)) and node[key] and dice.random() < 0.7:
-            node = node[key]
-            continue
-        if dice.random() < 0.3:
-            del node[key]
-        else:
-            node[key] = dice.choice(VALUES)
-        return tree
-    if isinstance(node, dict):
-        node[dice.choice(["a", "_target_", "seed", "__class__"])] = dice.choice(VALUES)
-    else:
-        node.append(dice.choice(VALUES))
-    return tree
-
-
-def altered_array(dice, array):
-    """Another type, shape or value."""
-    how = dice.randrange(6)
-    if how == 0:
-        return array.astype(dice.choice(["f8", "i4", "U3", "c8", "f2", "?"]))
-    if how == 1:
-        return array[: dice.randrange(len(array) + 1)]
-    if how == 2:
-        return array[None]
-    if how == 3:
-        return np.array(
-            dice.choice([0, np.nan, -1]), dtype=array.dtype if array.dtype.kind == "f" else "f4"
-        )
-    array = array.copy()
-    extremes = [np.nan, np.inf, 3e38] if array.dtype.kind == "f" else [-1, 2**62, -(2**62)]
-    array.flat[dice.randrange(array.size)] = dice.choice(extremes)
-    return array
 
 
 def whole_member():
@@ -248,3 +176,49 @@ def test_a_mutation_of_an_artefact_is_never_another_member(study):
     )
     with pytest.raises(ArtefactError, match="is the artefact of SEED_0000"):
         load_study(study)
+
+
+def altered_file(dice, path, array):
+    """A `.npy` or `.npz` of one array, or of something else."""
+    if dice.random() < 0.5:
+        array = altered_array(dice, array)
+    if path.suffix == ".npy":
+        np.save(path, array)
+    else:
+        np.savez(path, **{dice.choice([path.stem, "x"]): array})
+    if dice.random() < 0.5:
+        path.write_bytes(altered_bytes(dice, path.read_bytes()))
+
+
+def test_altered_imports(tmp_path):
+    """Logits, labels and indices of another's networks, through `chromatic-import`."""
+    drawn = np.random.default_rng(0).normal(size=(2, 4, 3))
+    arrays = {"logits": drawn, "labels": np.arange(4) % 3, "indices": np.arange(4)}
+    root = tmp_path / "multirun"
+    cfg = composed("import", "study=s", f"paths.multirun={root}")
+    imported = 0
+    for case in CASES:
+        dice = random.Random(case)
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir()
+        for key, array in arrays.items():
+            path = tmp_path / f"{key}{dice.choice(['.npy', '.npz'])}"
+            np.save(path, array) if path.suffix == ".npy" else np.savez(path, **{key: array})
+            cfg[key] = str(path)
+        key = dice.choice(list(arrays))
+        altered_file(dice, Path(cfg[key]), arrays[key])
+        with guarded(f"case {case}", root):
+            imported += outcome(f"case {case}", run_import, cfg)
+        for member in Study(root / "s").members():
+            probe_logits.load(member.artefact)  # what was imported can be read
+    assert 0 < imported < len(CASES)
+
+
+def test_altered_checkpoints(tmp_path):
+    network, path = torch.nn.Linear(2, 3), tmp_path / "weights.pt"
+    torch.save({"state_dict": network.state_dict()}, path)
+    content = path.read_bytes()
+    for case in CASES:
+        path.write_bytes(altered_bytes(random.Random(case), content))
+        with guarded(f"case {case}", tmp_path):
+            checked(case, lambda: load_weights(network, path))

@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -14,6 +15,7 @@ from chromatic_descent.atomic import atomic_path, write_text
 from chromatic_descent.errors import UserError
 from chromatic_descent.stopping import Terminated, as_it_was, exit_code, sigterm_as_ctrl_c
 from chromatic_descent.study import Member, Study
+from tests.test_faults import contents
 
 LONG = ("data=synthetic", "model.widths=[8,32]", "trainer.max_epochs=2000", "threads=1")
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -232,25 +234,57 @@ def test_on_a_full_disk_what_was_there_stays_and_the_path_is_named(small_disk, s
     assert list(folder.iterdir()) == [path]
 
 
-def test_a_disk_that_fills_up_in_training_costs_nothing_complete(small_disk, command_line):
+def leave(folder, room):
+    """Fill the disk but for so many bytes."""
+    fill(folder)
+    os.truncate(folder / "fill", max(0, (folder / "fill").stat().st_size - room))
+
+
+def is_whole(study):
+    """Every file that is there can be read, and none is a temporary one."""
+    import torch
+
+    assert not list(study.path.rglob(".*.tmp*"))
+    for path in study.path.rglob("*.ckpt"):
+        torch.load(path, weights_only=True)
+    for path in study.path.rglob("*.npz"):
+        probe_logits.load(path)
+    for path in study.path.rglob("member.json"):
+        assert Member(study, path.parent.name).read_manifest()
+    for path in study.path.rglob(".hydra/*.yaml"):
+        assert path.read_bytes().endswith(b"\n")
+    return True
+
+
+ROOMS = (0, 8192, 40960, 98304)  # bytes left: for nothing, for a manifest, for some of a checkpoint
+
+
+def test_a_disk_that_fills_up_at_any_moment_costs_nothing_complete(small_disk, command_line):
+    """Each time it runs out while something else is being written."""
     root = small_disk("size=4m")
     options = ("data=synthetic", "model.widths=[8,32]", "trainer.max_epochs=2", "threads=1")
+    options += ("-m", "logger=none", "probe.size=200")
+    assert command_line("train", *options, "study=calm", "seed=range(3)")[0] == 0
+    calm = Study(Path("multirun") / "calm")
     options += ("study=s", f"paths.multirun={root}")
-    assert command_line("train", *options)[0] == 0
-    study = Study(root / "s")
-    whole = study.probes / "SEED_0000.npz"
-    before = whole.read_bytes()
-    fill(root)
-    code, printed = command_line("train", "-m", *options, "seed=range(3)")
-    assert code == 1
-    assert "No space left on device" in printed
-    assert "Traceback" not in printed
-    assert whole.read_bytes() == before
-    assert not list(study.path.rglob(".*.tmp*"))
-    (root / "fill").unlink()
-    code, printed = command_line("train", "-m", *options, "seed=range(3)")
+    assert command_line("train", *options, "seed=0")[0] == 0
+    study, refused = Study(root / "s"), set()
+    before = {path: path.read_bytes() for path in study.probes.iterdir()}
+    options += ("seed=range(3)",)
+    for room in ROOMS:
+        leave(root, room)
+        code, printed = command_line("train", *options)
+        assert code == 1
+        assert "Traceback" not in printed
+        refused |= set(re.findall(r"(\S+): No space left on device", printed))
+        assert all(path.read_bytes() == content for path, content in before.items())
+        assert is_whole(study)
+        (root / "fill").unlink()
+    print(refused)
+    code, printed = command_line("train", *options)
     assert code == 0, printed
-    assert len(list(study.probes.iterdir())) == 3
+    for path in calm.probes.iterdir():
+        assert contents(study.probes / path.name) == contents(path)
 
 
 def test_where_nothing_may_be_written_one_message_says_so(small_disk, command_line):

@@ -106,6 +106,34 @@ def test_a_claimed_member_is_busy_until_its_holder_ends(tmp_path):
     assert member.status == "interrupted"
 
 
+def test_who_claims_a_member_sweeps_up_after_the_dead(tmp_path):
+    member, outside = Member(Study(tmp_path / "s"), "SEED_0000"), tmp_path / "outside"
+    left = [
+        member.folder / ".member.77.tmp.json",
+        member.folder / ".failure.77.tmp.txt",
+        member.folder / ".hydra" / ".config.77.tmp.yaml",
+        member.artefact.with_name(".SEED_0000.77.tmp.npz"),
+    ]
+    others = [member.artefact.with_name(".SEED_0000-a.77.tmp.npz"), outside / ".x.77.tmp.ckpt"]
+    for path in (*left, *others):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (member.folder / "checkpoints").symlink_to(outside)  # not this study's to clear up
+    with claim(member):
+        assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in others)
+
+
+def test_a_pipe_or_a_device_is_not_read(tmp_path):
+    member = Member(Study(tmp_path), "SEED_0000")
+    member.folder.mkdir()
+    os.mkfifo(member.failure)
+    member.manifest.symlink_to("/dev/zero")
+    for read in (member.read_manifest, member.explain):
+        with pytest.raises(OSError, match="is no file"):
+            read()
+
+
 def test_a_broken_manifest_is_named(tmp_path):
     member = Member(Study(tmp_path), "SEED_0000")
     member.write_manifest(3, {"a": 1}, "hash")

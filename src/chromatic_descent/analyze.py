@@ -261,7 +261,7 @@ def _provenance(population: Population) -> dict[str, Any]:
             "precisions": sorted({r["precision"] for r in trained}),
             "trained_with": trained[0]["versions"],
             "hardware": trained[0]["hardware"],
-            "training_seconds": sum(r["wall_time"]["train"] for r in trained),
+            "training_seconds": sum(r["wall_time"].get("train", 0) for r in trained),
         }
     if imported := {r["member"]: r["imported"] for r in records if "imported" in r}:
         found["imported"] = imported

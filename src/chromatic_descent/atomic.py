@@ -2,11 +2,13 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 _SUFFIX = ".tmp"
+_TEMPORARY = re.compile(rf"\.(.+)\.\d+{re.escape(_SUFFIX)}(\.[^.]+|)")  # as made below
 _REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 
 
@@ -47,9 +49,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what killed writers of `path` left behind; the caller must be its only writer."""
-    for leftover in path.parent.glob(f".{path.stem}.*{_SUFFIX}{path.suffix}"):
-        leftover.unlink(missing_ok=True)
+    """Remove what killed writers of `path`, or of any file in it if it is a folder, left behind.
+
+    The caller must be the only writer.
+    """
+    folder = path if path.is_dir() else path.parent
+    for leftover in folder.glob(f".*{_SUFFIX}*"):
+        of = _TEMPORARY.fullmatch(leftover.name)
+        if of is not None and (folder == path or of[1] + of[2] == path.name):
+            leftover.unlink(missing_ok=True)
 
 
 def _refused(error: BaseException | None) -> int | None:

@@ -7,6 +7,7 @@ memory is taken for it.
 """
 
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,8 @@ from typing import IO, Any
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from chromatic_descent.plain_json import regular
+
 # What numpy and zipfile raise for files that are truncated, altered or something else.
 BROKEN = (
     OSError,
@@ -25,6 +28,8 @@ BROKEN = (
     NotImplementedError,
     RuntimeError,  # an entry that claims to be encrypted
     MemoryError,
+    SyntaxError,  # a header that is no Python
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -38,7 +43,7 @@ def open_npz(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
     Raises one of `BROKEN`, here or when an array is asked for, if the file is not as NumPy's
     `savez` writes it.
     """
-    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+    with regular(path).open("rb") as file, zipfile.ZipFile(file) as archive:
         yield _Arrays(archive, file)
 
 

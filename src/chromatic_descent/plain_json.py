@@ -1,9 +1,21 @@
 """JSON from files that may come from anywhere."""
 
+import errno
 import json
+from pathlib import Path
 from typing import Any
 
 _DEEPEST = 40  # levels; what this project writes has fewer than ten
+
+
+def regular(path: Path) -> Path:
+    """The path, if it is a file's: reading a pipe or a device may never end.
+
+    Raises OSError if it is something else, or nothing.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "is no file", str(path))
+    return path
 
 
 def plain_json(text: str) -> Any:

@@ -17,6 +17,7 @@ with `allow_pickle=False`: nothing in them is ever executed.
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,10 +32,12 @@ from chromatic_descent.atomic import atomic_path
 from chromatic_descent.errors import ArtefactError as ArtefactError
 from chromatic_descent.errors import UserError
 from chromatic_descent.npz import BROKEN, open_npz
+from chromatic_descent.probe_record import LARGEST, is_text, parse_record
 from chromatic_descent.probe_record import SCHEMA_VERSION as SCHEMA_VERSION
-from chromatic_descent.probe_record import parse_record
 
 SHIFTED, FOREIGN = "shift-", "foreign-"  # what names of such slices begin with
+
+_SHIFT = re.compile(rf"{SHIFTED}.*-[0-9]{{1,9}}")
 
 
 @dataclass(frozen=True)
@@ -330,6 +333,11 @@ def _slice(archive: Mapping[str, NDArray[Any]], prefix: str) -> ProbeSliceLogits
 def validate(member: ProbeLogits, path: Path) -> None:
     """Raise ArtefactError unless every array is what the contract says."""
     for name, part in {"probe": member, **member.slices}.items():
+        if not is_text(name) or (name.startswith(SHIFTED) and not _SHIFT.fullmatch(name)):
+            raise ArtefactError(
+                f"{path}: a slice is named {name!r}, expected printable text, and of shifted "
+                f"images {SHIFTED}<corruption>-<severity>."
+            )
         where = f"{path}, {name}"
         if part.logits.ndim != 2 or part.logits.dtype != np.float32 or part.logits.size == 0:
             raise ArtefactError(
@@ -347,10 +355,10 @@ def validate(member: ProbeLogits, path: Path) -> None:
             raise ArtefactError(f"{where}: labels lie outside 0..{classes - 1}.")
         if name == "probe" and len(member.record["dataset"]["classes"]) != classes:
             raise ArtefactError(f"{where}: logits are of {classes} classes, the record of others.")
-        if bad := int(np.count_nonzero(~np.isfinite(part.logits))):
+        if bad := int(np.count_nonzero(~_sane(part.logits))):
             raise ArtefactError(
-                f"{where}: {bad} of {part.logits.size} logits are not finite. Training diverged: "
-                "lower the learning rate."
+                f"{where}: {bad} of {part.logits.size} logits are not finite, or beyond "
+                f"{LARGEST:g}. Training diverged: lower the learning rate."
             )
     if member.trajectory is not None:
         _validate_trajectory(member.trajectory, member.logits.shape, path)
@@ -378,5 +386,11 @@ def _validate_trajectory(path: Trajectory, shape: tuple[int, ...], where: Path) 
             f"{where}: its trajectory's epochs are {epochs.tolist()}, expected {len(logits)} "
             "rising whole numbers from 0."
         )
-    if not np.isfinite(logits).all():
-        raise ArtefactError(f"{where}: its trajectory holds logits that are not finite.")
+    if not _sane(logits).all():
+        raise ArtefactError(
+            f"{where}: its trajectory holds logits that are not finite, or beyond {LARGEST:g}."
+        )
+
+
+def _sane(logits: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.abs(logits) < LARGEST

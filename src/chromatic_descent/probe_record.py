@@ -18,13 +18,24 @@ from chromatic_descent.plain_json import plain_json
 
 SCHEMA_VERSION = 2
 
+LARGEST = 1e15  # of any number here: squares of such, summed over a probe, are still float32
 
-def _text(value: Any) -> bool:
+
+def is_text(value: Any) -> bool:
+    """Whether a value is text that can be printed."""
     return isinstance(value, str) and value.isprintable()
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return type(value) in (int, float) and abs(value) < LARGEST
+
+
+def _words(value: Any) -> bool:
+    """An object of texts and numbers, for a line of print."""
+    return isinstance(value, dict) and all(
+        is_text(key) and (is_text(found) or found is None or _number(found))
+        for key, found in value.items()
+    )
 
 
 def _is(kind: type) -> Callable[[Any], bool]:
@@ -32,34 +43,40 @@ def _is(kind: type) -> Callable[[Any], bool]:
 
 
 def _each(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, dict) and all(map(fits, value.values()))
+    return lambda value: _words(value) and all(map(fits, value.values()))
 
 
 def _dataset(value: Any) -> bool:
     return (
         isinstance(value, dict)
-        and _text(value.get("name"))
-        and _text(value.get("fingerprint"))
+        and is_text(value.get("name"))
+        and is_text(value.get("fingerprint"))
         and isinstance(value.get("classes"), list)
-        and all(map(_text, value["classes"]))
+        and all(map(is_text, value["classes"]))
     )
 
 
 RECORD_KEYS: dict[str, Callable[[Any], bool]] = {  # and what a file from anywhere must hold there
     "schema_version": _is(int),  # of this file's layout
-    "member": _text,  # the member's name in its study
-    "seed": lambda value: type(value) is int and value >= 0,
+    "member": is_text,  # the member's name in its study
+    "seed": lambda value: type(value) is int and 0 <= value < 2**63,
     "config": _is(dict),  # the resolved config that determines the member, less its seed
-    "config_hash": _text,  # SHA-256 of that
-    "probe_hash": _text,  # SHA-256 of the probe images as the network sees them, labels and indices
-    "slice_hashes": _each(_text),  # {slice: the same of its images}
+    "config_hash": is_text,  # SHA-256 of that
+    "probe_hash": is_text,  # SHA-256 of probe images as the network sees them, labels and indices
+    "slice_hashes": _each(is_text),  # {slice: the same of its images}
     "dataset": _dataset,  # {name, fingerprint, classes}
     "accuracy": _number,  # on the probe
-    "precision": _text,  # what training ran in
-    "versions": _is(dict),  # {package: version}
-    "hardware": _is(dict),  # {accelerator, device, threads, ...}
+    "precision": is_text,  # what training ran in
+    "versions": _words,  # {package: version}
+    "hardware": _words,  # {accelerator, device, threads, ...}
     "wall_time": _each(_number),  # {train, record}, seconds
-    "finished": _text,  # ISO 8601, UTC
+    "finished": is_text,  # ISO 8601, UTC
+}
+OPTIONAL_KEYS: dict[str, Callable[[Any], bool]] = {  # and these, where they are
+    "continued": _is(bool),  # whether it was interrupted and went on
+    "together": _is(list),  # seeds of the members trained together
+    "references": _is(list),  # the members that it is repelled from
+    "imported": _is(dict),  # {file, sha256, place, origin} of a network trained elsewhere
 }
 
 Record = dict[str, Any]
@@ -87,7 +104,8 @@ def parse_record(text: str, path: Path) -> Record:
     record = _upgraded(record, path)
     if missing := [key for key in RECORD_KEYS if key not in record]:
         raise ArtefactError(f"{path}: its record lacks {', '.join(missing)}.")
-    if wrong := [key for key, fits in RECORD_KEYS.items() if not fits(record[key])]:
+    known = {**RECORD_KEYS, **{k: fits for k, fits in OPTIONAL_KEYS.items() if k in record}}
+    if wrong := [key for key, fits in known.items() if not fits(record[key])]:
         raise ArtefactError(
             f"{path}: its record's {', '.join(wrong)} cannot be a member's: another type, or text "
             "that is not printable. It was altered."

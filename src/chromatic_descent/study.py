@@ -33,7 +33,7 @@ from filelock import FileLock, Timeout
 
 from chromatic_descent.atomic import remove_leftovers, write_text
 from chromatic_descent.errors import UserError
-from chromatic_descent.plain_json import plain_json
+from chromatic_descent.plain_json import plain_json, regular
 
 Status = Literal["complete", "running", "failed", "interrupted"]
 
@@ -116,7 +116,9 @@ class Study:
 
     def is_link_out(self, path: Path) -> bool:
         """Whether a path that is written as one of this study's leads elsewhere."""
-        return not path.resolve().is_relative_to(self.path.resolve())
+        # Not Path.resolve: it raises RuntimeError for a link to itself, before Python 3.13.
+        real, study = (Path(os.path.realpath(each)) for each in (path, self.path))
+        return not real.is_relative_to(study)
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,10 @@ class Member:
         """The status in a line, with the reason where one is known."""
         status = self.status
         if status == "failed":
-            lines = self.failure.read_text(encoding="utf-8", errors="replace").splitlines()
+            try:
+                lines = regular(self.failure).read_text("utf-8", errors="replace").splitlines()
+            except FileNotFoundError:  # gone since: another process has taken it up
+                return f"{self.name} is interrupted"
             reason = lines[0] if lines else "no reason was written"
             return f"{self.name} failed: {printable(reason)}"
         if status == "running":
@@ -204,7 +209,7 @@ class Member:
         others has `references`: which.
         """
         try:
-            manifest: dict[str, Any] = plain_json(self.manifest.read_text(encoding="utf-8"))
+            manifest: dict[str, Any] = plain_json(regular(self.manifest).read_text("utf-8"))
         except FileNotFoundError:
             return None
         except ValueError as error:
@@ -296,13 +301,10 @@ def claim(member: Member) -> Iterator[None]:
         ) from None
     try:
         # A killed process leaves its half-written files; whoever holds the member may sweep up.
-        for path in (
-            member.artefact,
-            member.manifest,
-            member.checkpoint,
-            member.joint_checkpoint,
-        ):
-            remove_leftovers(path)
+        folders = (member.folder, member.folder / ".hydra", member.checkpoint.parent)
+        for path in (*folders, member.artefact):
+            if not member.study.is_link_out(path):
+                remove_leftovers(path)
         yield
     finally:
         lock.release()

@@ -24,9 +24,12 @@ from chromatic_descent.atomic import atomic_path
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.cores import one_thread_a_core
 from chromatic_descent.npz import open_npz
+from chromatic_descent.probe_logits import content_hash
 
 Result = dict[str, Any]
 Name = TypeVar("Name")
+
+_ARRAY = "array"  # what names of arrays in a file begin with
 
 
 def attempt(compute: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -76,11 +79,13 @@ def leaves(result: Any, kind: type, path: str = "") -> Iterator[tuple[str, Any]]
 
 
 def save(path: Path, result: Result, key: str) -> None:
-    """Write a result and the key of its inputs to one `.npz`, whole or not at all."""
+    """Write a result, its hash and the key of its inputs to one `.npz`, whole or not at all."""
     arrays: dict[str, NDArray[Any]] = {}
-    tree = json.dumps({"key": key, "result": _pack(result, arrays)})
+    tree = json.dumps(_pack(result, arrays))
+    told = {"key": np.array(key), "tree": np.array(tree)}
+    told["digest"] = np.array(_digest(tree, arrays))
     with atomic_path(path) as temporary:
-        np.savez(temporary, allow_pickle=False, tree=np.array(tree), **arrays)
+        np.savez(temporary, allow_pickle=False, **told, **arrays)
 
 
 def load(path: Path, key: str) -> Result | None:
@@ -90,18 +95,26 @@ def load(path: Path, key: str) -> Result | None:
     """
     try:
         with open_npz(path) as archive:
-            tree = json.loads(str(archive["tree"]))
-            if tree["key"] != key:
+            if str(archive["key"]) != key:
                 return None
-            result: Result = _unpack(tree["result"], archive)
-            return result
+            arrays = {name: archive[name] for name in archive if name.startswith(_ARRAY)}
+            tree, digest = str(archive["tree"]), str(archive["digest"])
+        if digest != _digest(tree, arrays):
+            return None
+        result: Result = _unpack(json.loads(tree), arrays)
+        return result
     except Exception:
         return None
 
 
+def _digest(tree: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Of everything that was computed."""
+    return content_hash(tree, *(part for name in sorted(arrays) for part in (name, arrays[name])))
+
+
 def _pack(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
     if isinstance(value, np.ndarray):
-        name = f"array{len(arrays)}"
+        name = f"{_ARRAY}{len(arrays)}"
         arrays[name] = value
         return {"__array__": name}
     if isinstance(value, pd.DataFrame):

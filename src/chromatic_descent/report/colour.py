@@ -25,6 +25,7 @@ from chromatic_descent.analysis.groups import group_members
 from chromatic_descent.analysis.results import Result, computed
 from chromatic_descent.atomic import write_text
 from chromatic_descent.errors import UserError
+from chromatic_descent.plain_json import plain_json, regular
 from chromatic_descent.probe_logits import Population, content_hash
 
 Array = NDArray[np.float64]
@@ -38,6 +39,7 @@ _TINTS = ["bluer, darker", "bluer, lighter", "yellower, darker", "yellower, ligh
 _SAFE = "#31558f", "#fde737"  # dark blue to light yellow: read alike by all kinds of colour vision
 _OUTSIDE = 20  # one member in so many may lie outside sRGB before it is mapped into it
 _SCHEMA_VERSION = 1
+_FARTHEST, _LARGEST_SCALE = 10.0, 1e30  # of what is believed in a file: OKLab of sRGB is within 1
 
 # OKLab to linear sRGB (Ottosson 2020, https://bottosson.github.io/posts/oklab).
 _TO_LMS = np.array(
@@ -238,15 +240,16 @@ def save_map(path: Path, colour_map: ColourMap) -> None:
 def load_map(path: Path) -> ColourMap | None:
     """Read what `save_map` wrote; None if there is none or it is broken: colours start anew."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = plain_json(regular(path).read_text(encoding="utf-8"))
         if kept["schema_version"] != _SCHEMA_VERSION:
             return None
         places = {str(m): (float(x), float(y), float(z)) for m, (x, y, z) in kept["places"].items()}
-        numbers = np.array([kept["scale"], kept["reach"], *sum(places.values(), ())], dtype=float)
-        if not np.isfinite(numbers).all():
+        scale, reach = float(kept["scale"]), float(kept["reach"])
+        lab = np.array([reach, *sum(places.values(), ())])
+        if not 0 <= scale <= _LARGEST_SCALE or reach < 0 or (np.abs(lab) > _FARTHEST).any():
             return None
-        return ColourMap(float(kept["scale"]), float(kept["reach"]), places)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ColourMap(scale, reach, places)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
 
 

@@ -70,7 +70,7 @@ _MAP_HEAD = ["distance", "top-2 share", "equidistant", "stability", "split half"
 
 def _map_rows(numbers: Mapping[str, Any]) -> list[list[str]]:
     rows = []
-    for name, view in numbers["maps"].items():
+    for name, view in _present(numbers["maps"]).items():
         independent = numbers["nulls"].get(name, {}).get("independent_errors", _NOTHING)
         halves = view["split_half"]
         rows.append(
@@ -98,8 +98,9 @@ def _maps(numbers: Mapping[str, Any]) -> list[str]:
         "null of independent errors.",
         *_colours(numbers["colours"]),
         *_undefined(numbers["distances"]["matrices"], "distance"),
+        *_undefined(numbers["maps"], "map"),
     ]
-    views = numbers["maps"].values()
+    views = _present(numbers["maps"]).values()
     if members < FEWEST_FOR_NEIGHBOURS and any(view["neighbours"] for view in views):
         parts.append(f"With {members} members the t-SNE and UMAP layouts mean nothing.")
     if any(view["top_2_share"] is None for view in views):
@@ -377,6 +378,11 @@ def _sentence(numbers: Mapping[str, Any]) -> str:
         f"images of {of['dataset']} with {len(of['classes'])} classes."
     )
     return f"{text} Not complete and left out: {'; '.join(missing)}." if missing else text
+
+
+def _present(results: Mapping[str, Any]) -> dict[str, Any]:
+    """The results that are there."""
+    return {name: found for name, found in results.items() if computed(found)}
 
 
 def _undefined(results: Mapping[str, Any], kind: str) -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromatic_descent.errors import UserError
+from chromatic_descent.npz import BROKEN
 from chromatic_descent.probe_logits import Population
 
 _TORCHVISION = ("CIFAR10", "CIFAR100", "SVHN", "MNIST", "FashionMNIST")
@@ -36,7 +37,7 @@ def from_file(path: Path | str, places: list[int], images: int) -> Pictures:
     """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except BROKEN as error:
         raise UserError(f"images={path} cannot be read ({error}): expected a .npy.") from error
     shape: tuple[int, ...] = getattr(array, "shape", ())
     grey = len(shape) == 3
@@ -70,6 +71,8 @@ def from_dataset(population: Population, root: Path | str, places: list[int]) ->
     if found.fingerprint != fingerprint:
         return Pictures(reason=f"the {name} that was found here is not the one members learned")
     pixels = found.test_images
+    if not ((population.indices >= 0) & (population.indices < len(pixels))).all():
+        return Pictures(reason=f"members were recorded on images that {name} does not have")
     return _drawn({place: pixels[int(population.indices[place])].numpy() for place in places})
 
 

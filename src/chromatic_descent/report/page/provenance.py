@@ -1,10 +1,14 @@
 """The commands that trained a study's members, from what Hydra recorded beside them."""
 
+import re
 import shlex
 from collections import defaultdict
 from pathlib import Path
 
+from chromatic_descent.plain_json import regular
 from chromatic_descent.study import Study
+
+_SEED = re.compile(r"[0-9]{1,18}")
 
 
 def training_commands(study: Study) -> list[str]:
@@ -19,7 +23,7 @@ def training_commands(study: Study) -> list[str]:
         if overrides and member.status == "complete":
             rest = tuple(o for o in overrides if o.partition("=")[0] not in ("seed", "study"))
             seeds = {o.removeprefix("seed=") for o in overrides if o.startswith("seed=")}
-            by_recipe[rest] |= {int(seed) for seed in seeds if seed.isdecimal()}
+            by_recipe[rest] |= {int(seed) for seed in seeds if _SEED.fullmatch(seed)}
     return [
         shlex.join(["chromatic-train", *_swept(sorted(seeds)), f"study={study.name}", *rest])
         for rest, seeds in by_recipe.items()
@@ -33,9 +37,9 @@ def _swept(seeds: list[int]) -> list[str]:
 
 
 def _listed(seeds: list[int]) -> str:
-    """Seeds in Hydra's words: `range(12)`, `range(3,7)`, `1,4,9`."""
+    """Different seeds in Hydra's words: `range(12)`, `range(3,7)`, `1,4,9`."""
     first, last = seeds[0], seeds[-1]
-    if len(seeds) > 2 and seeds == list(range(first, last + 1)):
+    if len(seeds) > 2 and last - first == len(seeds) - 1:
         return f"range({last + 1})" if first == 0 else f"range({first},{last + 1})"
     return ",".join(map(str, seeds))
 
@@ -44,7 +48,8 @@ def _overrides(path: Path) -> list[str]:
     import yaml
 
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        found = yaml.safe_load(regular(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return []
-    return [str(line) for line in found] if isinstance(found, list) else []
+    lines = found if isinstance(found, list) else []  # anything else may be endless when printed
+    return [line for line in lines if isinstance(line, str) and line.isprintable()]
