@@ -27,6 +27,16 @@ def options(group):
     return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
 
 
+# What options leave to the user to name.
+NAMED = {
+    "data=own": ["data.source._target_=chromatic_descent.data.sources.synthetic"],
+    "model=own": ["model._target_=chromatic_descent.model.ResNet18"],
+    "model=torchvision": ["model.name=mobilenet_v3_small"],
+    "model=timm": ["model.name=resnet10t"],
+    "optim=own": ["optim.optimizer._target_=chromatic_descent.training.optim.adam"],
+}
+
+
 def test_every_group_of_the_design_is_there():
     groups = {path.name for path in CONFIGS.iterdir() if path.is_dir()}
     wanted = "data model optim population repulsion trainer logger callbacks experiment debug paths hydra"
@@ -35,7 +45,7 @@ def test_every_group_of_the_design_is_there():
 
 @pytest.mark.parametrize("name", options("data"))
 def test_data(name, monkeypatch):
-    cfg = composed(f"data={name}")
+    cfg = composed(f"data={name}", *NAMED.get(f"data={name}", []))
     if (
         "name" in cfg.data.source or name == "folder"
     ):  # not on every machine: a stand-in of its kind
@@ -63,7 +73,11 @@ def test_data(name, monkeypatch):
 @pytest.mark.parametrize("optim", options("optim"))
 @pytest.mark.parametrize("model", options("model"))
 def test_models_and_optimisers(model, optim, tmp_path):
-    cfg = composed(f"model={model}", f"optim={optim}", "data=synthetic", "logger=none")
+    if model == "timm":
+        pytest.importorskip("timm")  # an extra
+    chosen = (f"model={model}", f"optim={optim}")
+    named = [override for option in chosen for override in NAMED.get(option, [])]
+    cfg = composed(*chosen, *named, "data=synthetic", "logger=none")
     data = config.instantiate(cfg.data)
     module = build_module(cfg, data)
     optimizer = config.instantiate(cfg.optim.optimizer)(module.network, cfg.data.batch_size)

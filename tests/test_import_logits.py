@@ -4,8 +4,10 @@ import pickle
 import numpy as np
 import pytest
 import torch
+import torchvision
 
 from chromatic_descent import probe_logits
+from chromatic_descent.data import ImageData, sources
 from chromatic_descent.probe_record import RECORD_KEYS
 from chromatic_descent.study import Member, Study
 from tests.test_probe_logits import make_member
@@ -139,6 +141,27 @@ def test_weights_are_recorded_as_the_member_they_are_of(bring, files, command_li
     assert code == 1
     assert "evil.pt cannot be read as a checkpoint" in printed
     assert not (files / "touched").exists()
+
+
+def test_a_state_dict_that_torchvision_saved(bring, files):
+    """Recorded as the network itself answers, on the probe's images."""
+    theirs = torchvision.models.resnet18(num_classes=4)
+    torch.save(theirs.state_dict(), files / "theirs.pt")
+    options = ("data=synthetic", "threads=1", "trainer.precision=32-true", "checkpoint=theirs.pt")
+    named = ("study=s", "model=torchvision", "model.name=resnet18", "recipe=resnet")
+    code, printed = bring(*options, *named)
+    assert code == 0, printed
+    (member,) = Study(files / "multirun" / "s").members()
+    imported = probe_logits.load(member.artefact)
+    data = ImageData(sources.synthetic)
+    with torch.no_grad():
+        batches = data.evaluation_batches(data.probe.images, torch.device("cpu"))
+        wanted = torch.cat([theirs.eval()(images) for images in batches])
+    np.testing.assert_allclose(imported.logits, wanted.numpy(), rtol=1e-4, atol=1e-4)
+    assert imported.record["config"]["model"]["name"] == "resnet18"
+    code, printed = bring(*options, *named[:2], "model.name=resnet34", "seed=9")
+    assert code == 1
+    assert "theirs.pt is not of this model" in printed
 
 
 class Executed:

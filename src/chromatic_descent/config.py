@@ -13,6 +13,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from chromatic_descent.errors import UserError
+from chromatic_descent.own_code import reach
 from chromatic_descent.probe_logits import content_hash
 
 # What says where, how fast or how visibly a member is trained, not which function it ends as.
@@ -105,12 +106,22 @@ def seeds(cfg: DictConfig) -> list[int]:
 
 
 def instantiate(node: Any, **arguments: Any) -> Any:
-    """Hydra's `instantiate`, letting a UserError through as it is."""
+    """Hydra's `instantiate`, of what lies in the current folder too; see `own_code.reach`.
+
+    A UserError comes through as it is; what cannot be imported is one.
+    """
+    for target in _targets(node):
+        reach(target)
     try:
         return hydra.utils.instantiate(node, **arguments)
     except InstantiationException as error:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
+        if isinstance(error.__cause__, ImportError):
+            raise UserError(
+                f"{error.__cause__}\nLooked for in what is installed, on PYTHONPATH and in this "
+                "folder."
+            ) from error
         raise
 
 
@@ -121,6 +132,15 @@ def print_tree(cfg: DictConfig, console: Console) -> None:
 
 
 _ABSENT = object()
+
+
+def _targets(node: Any) -> Iterator[str]:
+    """Every `_target_` in a config."""
+    if OmegaConf.is_config(node):
+        node = OmegaConf.to_container(node)
+    for key, value in _flatten(node):
+        if key.rpartition(".")[2] == "_target_" and isinstance(value, str):
+            yield value
 
 
 def _flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -84,6 +84,46 @@ def test_rates_are_per_example():
         assert b["lr"] * b["weight_decay"] == pytest.approx(2 * a["lr"] * a["weight_decay"])
 
 
+class Attentive(nn.Module):
+    """One of each kind of parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.place = nn.Parameter(torch.zeros(1, 5, 8))  # 3-d, and multiplies nothing
+        self.table = nn.Parameter(torch.zeros(9, 2))  # 2-d, likewise
+        self.signal = nn.Conv1d(3, 8, 3)
+        self.patches = nn.Conv2d(3, 8, 2, bias=False)
+        self.attention = nn.MultiheadAttention(8, 2)
+        self.norm = nn.LayerNorm(8)
+        self.fixed = nn.Linear(8, 8).requires_grad_(False)
+        self.hidden = nn.Linear(8, 8)
+        self.head = nn.Linear(8, 3)
+
+
+def test_muon_is_for_what_multiplies_activations():
+    net = Attentive()
+    options = {"lr": 0.2, "momentum": 0.6, "bias_lr": 0.05, "head_lr": 0.6, "sgd_momentum": 0.8}
+    groups = muon(net, 10, weight_decay=0.0, **options).param_groups
+    names = {id(parameter): name for name, parameter in net.named_parameters()}
+    filters, biases, head = ({names[id(p)] for p in group["params"]} for group in groups)
+    assert filters == {
+        *("signal.weight", "patches.weight", "hidden.weight"),
+        *("attention.in_proj_weight", "attention.out_proj.weight"),
+    }
+    assert head == {"head.weight"}
+    trained = {name for name, parameter in net.named_parameters() if parameter.requires_grad}
+    assert biases == trained - filters - head
+
+
+def test_a_filter_that_starts_at_zero_takes_a_step():
+    filters = nn.Parameter(torch.zeros(4, 4))
+    optimizer = Muon([filters], [], lr=0.1, momentum=0.6, sgd_momentum=0.0)
+    filters.sum().backward()
+    optimizer.step()
+    assert filters.isfinite().all()
+    assert filters.norm() > 0.05
+
+
 def test_schedules():
     assert scale("constant", 0.0, 0.7) == 1
     assert [scale("linear", 0.0, t) for t in (0, 0.25, 1)] == [1, 0.75, 0]

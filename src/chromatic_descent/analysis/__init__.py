@@ -32,6 +32,7 @@ from chromatic_descent.analysis.numbers import read_numbers as read_numbers
 from chromatic_descent.analysis.results import Result
 from chromatic_descent.analysis.trajectories import trajectories
 from chromatic_descent.errors import UserError
+from chromatic_descent.own_code import is_own, source
 from chromatic_descent.probe_logits import Population, content_hash
 
 SECTIONS: dict[str, Callable[..., Result]] = {
@@ -92,7 +93,9 @@ def analyse(
     _check_counts(options)
     done: dict[str, Result] = {}
     keys: dict[str, str] = {}
-    inputs = _population_hash(population) if cache is not None else ""
+    inputs = ""
+    if cache is not None:
+        inputs = content_hash(_population_hash(population), *_own_sources(options))
     for name, section in SECTIONS.items():
         earlier, defaults = _needs(section)
         chosen = {option: options.get(option, default) for option, default in defaults.items()}
@@ -138,6 +141,12 @@ def _population_hash(population: Population) -> str:
     told = ("member", "seed", "config", "wall_time")
     members = [[r.get(key) for key in told] for r in population.records]
     return content_hash(repr(members), *arrays)
+
+
+def _own_sources(options: Mapping[str, Any]) -> list[bytes]:
+    """The files of the user's own functions that options name."""
+    named = [name for key in ("distances", "combiners") for name in options.get(key, ())]
+    return [source(name) for name in named if is_own(name)]
 
 
 @once

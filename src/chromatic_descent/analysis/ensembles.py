@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from chromatic_descent import ensemble, geometry
 from chromatic_descent.analysis.results import Result, computed, for_each
+from chromatic_descent.ensemble.curves import check_combiners
 from chromatic_descent.errors import UserError
+from chromatic_descent.own_code import is_own
 from chromatic_descent.probe_logits import Population
 
 GAIN_DISTANCE = "hellinger"  # members are picked, and their spread measured, by this
@@ -48,9 +50,10 @@ def ensembles(
 
     {curves, reliability, uncertainty, diversity, decompositions, selection, gain}
     """
-    if unknown := [name for name in combiners if name not in ensemble.COMBINERS]:
-        raise UserError(f"combiners={unknown}: expected names from {list(ensemble.COMBINERS)}.")
     logits, labels = population.logits, population.labels
+    for name, combine in check_combiners(combiners).items():
+        if is_own(name):  # its mistakes are errors, not what the data do not allow
+            combine(logits[:, :1])
     parts: dict[str, Callable[[], Any]] = {
         "curves": lambda: ensemble.size_curves(
             *(logits, labels),

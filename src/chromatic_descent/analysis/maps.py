@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from chromatic_descent import geometry
 from chromatic_descent.analysis.results import Result, attempt, computed, for_each
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.definitions import is_euclidean
+from chromatic_descent.own_code import is_own
 from chromatic_descent.probe_logits import Population
 
 FEWEST_FOR_NEIGHBOURS = 10  # t-SNE and UMAP of fewer members mean nothing
@@ -29,16 +31,18 @@ def distances(
 
     {matrices: {name: {squared [S, S], mean, sd}}, mantel: {names, r, p}}
     """
-    if unknown := [name for name in distances if name not in geometry.DISTANCES]:
-        raise UserError(f"distances={unknown}: expected names from {list(geometry.DISTANCES)}.")
+    known = geometry.DISTANCES
+    if unknown := [name for name in distances if name not in known and not is_own(name)]:
+        raise UserError(
+            f"distances={unknown}: expected names from {list(known)}, or module.function of your "
+            "own."
+        )
     inputs: dict[str, Any] = {"labels": population.labels, "temperature": temperatures(members)}
     try:  # all in one pass over the logits
         squared = geometry.distance_matrices(population.logits, distances, **inputs)
         matrices = {name: _matrix(squared[name]) for name in distances}
     except UserError:  # at least one is not defined for these members: find out which
-        matrices = {
-            name: attempt(_matrix_of, population.logits, name, **inputs) for name in distances
-        }
+        matrices = {name: _attempted(population.logits, name, **inputs) for name in distances}
     defined = {name: found["squared"] for name, found in matrices.items() if computed(found)}
 
     def mantel() -> Result:
@@ -73,8 +77,12 @@ def maps(
     coordinates [S, k]; stability, ellipses and split_half over probe images; smacof; neighbours
     (t-SNE, UMAP); layouts, all of them in the plane. And `inpca`, from Bhattacharyya's distance.
     """
-    if unknown := [name for name in maps if name not in geometry.EUCLIDEAN]:
-        raise UserError(f"maps={unknown}: expected names from {list(geometry.EUCLIDEAN)}.")
+    logits = population.logits
+    if unknown := [name for name in maps if not is_euclidean(logits, name)]:
+        raise UserError(
+            f"maps={unknown}: expected names from {list(geometry.EUCLIDEAN)}, or a function of "
+            "your own that returns features (docs/extending.md)."
+        )
     if missing := [name for name in maps if name not in distances["matrices"]]:
         raise UserError(f"maps={missing}: add {', '.join(missing)} to `distances` too.")
     defined = [name for name in maps if computed(distances["matrices"][name])]
@@ -105,6 +113,13 @@ def temperatures(members: Result) -> NDArray[np.float64]:
     """The members' fitted temperatures [S]."""
     fitted: NDArray[np.float64] = members["table"]["temperature"].to_numpy()
     return fitted
+
+
+def _attempted(logits: NDArray[np.floating], name: str, **inputs: Any) -> Result:
+    """A matrix, or why there is none; what is wrong with a function of the user's is an error."""
+    if is_own(name):
+        return _matrix_of(logits, name, **inputs)
+    return dict(attempt(_matrix_of, logits, name, **inputs))
 
 
 def _matrix_of(logits: NDArray[np.floating], name: str, **inputs: Any) -> Result:

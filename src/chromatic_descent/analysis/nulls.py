@@ -5,6 +5,7 @@ from typing import Any
 from chromatic_descent import geometry
 from chromatic_descent.analysis.maps import interval, temperatures
 from chromatic_descent.analysis.results import Result, for_each
+from chromatic_descent.geometry.definitions import degrees
 from chromatic_descent.probe_logits import Population
 
 
@@ -29,7 +30,7 @@ def nulls(
 
     def isotropic(name: str) -> Result:
         squared = distances["matrices"][name]["squared"]
-        free = classes if name == "logit_mse" else classes - 1  # others see no shift of an item
+        free = classes if name == "logit_mse" else degrees(logits, name)
         return _test(geometry.isotropic, squared, degrees=images * free, draws=draws, seed=seed)
 
     def independent_errors(name: str) -> Result:

@@ -16,6 +16,7 @@ from chromatic_descent.ensemble.subsets import (
     score_subsets,
 )
 from chromatic_descent.errors import UserError
+from chromatic_descent.own_code import is_own, locate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,9 +58,9 @@ def size_curves(
     Args:
         logits: [S, N, C].
         labels: [N], whole numbers from 0 to C − 1.
-        combiners: names from `COMBINERS`, or combiners by name: each takes logits [s, n, C] and
-            returns log-probabilities [n, C], item by item. For those of `COMBINERS` all subsets
-            are one matrix product.
+        combiners: names from `COMBINERS` or `module.function` of your own, or combiners by name:
+            each takes logits [s, n, C] and returns log-probabilities [n, C], item by item. For
+            those of `COMBINERS` all subsets are one matrix product.
         subsets: most subsets per size.
         seed: of the choice of subsets (a size's do not depend on the other sizes), the halves and
             the resamples.
@@ -92,7 +93,7 @@ def size_curves(
     logits = check_stack(logits)
     members, items, classes = logits.shape
     y = check_labels(labels, items, classes)
-    chosen = _check_combiners(combiners)
+    chosen = check_combiners(combiners)
     sizes = default_sizes(members) if sizes is None else sizes
     if subsets < 1 or resamples < 0:
         raise UserError(
@@ -179,10 +180,31 @@ def _quantiles(values: NDArray[np.float64]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _check_combiners(combiners: Sequence[str] | Mapping[str, Combiner]) -> dict[str, Combiner]:
+def check_combiners(combiners: Sequence[str] | Mapping[str, Combiner]) -> dict[str, Combiner]:
     """Return combiners by name, or raise UserError if a name is unknown."""
     if isinstance(combiners, Mapping):
         return dict(combiners)
-    if unknown := [name for name in combiners if name not in COMBINERS]:
-        raise UserError(f"combiners={unknown}: expected names from {list(COMBINERS)}")
-    return {name: COMBINERS[name] for name in combiners}
+    if unknown := [name for name in combiners if name not in COMBINERS and not is_own(name)]:
+        raise UserError(
+            f"combiners={unknown}: expected names from {list(COMBINERS)}, or module.function of "
+            "your own"
+        )
+    return {name: _own(name) if is_own(name) else COMBINERS[name] for name in combiners}
+
+
+def _own(name: str) -> Combiner:
+    """Return a user's combiner, whose answers are checked."""
+    combine = locate(name)
+
+    def checked(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        log_p = np.asarray(combine(logits), dtype=np.float64)
+        if log_p.shape != logits.shape[1:]:
+            raise UserError(
+                f"{name} returns {list(log_p.shape)} for logits {list(logits.shape)}: expected "
+                f"log-probabilities {list(logits.shape[1:])}"
+            )
+        if not np.abs(np.exp(log_p).sum(axis=-1) - 1).max() < 1e-6:
+            raise UserError(f"{name} returns log-probabilities whose exponentials do not add to 1")
+        return log_p
+
+    return checked

@@ -36,6 +36,8 @@ from scipy.special import xlog1py
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.logits import Logits, check_logits, check_temperature
+from chromatic_descent.geometry.own_distances import has_features, own_features
+from chromatic_descent.own_code import is_own, locate
 
 DISTANCES = (
     "logit_mse",
@@ -93,11 +95,11 @@ def features(
 
     Args:
         logits: [S, N, C], any real type, or the path of a .npy or .npz file.
-        name: one of `EUCLIDEAN`.
+        name: one of `EUCLIDEAN`, or a function of features, see `own_distances`.
         temperature: [S], dimensionless; needed by `logit_mse_matched`.
 
     Returns:
-        [S, N, C] float64; logits per √class, or without unit.
+        [S, N, C] float64; logits per √class, or without unit. Of a user's function [S, N, K].
 
     Raises:
         UserError: unknown name, or a distance that has no such features; logits of another shape
@@ -112,7 +114,7 @@ def features(
            [[-2.,  2.]]])
     """
     check_name(name)
-    if name not in EUCLIDEAN:
+    if name not in EUCLIDEAN and not is_own(name):
         raise UserError(
             f"{name} is no distance between per-item features; those that are: "
             f"{', '.join(EUCLIDEAN)}"
@@ -127,9 +129,30 @@ def features(
 
 
 def check_name(name: str) -> None:
-    """Raise UserError unless `name` is one of `DISTANCES`."""
-    if name not in DISTANCES:
-        raise UserError(f"distance must be one of {', '.join(DISTANCES)}; found {name!r}")
+    """Raise UserError unless `name` is one of `DISTANCES`, or a function's that can be found."""
+    if is_own(name):
+        locate(name)
+    elif name not in DISTANCES:
+        raise UserError(
+            f"distance must be one of {', '.join(DISTANCES)}, or module.function of your own; "
+            f"found {name!r}"
+        )
+
+
+def is_euclidean(logits: NDArray[np.floating], name: str) -> bool:
+    """Whether the distance is a squared Euclidean one between features of items."""
+    return name in EUCLIDEAN or (is_own(name) and has_features(logits, name))
+
+
+def degrees(logits: NDArray[np.floating], name: str) -> int:
+    """Return in how many numbers members may differ on an item, at most.
+
+    C − 1, as most distances do not see an item's shift; of a user's features no more than C or K.
+    """
+    classes = int(logits.shape[-1])
+    if is_own(name):
+        return min(classes, int(own_features(logits[:, :1], name).shape[-1]))
+    return classes - 1
 
 
 def form(
@@ -145,6 +168,8 @@ def form(
     would round them first. `bhattacharyya` has √p, `jensen_shannon` p, `kl_symmetric` p and log p
     side by side, `error_disagreement` the one-hot answer where it is wrong, else zeros.
     """
+    if is_own(name):
+        return own_features(logits, name)
     if name in ("disagreement", "error_disagreement"):
         answers = logits.argmax(axis=-1)  # [S, n]
         hot = np.zeros(logits.shape)
@@ -176,7 +201,7 @@ def form(
 
 def divisor(name: str, classes: int) -> float:
     """Return what turns Σ_c of squared differences of `form` into the distance."""
-    if name.startswith("logit_mse"):
+    if name in ("logit_mse", "logit_mse_centred", "logit_mse_matched"):
         return float(classes)
     return 2.0 if name in ("logit_cosine", "hellinger", "disagreement") else 1.0
 

@@ -15,6 +15,7 @@ from chromatic_descent.geometry.cka import cka_distances
 from chromatic_descent.geometry.definitions import check_name
 from chromatic_descent.geometry.divergences import divergence
 from chromatic_descent.geometry.grams import GRAMS, gram_distances
+from chromatic_descent.geometry.items import reweighted_distances
 from chromatic_descent.geometry.logits import (
     Logits,
     check_labels,
@@ -22,6 +23,8 @@ from chromatic_descent.geometry.logits import (
     check_temperature,
     check_weights,
 )
+from chromatic_descent.geometry.own_distances import has_features, own_matrix
+from chromatic_descent.own_code import is_own
 
 # About how long each takes beside one matrix product of all logits with themselves.
 _EFFORT = {"bhattacharyya": 10, "jensen_shannon": 50, "cka": 15}
@@ -49,7 +52,7 @@ def distance_matrix(
     Args:
         logits: [S, N, C], any real type, or the path of a .npy or .npz file; memory-mapped logits
             are read block by block.
-        name: one of `DISTANCES`.
+        name: one of `DISTANCES`, or `module.function` of your own, see `own_distances`.
         labels: [N], whole numbers; needed by `error_disagreement`.
         temperature: [S]; needed by `logit_mse_matched`, see `features`.
         weights: [N], non-negative; how often each item counts. Not for `cka`.
@@ -91,7 +94,7 @@ def distance_matrices(
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
-        names: of `DISTANCES`.
+        names: of `DISTANCES`, or of your own functions.
         labels: [N], whole numbers; needed by `error_disagreement`.
         temperature: [S]; needed by `logit_mse_matched`.
         progress: called now and then with the fraction of the work done, from 0 to 1.
@@ -148,9 +151,29 @@ def _distances(
             found |= gram_distances(array, part, labels=y, temperature=t, weights=w, report=report)
         elif part[0] == "cka":
             found["cka"] = cka_distances(array, report)
+        elif is_own(part[0]):
+            found[part[0]] = _own(array, part[0], w)
+            report(1.0)
         else:
             found[part[0]] = divergence(array, part[0], w, report)
     return {name: found[name] for name in names}
+
+
+def _own(
+    logits: NDArray[np.floating], name: str, weights: NDArray[np.floating] | None
+) -> NDArray[np.float64]:
+    """Return the distances of a user's function, [S, S]."""
+    if has_features(logits, name):
+        weight = np.ones(logits.shape[1]) if weights is None else weights
+        found: NDArray[np.float64] = reweighted_distances(logits, name, weight[None])[0]
+        return found
+    if weights is not None:
+        raise UserError(f"{name} is no mean over items: `weights` have no meaning for it")
+    squared = own_matrix(logits, name)
+    try:
+        return check_squared(squared)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
 
 
 def check_squared(squared: ArrayLike) -> NDArray[np.float64]:

@@ -82,16 +82,15 @@ def temperature_and_bias(
     fit = _fit(logits, raw=name == "logit_mse")
     members, items, classes = logits.shape
     blocks = item_blocks(members, items, classes)
-
     # The features of b + s F, and a mean of them that is taken from all: no distance sees it, and
     # what is left is small enough for float32.
-    offset = np.empty((classes, items))
+    offsets: list[NDArray[np.float64]] = []  # [K, n] each
     fixed = np.zeros((members, members))
     for block in blocks:
         plain = fit.bias[:, None] + fit.scale[:, None, None] * fit.shared[block]
         phi = features(plain, name, temperature)
-        offset[:, block] = phi.mean(axis=0).T
-        fixed += gram_of(((phi - offset[:, block].T) / unit).astype(np.float32))
+        offsets.append(phi.mean(axis=0).T)
+        fixed += gram_of(((phi - offsets[-1].T) / unit).astype(np.float32))
     weight = fit.scale * (fit.unit / unit) / np.sqrt(classes)
     matched = None if temperature is None else np.asarray(temperature, dtype=np.float64)
     if name == "logit_mse_matched":
@@ -107,10 +106,10 @@ def temperature_and_bias(
             gram = fixed + np.outer(weight, weight) * refit.enlarge**2 * refit.gram
         else:
             gram = np.zeros((members, members))
-            for r, block in zip(dealt, blocks, strict=True):
+            for r, offset, block in zip(dealt, offsets, blocks, strict=True):
                 answers = _answers(r, fit, refit, block)
                 phi = form(answers, name, temperature=matched) / np.sqrt(divisor(name, classes))
-                about = phi.transpose(0, 2, 1) - offset[:, block]  # [S, C, n]
+                about = phi.transpose(0, 2, 1) - offset  # [S, K, n]
                 gram += gram_of((about / unit).astype(np.float32))
         null[draw] = uncentred_shares(gram[None], dimensions)[0]
     hypothesis = "but for a scale and a class bias members are exchangeable on every item"

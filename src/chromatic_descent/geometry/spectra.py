@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.definitions import EUCLIDEAN, features
+from chromatic_descent.geometry.definitions import degrees, features, is_euclidean
 from chromatic_descent.geometry.logits import Logits, check_logits
 from chromatic_descent.geometry.shuffles import by_item, deal_out, gram_of
 
@@ -181,10 +181,10 @@ def null_spectra(
     ['independent_errors', 'isotropic']
     """
     array = check_logits(logits)
-    members, items, classes = array.shape
-    # Most distances do not see an item's shift, which is one dimension of its C.
-    nulls = {"isotropic": isotropic_spectra(members, items * (classes - 1), draws=draws, seed=seed)}
-    if name in EUCLIDEAN:
+    members, items, _ = array.shape
+    free = items * degrees(array, name)
+    nulls = {"isotropic": isotropic_spectra(members, free, draws=draws, seed=seed)}
+    if is_euclidean(array, name):
         nulls["independent_errors"] = independent_errors_spectra(
             array, name, draws=draws, seed=seed, temperature=temperature
         )

@@ -12,10 +12,11 @@ from chromatic_descent.config import instantiate
 from chromatic_descent.data import ImageData
 from chromatic_descent.errors import UserError
 from chromatic_descent.import_logits import imported_record
+from chromatic_descent.model import ByName
 from chromatic_descent.probe_logits import ProbeLogits
 from chromatic_descent.training.checkpoint import AtomicCheckpointIO
 from chromatic_descent.training.hardware import resolve_precision
-from chromatic_descent.training.population import build_module, prepare_process
+from chromatic_descent.training.population import build_module, check_data, prepare_process
 from chromatic_descent.training.record import record_member
 
 _KNOWN = ("model", "data", "probe")  # what of the config is true of a network trained elsewhere
@@ -29,6 +30,7 @@ def from_checkpoints(cfg: DictConfig, files: Sequence[Path]) -> list[ProbeLogits
     """
     prepare_process(cfg)
     data: ImageData = instantiate(cfg.data)
+    check_data(cfg, data)
     trainer = instantiate(
         cfg.trainer,
         precision=resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator),
@@ -71,6 +73,8 @@ def load_weights(network: nn.Module, file: Path) -> None:
     for prefix in _PREFIXES:
         if weights and all(key.startswith(prefix) for key in weights):
             weights = {key.removeprefix(prefix): value for key, value in weights.items()}
+    if isinstance(network, ByName) and not any(key.startswith("body.") for key in weights):
+        network = network.body  # as its own library saves it
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

@@ -194,6 +194,12 @@ def build_trainer(cfg: DictConfig, members: Sequence[Member]) -> Trainer:
 
 def _check_options(cfg: DictConfig, engine: str, chunk: object) -> None:
     """Raise UserError for options that are wrong, or that members trained together lack."""
+    if cfg.data._target_ != "chromatic_descent.data.ImageData":
+        raise UserError(
+            f"data._target_={cfg.data._target_}: population=joint deals out this project's own "
+            "data module to its members; use population=solo. (A data set of your own is no "
+            "obstacle: data.source._target_.)"
+        )
     if engine not in get_args(Choice):
         raise UserError(
             f"population.engine={engine}: expected one of {', '.join(get_args(Choice))}."

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from chromatic_descent.data import Batch, ImageData
 from chromatic_descent.data.augment import generator
+from chromatic_descent.errors import UserError
 from chromatic_descent.training.optim import Schedule, scale
 
 _WHITENING_IMAGES = 2000  # what a data-dependent first layer is initialised from
@@ -74,6 +75,12 @@ class Classifier(lightning.LightningModule):
         """Initialise what depends on the data alone: the same for every member and restart."""
         initialise = getattr(self.network, "initialise_from", None)
         if initialise is not None:
+            if not isinstance(self._data, ImageData):
+                raise UserError(
+                    f"{type(self.network).__name__} starts from training images, which this data "
+                    "module does not show: take another model=, or derive the data module from "
+                    "chromatic_descent.data.ImageData."
+                )
             sample = self._data.images.train_images[self._data.train_indices[:_WHITENING_IMAGES]]
             batches = list(self._data.evaluation_batches(sample, torch.device("cpu")))
             initialise(torch.cat(batches).to(self.device))

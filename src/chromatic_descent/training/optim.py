@@ -14,11 +14,13 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from chromatic_descent.errors import UserError
 
+_MULTIPLY = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.MultiheadAttention)
+
 Schedule = Literal["linear", "cosine", "constant"]
 
 
 class Muon(Optimizer):
-    """Muon for convolution filters, SGD with Nesterov momentum for the rest, in one optimiser.
+    """Muon for what multiplies activations, SGD with Nesterov momentum for the rest, in one.
 
     With G the gradient of a filter bank as a matrix [out, in·k·k] and M its momentum,
 
@@ -29,7 +31,7 @@ class Muon(Optimizer):
     optimizer for hidden layers in neural networks", with airbench's weight normalisation.
 
     Args:
-        filters: 4-d parameters for Muon.
+        filters: matrices and filter banks, for Muon.
         others: parameter groups for SGD, each with its own `lr` and `weight_decay`.
         lr, momentum: Muon's.
         sgd_momentum: SGD's.
@@ -74,7 +76,8 @@ class Muon(Optimizer):
                 buffer = state["momentum"].mul_(momentum).add_(gradient)
                 update = gradient.add(buffer, alpha=momentum)
                 if group["muon"]:
-                    parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
+                    size = parameter.norm().clamp_min(1e-12)  # some start at zero
+                    parameter.mul_(len(parameter) ** 0.5 / size)
                     matrix = update.reshape(len(update), -1)
                     update = orthogonalise(matrix, dtype=self.dtype).view(update.shape)
                 parameter.add_(update, alpha=-lr)
@@ -115,18 +118,27 @@ def muon(
 ) -> Muon:
     """Muon for the filters of `network`, SGD for its biases and its head.
 
+    Filters are the weights of convolutions, linear layers and attention, but for the head, the last
+    linear layer. A position embedding is no matrix that multiplies anything: it goes with biases.
+
     `bias_lr` and `head_lr` are per example, as in airbench: the loss here is a mean over the batch,
     so they are multiplied by the batch size. `weight_decay` is what SGD shrinks its weights by,
     relative, per example at the initial rate.
 
     Raises UserError for an `orthogonalise_in` that is neither.
     """
-    filters: list[nn.Parameter] = []
-    biases: list[nn.Parameter] = []
-    head: list[nn.Parameter] = []
-    for parameter in network.parameters():
-        if parameter.requires_grad:
-            {4: filters, 2: head}.get(parameter.ndim, biases).append(parameter)
+    layers = [layer for layer in network.modules() if isinstance(layer, _MULTIPLY)]
+    weights = {
+        weight
+        for layer in layers
+        for name, weight in layer.named_parameters(recurse=False)
+        if name.endswith("weight")
+    }
+    last = {layer.weight for layer in [m for m in layers if isinstance(m, nn.Linear)][-1:]}
+    trained = [p for p in network.parameters() if p.requires_grad]
+    head = [p for p in trained if p in last]
+    filters = [p for p in trained if p in weights - last]
+    biases = [p for p in trained if p not in weights]
 
     def group(parameters: list[nn.Parameter], rate: float) -> dict[str, Any]:
         rate *= batch_size

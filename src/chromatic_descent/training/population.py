@@ -22,6 +22,7 @@ from chromatic_descent import probe_logits
 from chromatic_descent.config import config_hash, identity, instantiate
 from chromatic_descent.data import ImageData
 from chromatic_descent.data.augment import generator
+from chromatic_descent.errors import UserError
 from chromatic_descent.study import Member
 from chromatic_descent.training.checkpoint import AtomicCheckpointIO, every_epoch
 from chromatic_descent.training.hardware import keep_freed_memory, resolve_precision
@@ -33,6 +34,12 @@ from chromatic_descent.training.record import (
     recorded_trajectory,
 )
 from chromatic_descent.training.repulsion import sequential
+
+# What training and recording ask of a data module, besides its training batches.
+_OF_DATA = (
+    *("images", "channels", "image_size", "batch_size", "mean", "std"),
+    *("probe", "slices", "evaluation_batches"),
+)
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +66,7 @@ def _train_alone(
     (member,) = members
     prepare_process(cfg)
     data: ImageData = instantiate(cfg.data, seed=cfg.seed)
+    check_data(cfg, data)
     module = build_module(cfg, data)
     build = functools.partial(build_network, cfg, data)
     repel, references = sequential.plan(cfg, member, identity, data, build)
@@ -89,6 +97,22 @@ def _train_alone(
         "%s: accuracy %.4f on %d probe images, trained in %.1f s",
         *(member.name, accuracy, images, trained - started),
     )
+
+
+def check_data(cfg: DictConfig, data: object) -> None:
+    """Raise UserError if a data module of the user's own lacks something that is needed of it."""
+    if isinstance(data, ImageData):
+        return
+    if missing := [name for name in _OF_DATA if not hasattr(data, name)]:
+        raise UserError(
+            f"data._target_={cfg.data._target_} lacks {', '.join(missing)}: see docs/extending.md."
+        )
+    if cfg.repulsion.get("term") is not None:
+        raise UserError(
+            f"data._target_={cfg.data._target_}: repulsion takes its points from this project's "
+            "own data module. Derive yours from chromatic_descent.data.ImageData, or leave "
+            "repulsion out."
+        )
 
 
 def build_module(cfg: DictConfig, data: ImageData, seed: int | None = None) -> Classifier:

@@ -19,7 +19,7 @@ def sentence(numbers: Numbers, population: Population) -> str:
     common, varying = configs(population)
     if not common and not varying:
         return f"{_count(members, 'member')} given as logits, {probe}."
-    network = _name(common.get("model._target_"))
+    network = _name(common.get("model.name") or common.get("model._target_"))
     parts = [_count(members, f"{network} network".lstrip()), f"trained on {of['dataset']}"]
     if isinstance(epochs := common.get("trainer.max_epochs"), int):
         parts.append(f"for {_count(epochs, 'epoch').lower()}")
