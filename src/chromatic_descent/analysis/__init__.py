@@ -33,6 +33,8 @@ from chromatic_descent.analysis.trajectories import trajectories
 from chromatic_descent.errors import UserError
 from chromatic_descent.probe_logits import Population, content_hash
 
+__all__ = ["SECTIONS", "Analysis", "analyse"]
+
 SECTIONS: dict[str, Callable[..., Result]] = {
     section.__name__: section
     for section in (
@@ -50,9 +52,11 @@ SECTIONS: dict[str, Callable[..., Result]] = {
         trajectories,
     )
 }
+"""What is computed, by name and in this order: each a function of the population."""
 
 _COUNTS = {  # options that count something, and the least that makes sense
-    **dict.fromkeys(("bootstrap", "draws", "permutations", "splits", "subsets"), 1),
+    "bootstrap": 3,  # fewer have no ellipses
+    **dict.fromkeys(("draws", "permutations", "splits", "subsets"), 1),
     **dict.fromkeys(("tsne", "umap", "seed"), 0),
 }
 
