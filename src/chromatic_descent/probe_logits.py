@@ -33,7 +33,23 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.npz import BROKEN, open_npz
 from chromatic_descent.plain_json import plain_json
 
+__all__ = [
+    "RECORD_KEYS",
+    "SCHEMA_VERSION",
+    "Population",
+    "ProbeLogits",
+    "ProbeSliceLogits",
+    "Trajectory",
+    "from_arrays",
+    "load",
+    "read_record",
+    "save",
+    "stack",
+    "validate",
+]
+
 SCHEMA_VERSION = 1
+"""Of the artefact's layout: what is read has this one."""
 
 SHIFTED, FOREIGN = "shift-", "foreign-"  # what names of such slices begin with
 
@@ -60,7 +76,7 @@ def _dataset(value: Any) -> bool:
     )
 
 
-RECORD_KEYS: dict[str, Callable[[Any], bool]] = {  # and what a file from anywhere must hold there
+RECORD_KEYS: dict[str, Callable[[Any], bool]] = {
     "schema_version": _is(int),  # of this file's layout
     "member": _text,  # the member's name in its study
     "seed": lambda value: type(value) is int and value >= 0,
@@ -75,6 +91,7 @@ RECORD_KEYS: dict[str, Callable[[Any], bool]] = {  # and what a file from anywhe
     "wall_time": lambda v: isinstance(v, dict) and all(map(_number, v.values())),  # seconds
     "finished": _text,  # ISO 8601, UTC
 }
+"""The keys of a record, and what a file from anywhere must hold there."""
 
 
 @dataclass(frozen=True)
