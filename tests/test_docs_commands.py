@@ -262,15 +262,12 @@ def test_every_block_has_a_language_that_is_looked_at():
 @pytest.fixture(scope="module")
 def keys():
     """Every key that some command's config may have, by its path."""
-    loggers = "logger=[csv,tensorboard,wandb,mlflow]"
     found = set()
-    for name, overrides in [
-        ("train", ("population=joint", "repulsion=logit_mse", loggers)),
-        ("train", ("model=plain_cnn", "data=folder", "optim=adamw", "repulsion=svgd")),
-        ("train", ("model=resnet18", "data=svhn", "optim=sgd")),
-        *((name, ()) for name in ("analyze", "studies", "import")),
-    ]:
-        found |= set(paths(composed(name, overrides)))
+    for name in OURS:
+        found |= set(paths(composed(name, ())))
+    for file in (ROOT / "configs").glob("*/**/*.yaml"):
+        group = file.relative_to(ROOT / "configs").parts[0]
+        found |= set(paths(OmegaConf.load(file), f"{group}."))
     return found
 
 
