@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo study trial analyze map test test-page test-slow test-faults test-fuzz lint notebook bench clean
+.PHONY: help setup demo study trial analyze map test test-page test-slow test-faults test-fuzz lint docs docs-serve notebook bench clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -84,6 +84,18 @@ lint: $(READY) ## style and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+.venv/docs: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
+docs: .venv/docs ## the documentation site, in site/; a warning is an error
+	@# griffe, which reads the docstrings, warns without Zensical's counting it
+	@$(BIN)/zensical build --clean --strict > .venv/docs.log 2>&1; built=$$?; cat .venv/docs.log; \
+		test $$built = 0 && ! grep -q '^griffe: ' .venv/docs.log
+
+docs-serve: .venv/docs ## the same at localhost:8000, rebuilt as you write
+	$(BIN)/zensical serve
+
 notebook: $(READY) ## run docs/from_logits.ipynb again
 	$(BIN)/jupyter-execute --inplace docs/from_logits.ipynb
 
@@ -91,5 +103,5 @@ bench: $(READY) ## what is claimed about speed, measured here; needs CIFAR-10
 	$(BIN)/python benchmarks/run.py
 
 clean: ## remove the environment and caches; studies and data stay
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

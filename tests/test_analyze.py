@@ -210,7 +210,7 @@ def test_studies_on_different_probes_are_not_compared(analyze, study, wide, tmp_
         (("colours=nonsense",), "colours=nonsense: expected one of maps, logit_mse"),
         (("study=unknown",), "study=unknown was found neither"),
         (("distances=[nonsense]",), "distances=['nonsense']: expected names from"),
-        (("bootstrap=0",), "bootstrap=0: expected a whole number from 1"),
+        (("bootstrap=0",), "bootstrap=0: expected a whole number from 3"),
         (("figures=[gif3]",), "figures=['gif3']: expected formats such as png"),
         (("images=mine.npy",), "images=mine.npy cannot be read"),
         (("logits=mine.npy",), "logits=mine.npy needs labels=FILE beside it"),

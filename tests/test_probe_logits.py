@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from chromatic_descent import probe_logits
 from chromatic_descent.errors import UserError
 from chromatic_descent.probe_logits import ArtefactError, ProbeLogits, ProbeSliceLogits, Trajectory
+from chromatic_descent.probe_record import SCHEMA_VERSION
 
 
 def make_record(name="SEED_0000", seed=0, probe_hash="a" * 64):
     return {
-        "schema_version": probe_logits.SCHEMA_VERSION,
+        "schema_version": SCHEMA_VERSION,
         "member": name,
         "seed": seed,
         "config": {"optim": {"lr": 0.1}},

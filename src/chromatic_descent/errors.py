@@ -1,5 +1,7 @@
 """The kind of error that is the user's to mend."""
 
+__all__ = ["ArtefactError", "UserError"]
+
 
 class UserError(Exception):
     """A mistake that the user can mend: the command line prints its message and no traceback.

@@ -21,13 +21,8 @@ from omegaconf import DictConfig, ListConfig
 from chromatic_descent import config, probe_logits
 from chromatic_descent.command_line import run
 from chromatic_descent.errors import UserError
-from chromatic_descent.probe_logits import (
-    SCHEMA_VERSION,
-    Population,
-    ProbeLogits,
-    Trajectory,
-    content_hash,
-)
+from chromatic_descent.probe_logits import Population, ProbeLogits, Trajectory, content_hash
+from chromatic_descent.probe_record import SCHEMA_VERSION
 from chromatic_descent.study import Member, Study, check_study_name, claim, member_name
 
 log = logging.getLogger(__name__)

@@ -33,7 +33,19 @@ from chromatic_descent.errors import ArtefactError as ArtefactError
 from chromatic_descent.errors import UserError
 from chromatic_descent.npz import BROKEN, open_npz
 from chromatic_descent.probe_record import LARGEST, is_text, parse_record
-from chromatic_descent.probe_record import SCHEMA_VERSION as SCHEMA_VERSION
+
+__all__ = [
+    "Population",
+    "ProbeLogits",
+    "ProbeSliceLogits",
+    "Trajectory",
+    "from_arrays",
+    "load",
+    "read_record",
+    "save",
+    "stack",
+    "validate",
+]
 
 SHIFTED, FOREIGN = "shift-", "foreign-"  # what names of such slices begin with
 

@@ -16,7 +16,10 @@ from typing import Any
 from chromatic_descent.errors import ArtefactError
 from chromatic_descent.plain_json import plain_json
 
+__all__ = ["RECORD_KEYS", "SCHEMA_VERSION"]
+
 SCHEMA_VERSION = 2
+"""Of the artefact's layout; what is read has this one, or one before."""
 
 LARGEST = 1e15  # of any number here: squares of such, summed over a probe, are still float32
 
@@ -56,7 +59,7 @@ def _dataset(value: Any) -> bool:
     )
 
 
-RECORD_KEYS: dict[str, Callable[[Any], bool]] = {  # and what a file from anywhere must hold there
+RECORD_KEYS: dict[str, Callable[[Any], bool]] = {
     "schema_version": _is(int),  # of this file's layout
     "member": is_text,  # the member's name in its study
     "seed": lambda value: type(value) is int and 0 <= value < 2**63,
@@ -72,6 +75,8 @@ RECORD_KEYS: dict[str, Callable[[Any], bool]] = {  # and what a file from anywhe
     "wall_time": _each(_number),  # {train, record}, seconds
     "finished": is_text,  # ISO 8601, UTC
 }
+"""The keys of a record, and what a file from anywhere must hold there."""
+
 OPTIONAL_KEYS: dict[str, Callable[[Any], bool]] = {  # and these, where they are
     "continued": _is(bool),  # whether it was interrupted and went on
     "together": _is(list),  # seeds of the members trained together

@@ -28,12 +28,14 @@ from chromatic_descent.analysis.ensembles import ensembles, members
 from chromatic_descent.analysis.groups import groups
 from chromatic_descent.analysis.maps import distances, inpca, maps
 from chromatic_descent.analysis.nulls import nulls
-from chromatic_descent.analysis.numbers import read_numbers as read_numbers
+from chromatic_descent.analysis.numbers import read_numbers
 from chromatic_descent.analysis.results import Result
 from chromatic_descent.analysis.trajectories import trajectories
 from chromatic_descent.errors import UserError
 from chromatic_descent.own_code import is_own, source
 from chromatic_descent.probe_logits import Population, content_hash
+
+__all__ = ["SECTIONS", "Analysis", "analyse", "read_numbers"]
 
 SECTIONS: dict[str, Callable[..., Result]] = {
     section.__name__: section
@@ -52,9 +54,11 @@ SECTIONS: dict[str, Callable[..., Result]] = {
         trajectories,
     )
 }
+"""What is computed, by name and in this order: each a function of the population."""
 
 _COUNTS = {  # options that count something, and the least that makes sense
-    **dict.fromkeys(("bootstrap", "draws", "permutations", "splits", "subsets"), 1),
+    "bootstrap": 3,  # fewer have no ellipses
+    **dict.fromkeys(("draws", "permutations", "splits", "subsets"), 1),
     **dict.fromkeys(("tsne", "umap", "seed"), 0),
 }
 

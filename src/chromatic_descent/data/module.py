@@ -12,7 +12,8 @@ from chromatic_descent.data.shifts import foreign_slices, shifted_slices
 from chromatic_descent.data.sources import Images
 from chromatic_descent.errors import UserError
 
-Batch = tuple[Tensor, Tensor]  # images [B, C, H, W] float32, labels [B] int64
+Batch = tuple[Tensor, Tensor]
+"""Images [B, C, H, W] float32, normalised and augmented, and labels [B] int64."""
 
 
 class ImageData(lightning.LightningDataModule):
@@ -20,14 +21,17 @@ class ImageData(lightning.LightningDataModule):
 
     Args:
         source: returns the data set.
-        mean, std: per channel, of pixels in [0, 1]; None measures them on the training split.
+        mean: per channel, of pixels in [0, 1]; None measures it on the training split.
+        std: likewise.
         train_size: training images used, None for all that are not held out.
         heldout_size: training images kept apart, unlabelled as far as training is concerned.
         split_seed: decides both, independently of the member's seed.
-        batch_size, eval_batch_size: images.
+        batch_size: images in a training step.
+        eval_batch_size: images at a time where nothing is learnt; changes no result.
         augment: what is drawn for each training image.
         probe_size: test images in the probe, None for all.
-        probe_train, probe_heldout: training and held-out images recorded beside the probe.
+        probe_train: training images recorded beside the probe.
+        probe_heldout: held-out images recorded beside the probe.
         probe_shifted: test images recorded beside the probe under each corruption at each severity.
         probe_foreign: images of each other kind recorded beside the probe: digits, noise.
         probe_seed: decides which, independently of the member's seed.

@@ -176,13 +176,13 @@ def log_mean_exp(log_p: NDArray[np.float64]) -> NDArray[np.float64]:
     return combined
 
 
-# Every combiner takes logits [S, N, C] and returns log-probabilities [N, C], item by item.
 COMBINERS: dict[str, Callable[[ArrayLike], NDArray[np.float64]]] = {
     "mean_probability": mean_probability,
     "mean_logit": mean_logit,
     "geometric_mean": geometric_mean,
     "majority_vote": majority_vote,
 }
+"""Every combiner by name: each takes logits [S, N, C] and returns log-probabilities [N, C]."""
 
 
 def log_softmax_blocks(

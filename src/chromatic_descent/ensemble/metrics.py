@@ -166,7 +166,6 @@ def classwise_ece(log_probs: ArrayLike, labels: ArrayLike, bins: int = 15) -> ND
     return error.reshape(log_p.shape[:-2])[()]
 
 
-# Larger is better in the first, smaller in the others.
 METRICS: dict[str, Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]] = {
     "accuracy": accuracy,
     "nll": nll,
@@ -174,6 +173,7 @@ METRICS: dict[str, Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]] = {
     "ece": ece,
     "classwise_ece": classwise_ece,
 }
+"""Every score by name. Larger is better in the first, smaller in the others."""
 
 
 def calibration_gaps(

@@ -53,8 +53,8 @@ DISTANCES = (
     "error_disagreement",
     "cka",
 )
+"""The names of all distances. The table in the methods says what each is."""
 
-# Those whose square root is the Euclidean distance between per-item features.
 EUCLIDEAN = (
     "logit_mse",
     "logit_mse_centred",
@@ -64,6 +64,7 @@ EUCLIDEAN = (
     "prob_l2",
     "disagreement",
 )
+"""Those whose square root is the Euclidean distance between per-item features, see `features`."""
 
 # The Bhattacharyya coefficient of one item counts as no less than this, so one item adds at most
 # 69.1 nats: two answers with logits 138 apart on two classes, far beyond what training gives.

@@ -28,6 +28,7 @@ Array: TypeAlias = NDArray[np.float64]
 Temperature: TypeAlias = Array | None
 
 INTERVENTIONS = ("temperature", "class_bias", "confusion", "all")
+"""What can be taken away from members, see `intervene`; `all` is the three in this order."""
 
 
 def intervene(

@@ -15,7 +15,9 @@ class PlainCNN(nn.Module):
     images [B, C, H, W] -> logits [B, classes], float32
 
     Args:
-        in_channels, num_classes, image_size: of the data set.
+        in_channels: of the data set, as the next two.
+        num_classes: logits of each image.
+        image_size: height and width in pixels.
         widths: channels of each convolution; every one halves the image.
         hidden: units of the hidden layer.
     """

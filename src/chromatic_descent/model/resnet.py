@@ -14,7 +14,9 @@ class ResNet18(nn.Module):
     of stride 1 and no max-pool, as is usual for CIFAR.
 
     Args:
-        in_channels, num_classes, image_size: of the data set.
+        in_channels: of the data set, as the next two.
+        num_classes: logits of each image.
+        image_size: height and width in pixels.
     """
 
     def __init__(self, in_channels: int, num_classes: int, image_size: tuple[int, int]):

@@ -15,7 +15,9 @@ class SmallCNN(nn.Module):
     images [B, C, H, W] -> logits [B, classes], float32
 
     Args:
-        in_channels, num_classes, image_size: of the data set.
+        in_channels: of the data set, as the next two.
+        num_classes: logits of each image.
+        image_size: height and width in pixels.
         widths: channels of each group; every group halves the image.
         whiten_size: side of the first layer's patches, in pixels.
         output_scale: what the head's outputs are multiplied by; None for 1 / last width.

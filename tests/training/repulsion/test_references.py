@@ -3,6 +3,7 @@ import pytest
 
 from chromatic_descent import probe_logits
 from chromatic_descent.errors import UserError
+from chromatic_descent.probe_record import SCHEMA_VERSION
 from chromatic_descent.study import Member, Study
 from chromatic_descent.training.repulsion.references import choose, source_study
 from chromatic_descent.training.repulsion.repulsion import STUDY, Wanted
@@ -13,7 +14,7 @@ MODEL = {"_target_": "a.Net", "widths": [8]}
 def complete(study, seed, model=MODEL, probe="probe", checkpoint=True, config_hash="hash"):
     member = Member(study, f"SEED_{seed:04d}")
     record = {
-        "schema_version": probe_logits.SCHEMA_VERSION,
+        "schema_version": SCHEMA_VERSION,
         "member": member.name,
         "seed": seed,
         "config": {"model": model},

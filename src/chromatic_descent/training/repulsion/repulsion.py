@@ -47,8 +47,8 @@ class Repulsion:
     Args:
         term: what is minimised; see `terms`.
         of: what the term looks at; see `features`.
-        joint, sequential: whether it works between members trained together, and against members
-            already trained.
+        joint: whether it works between members trained together.
+        sequential: whether it works against members already trained.
         labels: whether it needs the points' classes.
         strength: what the term is multiplied by.
         schedule: `constant`; `warmup` rises linearly to the strength and stays; `cosine` rises

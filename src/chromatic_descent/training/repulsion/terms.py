@@ -17,12 +17,17 @@ from torch import Tensor
 
 from chromatic_descent.errors import UserError
 
+__all__ = ["Term", "dbat", "hellinger", "kl", "logit_mse", "ncl", "rbf", "rbf_hellinger", "svgd"]
+
 _SAME = 1e-12  # mean squared difference below which a bandwidth takes members for the same
 _FLOOR = 1e-7  # the least probability of disagreeing, as in the code of D-BAT's authors
 
 
 class Term(Protocol):
-    """What a term is: see this module's head."""
+    """A function of what a member says, what the others say, and the points' classes.
+
+    Smaller where they are farther apart, and a mean over points.
+    """
 
     def __call__(self, own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
         """The penalty, a scalar, before its strength."""
