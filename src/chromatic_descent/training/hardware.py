@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from lightning import Trainer
 
+from chromatic_descent import launchers
+
 _RECORDED = ("chromatic-descent", "torch", "torchvision", "lightning", "numpy", "hydra-core")
 
 
@@ -33,6 +35,15 @@ def resolve_device(accelerator: str) -> torch.device:
     """Where Lightning's `accelerator` trains: a CUDA device, or the CPU as far as memory goes."""
     cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     return torch.device("cuda" if cuda else "cpu")
+
+
+def use_threads(threads: int | None) -> None:
+    """Let torch have `threads` on the CPU; None: the cores of this process's place, or all."""
+    place = launchers.place()
+    if threads is None and place is not None:
+        threads = min(place.threads, torch.get_num_threads())
+    if threads is not None:
+        torch.set_num_threads(threads)
 
 
 def describe_hardware(trainer: Trainer) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
@@ -15,7 +14,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.import_logits import imported_record
 from chromatic_descent.probe_logits import ProbeLogits
 from chromatic_descent.training.checkpoint import AtomicCheckpointIO
-from chromatic_descent.training.hardware import resolve_precision
+from chromatic_descent.training.hardware import resolve_precision, use_threads
 from chromatic_descent.training.population import build_module, quieten_lightning
 from chromatic_descent.training.record import record_member
 
@@ -29,8 +28,7 @@ def from_checkpoints(cfg: DictConfig, files: Sequence[Path]) -> list[ProbeLogits
     Raises UserError if a file is no checkpoint, needs unpickling, or is not of this model.
     """
     quieten_lightning()
-    if cfg.threads is not None:
-        torch.set_num_threads(cfg.threads)
+    use_threads(cfg.threads)
     data: ImageData = instantiate(cfg.data)
     trainer = instantiate(
         cfg.trainer,

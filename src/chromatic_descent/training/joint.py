@@ -22,7 +22,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.study import Member
 from chromatic_descent.training.checkpoint import AtomicCheckpointIO, every_epoch
 from chromatic_descent.training.engines import refuses_vmap
-from chromatic_descent.training.hardware import resolve_device, resolve_precision
+from chromatic_descent.training.hardware import resolve_device, resolve_precision, use_threads
 from chromatic_descent.training.joint_callbacks import MemberLoggers, RecordTrajectories
 from chromatic_descent.training.joint_module import Engine, JointClassifier
 from chromatic_descent.training.memory import available, fit, needs
@@ -95,8 +95,7 @@ def _train_together(
 ) -> None:
     """Train members from their common checkpoint if there is one, and write what is `left`."""
     quieten_lightning()
-    if cfg.threads is not None:
-        torch.set_num_threads(cfg.threads)
+    use_threads(cfg.threads)
     names = [member.name for member in members]
     module = JointClassifier(
         [build_module(cfg, data, seed) for seed in data.seeds],

@@ -24,7 +24,7 @@ from chromatic_descent.data import ImageData
 from chromatic_descent.data.augment import generator
 from chromatic_descent.study import Member
 from chromatic_descent.training.checkpoint import AtomicCheckpointIO, every_epoch
-from chromatic_descent.training.hardware import resolve_precision
+from chromatic_descent.training.hardware import resolve_precision, use_threads
 from chromatic_descent.training.module import Classifier
 from chromatic_descent.training.progress import MemberProgress
 from chromatic_descent.training.record import (
@@ -58,8 +58,7 @@ def _train_alone(
     """Train one member, from its checkpoint if it has one, and write its probe artefact."""
     (member,) = members
     quieten_lightning()
-    if cfg.threads is not None:
-        torch.set_num_threads(cfg.threads)
+    use_threads(cfg.threads)
     data: ImageData = instantiate(cfg.data, seed=cfg.seed)
     module = build_module(cfg, data)
     build = functools.partial(build_network, cfg, data)
