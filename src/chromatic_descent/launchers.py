@@ -26,7 +26,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from chromatic_descent.errors import UserError
 
@@ -132,7 +132,7 @@ class Prepare(Callback):
     """What processes of a sweep need and their launcher does not give them."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Lay out places for processes on this machine; tell Ray's where this process is.
+        """Lay out places for processes on this machine; start Ray and tell its where this one is.
 
         What submitit pickles goes beside the study: nothing in a study is ever unpickled.
         """
@@ -153,6 +153,7 @@ class Prepare(Callback):
             for key, path in config.paths.items():
                 quoted = QuotedString(str(Path(path).absolute()), Quote.single).with_quotes()
                 config.hydra.overrides.task.append(f"paths.{key}={quoted}")
+            _start_ray(OmegaConf.to_container(launcher.ray.init, resolve=True))  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -165,7 +166,7 @@ def ending_with_this() -> Iterator[None]:
         yield
     except BaseException as error:
         lost = _is_lost(error)
-        if _PLACES in os.environ and (lost or isinstance(error, KeyboardInterrupt)):
+        if lost or isinstance(error, KeyboardInterrupt):
             _end_processes()
         if lost:
             raise UserError(
@@ -223,14 +224,31 @@ def _is_lost(error: BaseException) -> bool:
     )
 
 
+def _start_ray(init: dict[str, Any]) -> None:
+    """Start Ray, or join it, before its launcher does: it replaces what SIGTERM does here."""
+    handler = signal.getsignal(signal.SIGTERM)
+    import ray
+
+    try:
+        ray.init(**init)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SystemExit(
+            f"Ray cannot be used with hydra.launcher.ray.init={init}: {error}"
+        ) from None
+    signal.signal(signal.SIGTERM, handler)
+
+
 def _end_processes() -> None:
-    """End what this process has started, and what those have: submitit's are made to outlive it."""
-    if "submitit" not in sys.modules:  # joblib ends its own
+    """End what submitit and Ray have started on this machine; joblib ends its own."""
+    ray = sys.modules.get("ray")
+    if ray is None and "submitit" not in sys.modules:
         return
     import psutil
 
     left = psutil.Process().children(recursive=True)
-    for number in (signal.SIGINT, signal.SIGKILL):
+    if ray is not None:
+        ray.shutdown()
+    for number in (signal.SIGINT, signal.SIGKILL):  # submitit's are made to outlive this process
         for process in left:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
