@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo study trial analyze map test test-page test-slow test-faults test-fuzz lint docs docs-serve notebook bench clean
+.PHONY: help setup demo study trial analyze map test test-page test-slow test-faults test-fuzz test-launchers lint docs docs-serve notebook bench clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -79,6 +79,19 @@ test-faults: $(READY) ## two processes on a study, killed 120 times at random mo
 test-fuzz: $(READY) ## 10,000 altered studies through the commands, and 10,000 files of each kind through what reads them
 	CHROMATIC_FUZZ=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto tests/test_fuzz.py tests/test_fuzz_commands.py
 
+LAUNCHERS := .venv-launchers
+
+# an environment on top of .venv, which stays as it is: only what launchers need is installed
+$(LAUNCHERS)/ready: $(READY) constraints-launchers.txt
+	$(BIN)/python -m venv --clear $(LAUNCHERS)
+	$(BIN)/python -c 'import site; print("import site; site.addsitedir(%r)" % site.getsitepackages()[0])' \
+		> $$(echo $(LAUNCHERS)/lib/python3*/site-packages)/packages.pth
+	$(LAUNCHERS)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement constraints-launchers.txt
+	@touch $@
+
+test-launchers: $(LAUNCHERS)/ready ## sweeps under joblib, submitit and Ray, with their times
+	OMP_NUM_THREADS=1 $(LAUNCHERS)/bin/python -m pytest -m launchers --durations=0
+
 lint: $(READY) ## style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -103,5 +116,5 @@ bench: $(READY) ## what is claimed about speed, measured here; needs CIFAR-10
 	$(BIN)/python benchmarks/run.py
 
 clean: ## remove the environment and caches; studies and data stay
-	rm -rf .venv build dist site .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-launchers build dist site .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

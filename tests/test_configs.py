@@ -7,7 +7,6 @@ from lightning import Trainer
 from omegaconf import OmegaConf
 
 from chromatic_descent import config
-from chromatic_descent.command_line import register_resolvers
 from chromatic_descent.data import ImageData, sources
 from chromatic_descent.study import Member, Study
 from chromatic_descent.training.joint import joint
@@ -18,7 +17,6 @@ CONFIGS = Path(config.configs_folder())
 
 
 def composed(*overrides, name="train"):
-    register_resolvers()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         return compose(name, overrides=list(overrides))
 
@@ -39,7 +37,7 @@ NAMED = {
 
 def test_every_group_of_the_design_is_there():
     groups = {path.name for path in CONFIGS.iterdir() if path.is_dir()}
-    wanted = "data model optim population repulsion trainer logger callbacks experiment debug paths hydra"
+    wanted = "data model optim population repulsion trainer logger callbacks experiment debug paths hydra launcher"
     assert groups == set(wanted.split())
 
 

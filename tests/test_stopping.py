@@ -32,6 +32,18 @@ def test_sigterm_raises_once_and_what_was_there_is_there_again():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_sigterm_is_what_it_was_whatever_a_library_made_of_it():
+    with pytest.raises(Terminated), sigterm_as_ctrl_c():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+        except Terminated:
+            raise KeyboardInterrupt from None  # as Ray does
+    with pytest.raises(KeyboardInterrupt) as caught, sigterm_as_ctrl_c():
+        raise KeyboardInterrupt
+    assert not isinstance(caught.value, Terminated)
+
+
 def test_other_threads_are_let_be():
     done = []
 

@@ -5,12 +5,13 @@ import os
 import sys
 from collections.abc import Callable
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from chromatic_descent.config import check_seed
 from chromatic_descent.errors import UserError
+from chromatic_descent.launchers import at_once, gpu_share
 from chromatic_descent.stopping import exit_code, sigterm_as_ctrl_c
 from chromatic_descent.study import member_name, study_folder
 
@@ -32,6 +33,11 @@ def message(error: BaseException) -> str:
             return str(each)
     if isinstance(error.__cause__, OmegaConfBaseException):
         return f"{error}\n{error.__cause__}"
+    if isinstance(error, MissingConfigException) and (extra := _extra(error.missing_cfg_file)):
+        return (
+            f"{error.missing_cfg_file} was not found. It comes with an extra: "
+            f"pip install 'chromatic-descent[{extra}]'"
+        )
     if isinstance(error, ValueError) and isinstance(error.__cause__, OSError):  # logging's
         error = error.__cause__
     if isinstance(error, OSError) and error.filename:
@@ -48,7 +54,6 @@ def run(command: Callable[[], None], explain: Callable[[BaseException], str] = m
     The exit code is 1; 130 after Ctrl-C; 143 after SIGTERM. With HYDRA_FULL_ERROR set, what can be
     mended is raised instead, with its traceback.
     """
-    register_resolvers()
     # With this set, Hydra lets exceptions through to here instead of printing its own trace.
     wants_traceback = "HYDRA_FULL_ERROR" in os.environ
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
@@ -71,11 +76,28 @@ def run(command: Callable[[], None], explain: Callable[[BaseException], str] = m
             del os.environ["HYDRA_FULL_ERROR"]
 
 
+def _extra(missing: str | None) -> str | None:
+    """The extra with which a launcher of Hydra's comes; None for whatever else is missing."""
+    group, _, name = (missing or "").rpartition("/")
+    extra = name.partition("_")[0]
+    return extra if group == "hydra/launcher" and extra in ("joblib", "submitit", "ray") else None
+
+
 def register_resolvers() -> None:
-    """Give the configs `${member_name:}` and `${study_folder:}`; safe to call again."""
+    """Give the configs their functions, `${member_name:}` and others; safe to call again."""
 
     def name(seed: object, suffix: str = "") -> str:
         return member_name(check_seed(seed), suffix)
 
     OmegaConf.register_new_resolver("member_name", name, replace=True)
+
+    def one_gpu(accelerator: str) -> int | None:
+        return 1 if gpu_share(accelerator, 1) else None
+
     OmegaConf.register_new_resolver("study_folder", study_folder, replace=True)
+    OmegaConf.register_new_resolver("at_once", at_once, replace=True)
+    OmegaConf.register_new_resolver("gpu_share", gpu_share, replace=True)
+    OmegaConf.register_new_resolver("one_gpu", one_gpu, replace=True)
+
+
+register_resolvers()  # here, since a sweep's processes import this and do not call `run`

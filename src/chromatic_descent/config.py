@@ -24,6 +24,7 @@ NOT_IDENTITY = (
     "study",
     "overwrite",
     "threads",
+    "members_per_gpu",
     "paths",
     "logger",
     "callbacks",

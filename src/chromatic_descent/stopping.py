@@ -30,7 +30,11 @@ def sigterm_as_ctrl_c() -> Iterator[None]:
     ends with exit code 0, calls this one.
     """
 
+    told = False
+
     def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal told
+        told = True
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise Terminated
 
@@ -40,6 +44,10 @@ def sigterm_as_ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except KeyboardInterrupt as error:
+        if told and not isinstance(error, Terminated):  # Ray raises its own for either signal
+            raise Terminated from error
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 

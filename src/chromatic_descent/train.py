@@ -19,7 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from chromatic_descent import config, probe_logits
+from chromatic_descent import config, launchers, probe_logits
 from chromatic_descent.atomic import write_text
 from chromatic_descent.command_line import message, run
 from chromatic_descent.errors import UserError
@@ -44,6 +44,7 @@ def run_members(cfg: DictConfig, members: list[Member]) -> None:
     wanted = _Work(identity, config.config_hash(identity), _together(cfg))
     if not _left(members, wanted, cfg.overwrite):
         return
+    launchers.place()  # before torch is asked for a device
     train = config.instantiate(cfg.population)(cfg)  # what it refuses is left untouched
     with ExitStack() as claims:
         for member in members:
@@ -77,7 +78,12 @@ def members_of(cfg: DictConfig, folder: Path) -> list[Member]:
 def main() -> None:
     """Run Hydra's command line; what stops it ends with one message, see `command_line.run`."""
     ReportFailures.study = None
-    run(_command_line, _explain)
+    run(_launch, _explain)
+
+
+def _launch() -> None:
+    with launchers.ending_with_this():
+        _command_line()
 
 
 @hydra.main(config_path=config.configs_folder(), config_name="train", version_base="1.3")

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from lightning import Trainer
 
+from chromatic_descent import launchers
+
 _RECORDED = ("chromatic-descent", "torch", "torchvision", "lightning", "numpy", "hydra-core")
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of mallopt(3)
 
@@ -47,6 +49,15 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
         mallopt(_M_MMAP_MAX, 0)
+
+
+def use_threads(threads: int | None) -> None:
+    """Let torch have `threads` on the CPU; None: the cores of this process's place, or all."""
+    place = launchers.place()
+    if threads is None and place is not None:
+        threads = min(place.threads, torch.get_num_threads())
+    if threads is not None:
+        torch.set_num_threads(threads)
 
 
 def describe_hardware(trainer: Trainer) -> dict[str, Any]:

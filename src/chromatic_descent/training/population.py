@@ -25,7 +25,7 @@ from chromatic_descent.data.augment import generator
 from chromatic_descent.errors import UserError
 from chromatic_descent.study import Member
 from chromatic_descent.training.checkpoint import AtomicCheckpointIO, every_epoch
-from chromatic_descent.training.hardware import keep_freed_memory, resolve_precision
+from chromatic_descent.training.hardware import keep_freed_memory, resolve_precision, use_threads
 from chromatic_descent.training.module import Classifier
 from chromatic_descent.training.progress import MemberProgress
 from chromatic_descent.training.record import (
@@ -193,8 +193,7 @@ def member_loggers(cfg: DictConfig, member: Member, seed: int) -> list[Logger]:
 def prepare_process(cfg: DictConfig) -> None:
     """Set torch's threads and the process's memory; make Lightning quiet."""
     keep_freed_memory()
-    if cfg.threads is not None:
-        torch.set_num_threads(cfg.threads)
+    use_threads(cfg.threads)
     # deterministic=True would also fill each new tensor with NaN, which only costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     _quieten_lightning()

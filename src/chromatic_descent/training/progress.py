@@ -8,9 +8,11 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from chromatic_descent import launchers
+
 
 class MemberProgress(ProgressBar):
-    """One line per job, on a terminal; nothing where the output is a file or a pipe.
+    """One line per job, on a terminal; nothing in a file, a pipe, or beside others' bars.
 
     Args:
         name: the member's, or that of the members trained together.
@@ -27,7 +29,7 @@ class MemberProgress(ProgressBar):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the bar, at the place a continued run starts from."""
-        if not sys.stderr.isatty():
+        if launchers.in_parallel() or not sys.stderr.isatty():
             return
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),

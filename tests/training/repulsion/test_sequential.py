@@ -11,11 +11,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 import chromatic_descent.geometry as geometry
-from chromatic_descent import config, probe_logits
+from chromatic_descent import config, launchers, probe_logits
 from chromatic_descent.errors import UserError
 from chromatic_descent.study import Member, Study
 from chromatic_descent.training.population import solo
-from chromatic_descent.training.repulsion import sequential
 
 TINY = ("data=synthetic", "model.widths=[8,32]", "trainer.max_epochs=2", "threads=1")
 SMALL = ("repulsion.pool=64", "repulsion.batch_size=16")
@@ -190,7 +189,7 @@ def test_a_missing_or_foreign_checkpoint_is_named(train, study):
 
 def test_under_a_parallel_launcher_only_another_studys_members_will_do(train, monkeypatch):
     train("study=other")
-    monkeypatch.setattr(sequential, "_BASIC_LAUNCHER", "another")
+    monkeypatch.setattr(launchers, "_BASIC", "another")
     options = ("-m", "seed=0,1", "study=s", "repulsion=rbf", *SMALL)
     printed = train(*options, wanted=1)
     assert "use population=joint, repulsion.references.from=<another study>" in printed

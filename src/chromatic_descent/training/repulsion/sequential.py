@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 from torch import nn
 
+from chromatic_descent import launchers
 from chromatic_descent.config import config_hash
 from chromatic_descent.data import ImageData
 from chromatic_descent.errors import UserError
@@ -20,8 +19,6 @@ from chromatic_descent.training.repulsion.references import choose, source_study
 from chromatic_descent.training.repulsion.repulsion import STUDY, from_config
 
 log = logging.getLogger(__name__)
-
-_BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
 def plan(
@@ -55,11 +52,11 @@ def plan(
             "find those before it: add study=NAME, or name another in repulsion.references.from."
         )
     study = source_study(wanted, member, Path(cfg.paths.multirun))
-    if study.path.resolve() == member.study.path.resolve() and _in_parallel():
+    if study.path.resolve() == member.study.path.resolve() and launchers.in_parallel():
         raise UserError(
             "Members that are trained at the same time cannot be repelled from each other one by "
-            "one: use population=joint, repulsion.references.from=<another study>, or Hydra's "
-            "basic launcher (hydra/launcher=basic)."
+            "one: use population=joint, repulsion.references.from=<another study>, or no parallel "
+            "launcher (launcher=basic)."
         )
     points = repulsion.make_pool(data)
     references = choose(
@@ -78,11 +75,3 @@ def plan(
         log.info("%s is the first of its configuration: trained plainly", member.name)
         return [], entries
     return [Repel(repulsion, points, references, build, cfg.seed)], entries
-
-
-def _in_parallel() -> bool:
-    """Whether Hydra's launcher may run several members at a time."""
-    if not HydraConfig.initialized():
-        return False
-    hydra = HydraConfig.get()
-    return hydra.mode == RunMode.MULTIRUN and hydra.launcher._target_ != _BASIC_LAUNCHER
