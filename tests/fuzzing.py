@@ -71,7 +71,9 @@ def guarded(case, folder):
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, LONGEST)
-    faulthandler.dump_traceback_later(3 * LONGEST, exit=True)  # where no signal comes through
+    faulthandler.dump_traceback_later(
+        3 * LONGEST, exit=True, file=sys.__stderr__
+    )  # where no signal comes through
     _GUARD.trespasses.clear()
     _GUARD.inside = folder.resolve()
     try:

@@ -217,6 +217,10 @@ def test_studies_on_different_probes_are_not_compared(analyze, study, wide, tmp_
         (("labels=mine.npy",), "labels=mine.npy needs logits=FILE beside it"),
         (("logits=a.npy", "labels=b.npy"), "logits=a.npy cannot be read as an array"),
         (("logits=a.npy", "labels=b.npy", "study=s"), "Give either study= or logits="),
+        (("study=[s]",), "study=['s']: expected a name or a path"),
+        (("study=2026",), "study=2026 was found neither"),
+        (("maps=hellinger",), "maps=hellinger: expected a list, 'maps=[one,other]'"),
+        (("combiners=[]",), "combiners=[]: expected one or more"),
         (("nonsense=1",), "Could not override 'nonsense'"),
     ],
 )

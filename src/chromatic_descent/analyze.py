@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -125,8 +125,6 @@ def load(cfg: DictConfig) -> tuple[Population, list[str], Study, list[Study]]:
         study = find_study(cfg.study, root)
         study.check()
         return *load_study(study), study, [study]
-    if isinstance(cfg.studies, str):
-        raise UserError(f"studies={cfg.studies}: expected a list, 'studies=[one,other]'.")
     studies = [find_study(str(name), root) for name in cfg.studies]
     together = Study(Path(cfg.paths.outputs) / "+".join(study.name for study in studies))
     return *load_studies(studies), together, studies
@@ -140,6 +138,7 @@ def run_analysis(cfg: DictConfig) -> None:
     from chromatic_descent.analysis.results import plain
     from chromatic_descent.report import colour, figures, page, summary, terminal
 
+    _check_kinds(cfg)
     console = Console()
     with console.status("reading the members"):
         population, missing, study, sources = load(cfg)
@@ -202,6 +201,26 @@ def run_analysis(cfg: DictConfig) -> None:
     console.print(f"{report}", soft_wrap=True, highlight=False)
     if opens:
         _open(report)
+
+
+def _check_kinds(cfg: DictConfig) -> None:
+    """Raise UserError for an option that is no text, or no list of texts, where one is expected.
+
+    A number is a text where a name is expected: study=2026.
+    """
+    for key in ("study", "logits", "labels", "images", "colours", "baseline"):
+        if cfg[key] is not None:
+            if isinstance(cfg[key], bool) or not isinstance(cfg[key], (str, int, float)):
+                raise UserError(f"{key}={cfg[key]}: expected a name or a path.")
+            cfg[key] = str(cfg[key])
+    for key in ("studies", "distances", "maps", "combiners", "figures"):
+        listed = isinstance(cfg[key], ListConfig)
+        if not (listed and all(isinstance(each, (str, int, float)) for each in cfg[key])) and not (
+            key == "studies" and cfg[key] is None
+        ):
+            raise UserError(f"{key}={cfg[key]}: expected a list, '{key}=[one,other]'.")
+    if not cfg.combiners:
+        raise UserError("combiners=[]: expected one or more, such as combiners=[mean_probability].")
 
 
 def main() -> None:
