@@ -84,6 +84,17 @@ def test_rates_are_per_example():
         assert b["lr"] * b["weight_decay"] == pytest.approx(2 * a["lr"] * a["weight_decay"])
 
 
+def test_a_head_that_is_not_scaled_steps_as_if_it_were():
+    """With v = w/W, the step of v that a step of w makes: 1/W² of the rate."""
+    scaled = SmallCNN(3, 10, (16, 16), widths=[8])
+    plain = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8, 10))
+    options = {"lr": 0.2, "momentum": 0.6, "bias_lr": 0.05, "head_lr": 0.6, "sgd_momentum": 0.8}
+    one, other = (muon(n, 10, weight_decay=1e-6, **options) for n in (scaled, plain))
+    rates = [[group["lr"] for group in o.param_groups] for o in (one, other)]
+    assert rates[0] == pytest.approx([0.2, 0.5, 6.0])
+    assert rates[1] == pytest.approx([0.2, 0.5 / 8, 6.0 / 64])
+
+
 class Attentive(nn.Module):
     """One of each kind of parameter."""
 

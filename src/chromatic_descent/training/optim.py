@@ -122,8 +122,10 @@ def muon(
     linear layer. A position embedding is no matrix that multiplies anything: it goes with biases.
 
     `bias_lr` and `head_lr` are per example, as in airbench: the loss here is a mean over the batch,
-    so they are multiplied by the batch size. `weight_decay` is what SGD shrinks its weights by,
-    relative, per example at the initial rate.
+    so they are multiplied by the batch size. They are for a network that scales its head's outputs
+    by 1/W, W the head's inputs, and says so by `output_scale`. To that of any other `head_lr` is
+    applied as if it did, which is 1/W² of it, and 1/W of `bias_lr`. `weight_decay` is what SGD
+    shrinks its weights by, relative, per example at the initial rate.
 
     Raises UserError for an `orthogonalise_in` that is neither.
     """
@@ -139,6 +141,10 @@ def muon(
     head = [p for p in trained if p in last]
     filters = [p for p in trained if p in weights - last]
     biases = [p for p in trained if p not in weights]
+
+    if not hasattr(network, "output_scale"):
+        width = next((weight.shape[1] for weight in last), 512)  # of a head that is no matrix
+        bias_lr, head_lr = bias_lr / width, head_lr / width**2
 
     def group(parameters: list[nn.Parameter], rate: float) -> dict[str, Any]:
         rate *= batch_size
