@@ -15,7 +15,14 @@ from chromatic_descent.study import Study
 FROZEN = Path(__file__).parent / "frozen"
 SHIFTS = {
     f"shift-{kind}-{severity}"
-    for kind in ("gaussian_blur", "brightness", "contrast", "gaussian_noise", "pixelate", "rotation")
+    for kind in (
+        "gaussian_blur",
+        "brightness",
+        "contrast",
+        "gaussian_noise",
+        "pixelate",
+        "rotation",
+    )
     for severity in (1, 2)
 }
 HOLDS = {  # name: version, slices, epochs of the trajectory, the logits' hash
