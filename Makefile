@@ -8,9 +8,12 @@ TORCH_INDEX ?=
 STUDY ?=
 BIN := .venv/bin
 READY := .venv/ready
+UV := $(BIN)/uv
+PYTEST := -m pytest -n auto --dist loadfile # a process a core
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo study trial analyze map test test-page test-slow test-faults test-fuzz test-launchers lint docs docs-serve notebook bench clean
+.PHONY: help setup demo study trial analyze map test test-page test-slow test-faults test-fuzz test-launchers \
+	test-extras test-package test-lowest test-newest lint docs docs-serve notebook bench clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -65,7 +68,7 @@ map: study ## the pictures of that study in the README and docs/findings.md
 	cp $${CHROMATIC_MULTIRUN_DIR:-multirun}/standard/artifacts/embeddings/map.png docs/distance_maps.png
 
 test: $(READY) ## the tests, under 5 minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile # a process a core
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST)
 
 test-page: $(READY) ## the report in a browser: needs Chromium or Chrome
 	$(BIN)/python -m pytest -m browser
@@ -91,6 +94,31 @@ $(LAUNCHERS)/ready: $(READY) constraints-launchers.txt
 
 test-launchers: $(LAUNCHERS)/ready ## sweeps under joblib, submitit and Ray, with their times
 	OMP_NUM_THREADS=1 $(LAUNCHERS)/bin/python -m pytest -m launchers --durations=0
+
+# What follows makes environments of its own, in build/ or a temporary folder, with uv: seconds, once
+# its cache has the packages. uv does not read pip's settings, so it is told of pip's package indexes.
+test-extras test-package test-lowest test-newest: export UV_INDEX = $(TORCH_INDEX) $(shell $(BIN)/pip config get global.extra-index-url 2>/dev/null)
+test-extras test-package test-lowest test-newest: export UV_INDEX_STRATEGY = unsafe-best-match
+test-extras test-package test-lowest test-newest: export OMP_NUM_THREADS = 1
+
+test-extras: $(READY) ## what loggers wrote, opened with TensorBoard, W&B and MLflow
+	$(UV) venv --quiet --clear --python $(BIN)/python build/extras
+	$(UV) pip install --quiet --python build/extras --constraint constraints.txt --editable '.[dev,tensorboard,wandb,mlflow]'
+	build/extras/bin/python $(PYTEST) --dist load -m extras
+
+test-package: $(READY) ## the sdist and the wheel, installed for each Python from 3.11 to 3.13 that is there
+	$(BIN)/python $(PYTEST) --dist load -m package
+
+test-lowest: $(READY) ## the tests with the oldest releases that pyproject.toml allows
+	$(UV) venv --quiet --clear --python $(BIN)/python build/lowest
+	$(UV) pip install --quiet --python build/lowest --resolution lowest-direct --editable '.[dev]'
+	build/lowest/bin/python $(PYTEST) -W default # old releases warn of new ones
+
+test-newest: $(READY) ## the tests with the newest releases, but for torch; PYTHON=python3.13 for a newer Python
+	$(UV) venv --quiet --clear --python $(PYTHON) build/newest
+	grep -E '^torch(vision)?==' constraints.txt > build/torch.txt # a new one is gigabytes, and taken up there
+	$(UV) pip install --quiet --python build/newest --constraint build/torch.txt --editable '.[dev]'
+	build/newest/bin/python $(PYTEST)
 
 lint: $(READY) ## style and types
 	$(BIN)/ruff check

@@ -1,10 +1,20 @@
-"""What each logger wrote is opened by its own package. Skipped where the extra is not installed."""
+"""What each logger wrote is opened by its own package; `make test-extras` has all of them."""
 
+import io
 import json
-import struct
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.image import imread
 
+from chromatic_descent.analysis import read_numbers
+from chromatic_descent.analysis.results import leaves
 from chromatic_descent.study import Study
 
 pytestmark = pytest.mark.filterwarnings("default")  # those of the loggers are not ours to mend
@@ -12,105 +22,121 @@ pytestmark = pytest.mark.filterwarnings("default")  # those of the loggers are n
 TINY = ("data=synthetic", "model.widths=[8,32]", "trainer.max_epochs=2", "threads=1", "study=s")
 QUICK = ("bootstrap=5", "permutations=9", "draws=9", "splits=2", "subsets=3", "tsne=0")
 QUICK += ("distances=[logit_mse]", "maps=[logit_mse]", "combiners=[mean_probability]")
-RUNS = ["SEED_0000", "SEED_0001", "SEED_0002", "analysis"]
+PROJECT = "chromatic_descent"  # of W&B's, the default
+MEMBERS = ["SEED_0000", "SEED_0001", "SEED_0002"]
+RUNS = [*MEMBERS, "analysis"]
 
 
 @pytest.fixture
 def logged(command_line, tmp_path):
-    """Two members trained together and one alone, then their analysis, all with one logger."""
+    """Two members trained together and one alone, then their analysis, logged to CSV and one more.
 
-    def run(*logger):
+    Returns the study, by member what CSV has of each metric, the numbers of `analysis.json` by
+    path, and the figures by name.
+    """
+
+    def run(name, *options):
         together = ("population=joint", "population.members=2")
-        for options in [(*TINY, *together), (*TINY, "seed=2")]:
-            code, printed = command_line("train", *options, *logger)
+        for members in [(*TINY, *together), (*TINY, "seed=2")]:
+            code, printed = command_line("train", *members, f"logger=[csv,{name}]", *options)
             assert code == 0, printed
-        code, printed = command_line("analyze", "study=s", *QUICK, "figures=[png]", *logger)
+        code, printed = command_line(
+            "analyze", "study=s", *QUICK, "figures=[png]", f"logger={name}", *options
+        )
         assert code == 0, printed
-        numbers = json.loads((tmp_path / "multirun/s/artifacts/reports/analysis.json").read_text())
-        return Study(tmp_path / "multirun" / "s"), numbers["maps"]["logit_mse"]["top_2_share"]
+        study = Study(tmp_path / "multirun" / "s")
+        metrics = {}
+        for member in MEMBERS:
+            (path,) = (study.path / member).glob("metrics/version_*/metrics.csv")
+            table = pd.read_csv(path).drop(columns=["epoch", "step"])
+            metrics[member] = {key: table[key].dropna().tolist() for key in table}
+            assert len(metrics[member]["train/loss"]) == 2  # epochs
+        numbers = read_numbers(study.reports / "analysis.json")
+        del numbers["config"]
+        found = dict(leaves(numbers, float))
+        assert "maps/logit_mse/top_2_share" in found
+        drawn = [*study.embeddings.glob("*.png"), *study.reports.glob("*.png")]
+        assert {"map", "ensemble"} <= {path.stem for path in drawn}
+        return study, metrics, found, {path.stem: path for path in drawn}
 
     return run
 
 
+@pytest.mark.extras
 def test_tensorboard(logged):
-    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    study, share = logged("logger=tensorboard")
-    for name in RUNS:
-        events = accumulator.EventAccumulator(str(study.path / name / "tensorboard")).Reload()
-        if name == "analysis":
-            assert events.Scalars("maps/logit_mse/top_2_share")[0].value == pytest.approx(share)
-            assert "map" in events.Tags()["images"]
-        else:
-            losses = [event.value for event in events.Scalars("train/loss")]
-            assert len(losses) == 2  # epochs
-            assert losses[1] < losses[0]
+    from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+
+    study, metrics, numbers, figures = logged("tensorboard")
+    opened = EventMultiplexer().AddRunsFromDirectory(str(study.path)).Reload()
+    assert sorted(opened.Runs()) == [f"{name}/tensorboard" for name in RUNS]
+    for member, wanted in metrics.items():
+        for key, values in wanted.items():
+            events = opened.Scalars(f"{member}/tensorboard", key)
+            assert [event.value for event in events] == pytest.approx(values), key
+    for key, value in numbers.items():
+        (event,) = opened.Scalars("analysis/tensorboard", key)
+        assert event.value == pytest.approx(value), key
+    for name, path in figures.items():
+        (event,) = opened.Images("analysis/tensorboard", name)
+        shown = imread(io.BytesIO(event.encoded_image_string))
+        assert np.allclose(shown, imread(path), atol=1 / 255), name
 
 
-def wandb_records(path):
-    """A run's records; W&B's file is LevelDB's log of its messages, after a header of 7 bytes."""
-    from wandb.proto import wandb_internal_pb2
-
-    content, block, message = path.read_bytes(), 32768, b""
-    place = 7
-    while place + 7 <= len(content):
-        if block - place % block < 7:
-            place += block - place % block
-            continue
-        _, length, kind = struct.unpack("<IHB", content[place : place + 7])
-        message += content[place + 7 : place + 7 + length]
-        place += 7 + length
-        if kind in (1, 4):  # whole, or the last part
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(message)
-            yield record
-            message = b""
+def inspected(folder):
+    """A run's records of each type, as W&B's own program reads them."""
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(folder)]
+    offline = {**os.environ, "WANDB_MODE": "offline", "WANDB_ERROR_REPORTING": "false"}
+    printed = subprocess.run(command, env=offline, capture_output=True, text=True, check=True)
+    records = defaultdict(list)
+    for line in printed.stdout.splitlines():
+        record = json.loads(line)
+        records[record["type"]].append(record[record["type"]])
+    return records
 
 
+@pytest.mark.extras
 def test_wandb_offline(logged):
-    pytest.importorskip("wandb")
-    study, share = logged("logger=wandb", "logger.wandb.offline=true")
-    for name in RUNS:
-        (path,) = (study.path / name).glob("wandb/offline-run-*/*.wandb")
-        records = list(wandb_records(path))
-        (run,) = [record.run for record in records if record.WhichOneof("record_type") == "run"][:1]
-        assert (run.project, run.run_group, run.display_name) == ("chromatic_descent", "s", name)
-        history = [
-            {
-                (item.key or "/".join(item.nested_key)): json.loads(item.value_json)
-                for item in r.history.item
-            }
-            for r in records
-            if r.WhichOneof("record_type") == "history"
-        ]
-        if name == "analysis":
-            assert any(
-                row.get("maps/logit_mse/top_2_share") == pytest.approx(share) for row in history
-            )
-            assert list(path.parent.glob("files/media/images/map_*.png"))
-        else:
-            assert len([row for row in history if "train/loss" in row]) == 2
-            config = {item.key: json.loads(item.value_json) for item in run.config.update}
-            config |= {i.key: json.loads(i.value_json) for r in records for i in r.config.update}
-            assert config["seed"] == RUNS.index(name)
-        assert any(record.WhichOneof("record_type") == "exit" for record in records)  # ended
+    study, metrics, numbers, figures = logged("wandb", "logger.wandb.offline=true")
+    folders = {name: list((study.path / name).glob("wandb/offline-run-*")) for name in RUNS}
+    runs = {name: inspected(folder) for name, (folder,) in folders.items()}
+    for name, records in runs.items():
+        run = records["run"][0]
+        assert (run["project"], run["run_group"], run["display_name"]) == (PROJECT, "s", name)
+        assert [record["exit_code"] for record in records["exit"]] == [0]
+    for member, wanted in metrics.items():
+        rows = [record["item"] for record in runs[member]["history"]]
+        for key, values in wanted.items():
+            assert [row[key] for row in rows if key in row] == pytest.approx(values), key
+        config = {k: v for record in runs[member]["config"] for k, v in record["update"].items()}
+        assert config["seed"] == MEMBERS.index(member)
+    found = {k: v for record in runs["analysis"]["history"] for k, v in record["item"].items()}
+    assert {key: found[key] for key in numbers} == pytest.approx(numbers)
+    files = folders["analysis"][0] / "files"
+    for name, path in figures.items():
+        (kept,) = found[f"{name}.filenames"]
+        assert (files / kept).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.extras
 def test_mlflow(logged, tmp_path):
-    mlflow = pytest.importorskip("mlflow")
-    _, share = logged("logger=mlflow")
+    import mlflow
+
+    _, metrics, numbers, figures = logged("mlflow")
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'multirun' / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("s")
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
     assert sorted(runs) == RUNS
-    for name, run in runs.items():
-        assert run.info.status == "FINISHED"
-        if name == "analysis":
-            assert run.data.metrics["maps/logit_mse/top_2_share"] == pytest.approx(share)
-            figures = [file.path for file in client.list_artifacts(run.info.run_id, "figures")]
-            assert "figures/map.png" in figures
-        else:
-            assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 2
-            assert run.data.params["seed"] == str(RUNS.index(name))
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    for member, wanted in metrics.items():
+        assert runs[member].data.params["seed"] == str(MEMBERS.index(member))
+        for key, values in wanted.items():
+            history = client.get_metric_history(runs[member].info.run_id, key)
+            assert [metric.value for metric in history] == pytest.approx(values), key
+    analysis = runs["analysis"]
+    assert {key: analysis.data.metrics[key] for key in numbers} == pytest.approx(numbers)
+    kept = client.download_artifacts(analysis.info.run_id, "figures", str(tmp_path))
+    for name, path in figures.items():
+        assert (Path(kept) / f"{name}.png").read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
