@@ -74,7 +74,7 @@ test-page: $(READY) ## the report in a browser: needs Chromium or Chrome
 	$(BIN)/python -m pytest -m browser
 
 test-slow: $(READY) ## the tests that need CIFAR-10 (in data/ or CHROMATIC_DATA_DIR) or minutes
-	$(BIN)/python -m pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) --dist load -m slow
 
 test-faults: $(READY) ## two processes on a study, killed 120 times at random moments
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults

@@ -21,7 +21,17 @@ def paths_are_the_defaults(monkeypatch):
 
 
 @pytest.fixture
-def command_line(tmp_path, monkeypatch, capfd):
+def own_modules(tmp_path, monkeypatch):
+    """Forget, afterwards, what was imported from the test's folder."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def command_line(tmp_path, monkeypatch, capfd, own_modules):
     """Run `chromatic-train` or another command in this process, from an empty folder.
 
     Returns (exit code, everything printed).

@@ -42,14 +42,13 @@ CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 # A command that is not run here: the file that runs it, or what it is made of, and that file's words.
 ELSEWHERE = {
     "source .venv/bin/activate": (".ci/run", ".venv/bin/python"),  # the same folder, by its path
-    "tensorboard --logdir": ("tests/test_loggers.py", "EventAccumulator"),  # what they would open
+    "tensorboard --logdir": ("tests/test_loggers.py", "EventMultiplexer"),  # what they would open
     "mlflow ui": ("tests/test_loggers.py", "mlflow"),
-    "wandb sync": ("tests/test_loggers.py", "wandb_records"),
+    "wandb sync": ("tests/test_loggers.py", "wandb"),
     "if [ $? -eq 143 ]": ("tests/test_stopping.py", "143"),
     "python benchmarks/run.py": (".ci/run", "benchmarks/run.py --quick"),
     "python benchmarks/size_and_power.py": ("docs/size_and_power.md", "in 10 minutes"),  # by hand
     "make setup": (".ci/run", "make lint"),  # which makes the environment first
-    "make test-slow": (".ci/run", "-m pytest -m slow"),
     "make test-faults": ("tests/test_faults.py", "CHROMATIC_FAULTS_SEED"),  # takes too long
     "make test-fuzz": ("tests/test_fuzz.py", "CHROMATIC_FUZZ"),
     "make bench": (".ci/run", "benchmarks/run.py --quick"),

@@ -31,13 +31,9 @@ def examples():
 
 
 @pytest.fixture
-def alone(monkeypatch, tmp_path):
-    """Nothing but the files in the folder; what they brought is forgotten afterwards."""
+def alone(monkeypatch, own_modules):
+    """Without the current folder on Python's path, as a console script is."""
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
-    yield
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
-            del sys.modules[name]
 
 
 def run(command_line, command, *further):
