@@ -1,5 +1,6 @@
 import importlib
 import logging
+import signal
 import subprocess
 import sys
 
@@ -57,15 +58,24 @@ def command_line(tmp_path, monkeypatch, capfd, own_modules):
 
 @pytest.fixture
 def subprocess_line(tmp_path):
-    """Start `python -m chromatic_descent.<program>` as a process of its own."""
+    """Start `python -m chromatic_descent.<program>` as a process of its own, on a terminal's terms.
+
+    Shells let what they start in the background ignore Ctrl-C, and so what that starts.
+    """
+    started = []
 
     def start(program, *arguments):
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", f"chromatic_descent.{program}", *arguments],
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
+        started.append(process)
+        return process
 
-    return start
+    yield start
+    for process in started:  # of a test that failed
+        process.kill()
