@@ -400,6 +400,25 @@ def test_a_sweep_that_is_stopped_leaves_no_process(sweep, tmp_path, launcher, st
 
 
 @pytest.mark.launchers
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_a_process_that_is_killed_ends_the_sweep_with_a_message(sweep, tmp_path, launcher):
+    import psutil
+
+    process = sweep(*LONG, "seed=range(4)", "study=s", f"launcher={launcher}")
+    study = Study(tmp_path / "multirun" / "s")
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline and not list(study.path.glob("SEED_*/checkpoints/last.ckpt")):
+        time.sleep(0.1)
+    started = psutil.Process(process.pid).children(recursive=True)
+    os.kill(study.members()[0].read_manifest()["process"]["pid"], signal.SIGKILL)
+    code, printed = ended(process, 100)
+    assert code == 1, printed
+    assert "SEED_0000 is interrupted" in printed
+    assert "A process that trained members is gone" in printed
+    assert not psutil.wait_procs(started, timeout=10)[1], printed
+
+
+@pytest.mark.launchers
 @pytest.mark.parametrize("launcher", PARALLEL)
 def test_members_in_parallel_are_not_repelled_from_each_other(sweep, tmp_path, launcher):
     code, printed = ended(sweep(*DEMO, "repulsion=rbf", "study=s", f"launcher={launcher}"))
