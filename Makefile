@@ -87,7 +87,7 @@ $(LAUNCHERS)/ready: $(READY) constraints-launchers.txt
 	@touch $@
 
 test-launchers: $(LAUNCHERS)/ready ## sweeps under joblib, submitit and Ray, with their times
-	OMP_NUM_THREADS=1 $(LAUNCHERS)/bin/python -m pytest -m launchers --durations=0 tests/test_launchers.py
+	OMP_NUM_THREADS=1 $(LAUNCHERS)/bin/python -m pytest -m launchers --durations=0 tests/test_launchers_in_use.py
 
 lint: $(READY) ## style and types
 	$(BIN)/ruff check
