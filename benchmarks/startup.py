@@ -1,8 +1,9 @@
 """Claim: `chromatic-train --help` answers within 1.5 s, in less time than `import torch` takes.
 
 Beside it, in the same rounds, the yardsticks of any Python machine-learning program: an empty
-interpreter, `import torch` and `import lightning`; and how long a member takes from the command to
-the end of its first training step (`experiment=standard`: imports, reading CIFAR-10, whitening).
+interpreter, `import torch` and `import lightning`; how long a notebook waits for the package and
+for its geometry, which needs no torch; and how long a member takes from the command to the end of
+its first training step (`experiment=standard`: imports, reading CIFAR-10, whitening).
 
 How: each command is a process of its own; every round runs each once; the first round, which fills
 the disk cache, is not counted. Ratios are taken round by round.
@@ -39,6 +40,10 @@ def measure(quick: bool) -> dict[str, Any]:
         "python -c pass": [sys.executable, "-c", "pass"],
         "import torch": [sys.executable, "-c", "import torch"],
         "import lightning": [sys.executable, "-c", "import lightning"],
+        "import chromatic_descent": [sys.executable, "-c", "import chromatic_descent"],
+        "import chromatic_descent.geometry": [
+            *(sys.executable, "-c", "import chromatic_descent.geometry")
+        ],
         "chromatic-train --help": HELP,
         "chromatic-train, to the end of the first step": FIRST_STEP,
     }
@@ -55,7 +60,7 @@ def measure(quick: bool) -> dict[str, Any]:
     def ratios(name: str, to: str) -> list[float]:
         return [a / b for a, b in zip(seconds[name], seconds[to], strict=True)]
 
-    *yardsticks, shown, first_step = commands
+    *yardsticks, package, geometry, shown, first_step = commands
     return {
         "claims": [
             claim(f"{shown}, wall time", seconds[shown], "<= 1.5", unit="s"),
@@ -63,6 +68,8 @@ def measure(quick: bool) -> dict[str, Any]:
                 claim(f"{shown} / {to}", ratios(shown, to), "<= 1" if "torch" in to else None)
                 for to in yardsticks
             ),
+            *(claim(f"{name}, wall time", seconds[name], unit="s") for name in (package, geometry)),
+            claim(f"{geometry} / import torch", ratios(geometry, "import torch")),
             claim(f"{first_step} / import lightning", ratios(first_step, "import lightning")),
         ],
         "absolute": {f"{name}, s": spread(taken) for name, taken in seconds.items()},

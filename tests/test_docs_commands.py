@@ -50,6 +50,8 @@ ELSEWHERE = {
     "python benchmarks/size_and_power.py": ("docs/size_and_power.md", "in 10 minutes"),  # by hand
     "make setup": (".ci/run", "make lint"),  # which makes the environment first
     "make test-faults": ("tests/test_faults.py", "CHROMATIC_FAULTS_SEED"),  # takes too long
+    "make test-lowest": ("Makefile", "--resolution lowest-direct"),  # before a release, as the next
+    "make test-newest": ("Makefile", "build/newest"),
     "make test-fuzz": ("tests/test_fuzz.py", "CHROMATIC_FUZZ"),
     "make bench": (".ci/run", "benchmarks/run.py --quick"),
     "make notebook": ("tests/report/test_notebook.py", "NotebookClient"),
