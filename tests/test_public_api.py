@@ -129,8 +129,8 @@ def test_arguments_that_are_explained_are_those_that_there_are():
         if part is None:
             continue
         indent = re.match(r" *", part[1])[0]
-        explained = ", ".join(re.findall(rf"^{indent}(\w[\w, ]*):", part[1], re.M)).split(", ")
-        assert explained != [""]
+        explained = re.findall(rf"^{indent}(\w[\w, ]*):", part[1], re.M)
+        assert explained
         assert set(explained) <= set(inspect.signature(value).parameters), f"{package}.{name}"
 
 

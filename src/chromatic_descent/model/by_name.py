@@ -68,7 +68,8 @@ def torchvision_network(
 
     Args:
         in_channels: 1 or 3.
-        num_classes, image_size: of the data set.
+        num_classes: of the data set.
+        image_size: height and width of its images.
         name: one of `torchvision.models.list_models(module=torchvision.models)`.
         weights: pretrained ones, `DEFAULT` or such as `IMAGENET1K_V1`; torchvision downloads them.
             The head is a new one.
@@ -116,7 +117,9 @@ def timm_network(
     """A network of timm's, which is an extra.
 
     Args:
-        in_channels, num_classes, image_size: of the data set.
+        in_channels: any number.
+        num_classes: of the data set.
+        image_size: height and width of its images.
         name: one of `timm.list_models()`.
         weights: pretrained ones, `DEFAULT` or a tag such as `a1_in1k`; timm downloads them. The
             head is a new one, and the first layer is made for `in_channels`.
