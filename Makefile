@@ -2,10 +2,12 @@
 #   PYTHON=python3.12     the Python to build the environment from
 #   TORCH_INDEX=URL       a package index for torch alone, e.g. PyTorch's CPU-only one
 #   STUDY=name            the study that `make analyze` reads; the newest if not given
+#   ONLY=words            which tests of `make test-launchers` and `make test-package`: pytest's -k
 
 PYTHON ?= python3
 TORCH_INDEX ?=
 STUDY ?=
+ONLY ?=
 BIN := .venv/bin
 READY := .venv/ready
 UV := $(BIN)/uv
@@ -92,8 +94,8 @@ $(LAUNCHERS)/ready: $(READY) constraints-launchers.txt
 	$(LAUNCHERS)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement constraints-launchers.txt
 	@touch $@
 
-test-launchers: $(LAUNCHERS)/ready ## sweeps under joblib, submitit and Ray, with their times; ONLY=difference for a few
-	OMP_NUM_THREADS=1 $(LAUNCHERS)/bin/python -m pytest -m launchers --durations=0 $(if $(ONLY),-k $(ONLY)) tests/test_launchers_in_use.py
+test-launchers: $(LAUNCHERS)/ready ## sweeps under joblib, submitit and Ray, with their times
+	OMP_NUM_THREADS=1 $(LAUNCHERS)/bin/python -m pytest -m launchers --durations=0 $(if $(ONLY),-k '$(ONLY)') tests/test_launchers_in_use.py
 
 # What follows makes environments of its own, in build/ or a temporary folder, with uv: seconds, once
 # its cache has the packages. uv does not read pip's settings, so it is told of pip's package indexes.
@@ -107,7 +109,7 @@ test-extras: $(READY) ## what loggers wrote, opened with TensorBoard, W&B and ML
 	build/extras/bin/python $(PYTEST) --dist load -m extras
 
 test-package: $(READY) ## the sdist and the wheel, installed for each Python from 3.11 to 3.13 that is there
-	$(BIN)/python $(PYTEST) --dist load -m package
+	$(BIN)/python $(PYTEST) --dist load -m package $(if $(ONLY),-k '$(ONLY)')
 
 test-lowest: $(READY) ## the tests with the oldest releases that pyproject.toml allows
 	$(UV) venv --quiet --clear --python $(BIN)/python build/lowest
