@@ -277,6 +277,15 @@ def write_overrides(study, name, *lines):
     path.write_text("".join(f"- {line}\n" for line in lines))
 
 
+@pytest.mark.parametrize("hostile", ["[", "{? ", "- ", "x"])
+def test_overrides_that_keep_a_parser_busy_are_left_out(tmp_path, hostile):
+    study = Study(tmp_path / "mine")
+    write_overrides(study, "SEED_0000", "seed=0", hostile * 10**5)
+    Member(study, "SEED_0000").artefact.parent.mkdir(parents=True)
+    Member(study, "SEED_0000").artefact.touch()
+    assert page.training_commands(study) == []  # and not after minutes
+
+
 def test_training_commands_are_what_hydra_recorded(tmp_path):
     study = Study(tmp_path / "mine")
     for seed in range(3):

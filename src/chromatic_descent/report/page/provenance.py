@@ -9,6 +9,7 @@ from chromatic_descent.plain_json import regular
 from chromatic_descent.study import Study
 
 _SEED = re.compile(r"[0-9]{1,18}")
+_LONGEST = 8000  # bytes of overrides that are read: a YAML parser can be kept busy for minutes
 
 
 def training_commands(study: Study) -> list[str]:
@@ -48,6 +49,8 @@ def _overrides(path: Path) -> list[str]:
     import yaml
 
     try:
+        if path.stat().st_size > _LONGEST:
+            return []
         found = yaml.safe_load(regular(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return []
