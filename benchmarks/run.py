@@ -1,6 +1,6 @@
 """Run the benchmarks and write `results.json` and `RESULTS.md` beside this file.
 
-    python benchmarks/run.py                       all of them, about half an hour on two cores
+    python benchmarks/run.py                       all of them, about an hour on two cores
     python benchmarks/run.py startup throughput    these; the others' results stay
     python benchmarks/run.py --quick               a smoke run of everything; nothing is kept
 
@@ -19,6 +19,7 @@ from typing import Any
 
 import geometry
 import joint
+import launchers
 import report_page
 import repulsion
 import repulsion_terms
@@ -33,6 +34,7 @@ BENCHMARKS = {
     "startup": startup,
     "throughput": throughput,
     "sweep": sweep,
+    "launchers": launchers,
     "joint": joint,
     "time_to_accuracy": time_to_accuracy,
     "geometry": geometry,
