@@ -52,6 +52,16 @@ def ended(process, seconds=200):
     return process.returncode, printed
 
 
+def processes_that_train(process, study):
+    """What a sweep has started, once one of its members has a checkpoint."""
+    import psutil
+
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline and not list(study.path.glob("SEED_*/checkpoints/last.ckpt")):
+        time.sleep(0.1)
+    return psutil.Process(process.pid).children(recursive=True)
+
+
 def logits(study):
     found = {}
     for path in sorted(study.probes.glob("*.npz")):
@@ -140,10 +150,7 @@ def test_a_sweep_that_is_stopped_leaves_no_process(sweep, tmp_path, launcher, st
 
     process = sweep(*LONG, "seed=range(4)", "study=s", f"launcher={launcher}")
     study = Study(tmp_path / "multirun" / "s")
-    deadline = time.monotonic() + 100
-    while time.monotonic() < deadline and not list(study.path.glob("SEED_*/checkpoints/last.ckpt")):
-        time.sleep(0.1)
-    started = psutil.Process(process.pid).children(recursive=True)
+    started = processes_that_train(process, study)
     assert started
     if stop == "ctrl-c":
         os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it
@@ -165,10 +172,7 @@ def test_a_process_that_is_killed_ends_the_sweep_with_a_message(sweep, tmp_path,
 
     process = sweep(*LONG, "seed=range(4)", "study=s", f"launcher={launcher}")
     study = Study(tmp_path / "multirun" / "s")
-    deadline = time.monotonic() + 100
-    while time.monotonic() < deadline and not list(study.path.glob("SEED_*/checkpoints/last.ckpt")):
-        time.sleep(0.1)
-    started = psutil.Process(process.pid).children(recursive=True)
+    started = processes_that_train(process, study)
     os.kill(study.members()[0].read_manifest()["process"]["pid"], signal.SIGKILL)
     code, printed = ended(process, 100)
     assert code == 1, printed

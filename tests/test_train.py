@@ -169,6 +169,23 @@ def test_one_failed_member_does_not_stop_the_others(train, tmp_path):
     assert [m.status for m in study.members()] == ["complete", "interrupted", "complete"]
 
 
+def test_a_sweep_that_fails_for_nobodys_mistake_ends_with_its_members_too(
+    train, tmp_path, monkeypatch
+):
+    def broken(self, batch, index):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr("chromatic_descent.training.module.Classifier.training_step", broken)
+    code, printed = train("-m", "seed=range(2)", "study=s")
+    assert code == 1
+    assert printed.count("Traceback") == 2  # in the log, one for each member
+    told = printed.splitlines()[-3:]
+    assert told[0].endswith("0 of 2 complete.")
+    assert told[1:] == [f"  SEED_000{seed} failed: out of luck" for seed in range(2)]
+    with pytest.raises(RuntimeError, match="out of luck"):
+        train("study=alone")
+
+
 def test_diverged_member_fails_with_its_reason_on_disk(train, tmp_path):
     code, printed = train("study=s", "optim=sgd", "optim.optimizer.lr=1e30")
     assert code == 1

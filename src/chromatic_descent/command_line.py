@@ -19,6 +19,11 @@ from chromatic_descent.study import member_name, study_folder
 MENDABLE = (UserError, HydraException, OmegaConfBaseException, OSError)
 
 
+def is_mendable(error: BaseException) -> bool:
+    """Whether its message is all that the user needs; a traceback says more of others."""
+    return isinstance(error, MENDABLE) or isinstance(error.__cause__, OSError)
+
+
 def message(error: BaseException) -> str:
     """What went wrong, without the library's packaging around it."""
     if isinstance(error, KeyboardInterrupt):
@@ -45,14 +50,18 @@ def message(error: BaseException) -> str:
             f"{error.filename}: {error.strerror}. Studies go to paths.multirun, single runs to "
             "paths.outputs: give another folder there, or make room in this one."
         )
-    return str(error)
+    return str(error) or type(error).__name__
 
 
-def run(command: Callable[[], None], explain: Callable[[BaseException], str] = message) -> None:
-    """Run a `hydra.main` command; exit with `explain`'s message if it ends in what can be mended.
+def run(
+    command: Callable[[], None],
+    explain: Callable[[BaseException], str] = message,
+    is_explained: Callable[[BaseException], bool] = is_mendable,
+) -> None:
+    """Run a `hydra.main` command; if it ends in what `is_explained`, exit with `explain`'s message.
 
-    The exit code is 1; 130 after Ctrl-C; 143 after SIGTERM. With HYDRA_FULL_ERROR set, what can be
-    mended is raised instead, with its traceback.
+    The exit code is 1; 130 after Ctrl-C; 143 after SIGTERM. What is not explained is raised, with
+    its traceback; so is all, but for those two, if HYDRA_FULL_ERROR is set.
     """
     # With this set, Hydra lets exceptions through to here instead of printing its own trace.
     wants_traceback = "HYDRA_FULL_ERROR" in os.environ
@@ -63,8 +72,7 @@ def run(command: Callable[[], None], explain: Callable[[BaseException], str] = m
         with sigterm_as_ctrl_c():
             command()
     except Exception as error:
-        mendable = isinstance(error, MENDABLE) or isinstance(error.__cause__, OSError)
-        if wants_traceback or not mendable:
+        if wants_traceback or not is_explained(error):
             raise
         print(explain(error), file=sys.stderr)
         sys.exit(1)

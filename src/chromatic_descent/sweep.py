@@ -10,7 +10,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from chromatic_descent.command_line import MENDABLE
+from chromatic_descent.command_line import is_mendable
 from chromatic_descent.study import Study
 
 log = logging.getLogger(__name__)
@@ -61,12 +61,11 @@ class ReportFailures(Callback):
                 logging.root.removeHandler(handler)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Log a failed job's reason, with a traceback only if it is not the user's to mend."""
+        """Log a failed job's reason, with its traceback if it is not the user's to mend."""
         if job_return.status is JobStatus.FAILED and config.hydra.mode is RunMode.MULTIRUN:
             error = job_return._return_value  # `return_value` would raise it
             name = Path(config.hydra.runtime.output_dir).name
-            trace = None if isinstance(error, MENDABLE) else error
-            log.error("%s: %s", name, error, exc_info=trace)
+            log.error("%s: %s", name, error, exc_info=None if is_mendable(error) else error)
 
     def _remember(self, study: Study, config: DictConfig) -> None:
         root = study.path.parent

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from chromatic_descent import config, launchers, probe_logits
 from chromatic_descent.atomic import write_text
-from chromatic_descent.command_line import message, run
+from chromatic_descent.command_line import is_mendable, message, run
 from chromatic_descent.errors import UserError
 from chromatic_descent.stopping import as_it_was
 from chromatic_descent.study import Member, Study, claim, member_name
@@ -77,8 +77,8 @@ def members_of(cfg: DictConfig, folder: Path) -> list[Member]:
 
 def main() -> None:
     """Run Hydra's command line; what stops it ends with one message, see `command_line.run`."""
-    ReportFailures.study = None
-    run(_launch, _explain)
+    ReportFailures.study, ReportFailures.sweep = None, False
+    run(_launch, _explain, _is_explained)
 
 
 def _launch() -> None:
@@ -92,15 +92,26 @@ def _command_line(cfg: DictConfig) -> None:
     run_members(cfg, members_of(cfg, folder))
 
 
+def _is_explained(error: BaseException) -> bool:
+    """Whether its message is enough: a sweep's members that failed have logged their tracebacks."""
+    return is_mendable(error) or bool(ReportFailures.sweep and _unfinished())
+
+
+def _unfinished() -> list[Member]:
+    """The members of the study that was launched which are not complete."""
+    members = ReportFailures.study.members() if ReportFailures.study else []
+    return [member for member in members if member.status != "complete"]
+
+
 def _explain(error: BaseException) -> str:
     """What went wrong; for a sweep that ran, which members did not finish; how to go on."""
     study = ReportFailures.study
     stopped = isinstance(error, KeyboardInterrupt)
     if study is None or not (ReportFailures.sweep or stopped):
         return message(error)
-    members = study.members()
-    unfinished = [member.explain() for member in members if member.status != "complete"]
-    done = f"{study.path}: {len(members) - len(unfinished)} of {len(members)} complete."
+    unfinished = [member.explain() for member in _unfinished()]
+    members = len(study.members())
+    done = f"{study.path}: {members - len(unfinished)} of {members} complete."
     if stopped:
         again = f"The same command with {ReportFailures.named} goes on from there."
         return "\n  ".join([f"Interrupted. {done}", *unfinished, again])

@@ -186,8 +186,10 @@ def ensemble_curves(analysis: Analysis) -> Figure:
         axis.set_xlabel("members in the ensemble")
         axis.set_ylabel(label)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[0].legend()
-    axes[1].legend([Line2D([], [], color="black", linestyle="--")], ["calibrated"])
+    axes[0].legend(loc="lower right")  # accuracy rises with the size, what is beside it falls
+    axes[1].legend(
+        [Line2D([], [], color="black", linestyle="--")], ["calibrated"], loc="upper right"
+    )
     return figure
 
 
@@ -206,5 +208,5 @@ def reliability(analysis: Analysis) -> Figure:
         axis.set_xlabel("confidence")
         axis.set_ylabel("accuracy")
         axis.set_aspect("equal")
-    axes[0].legend()
+    axes[0].legend(loc="upper left")  # confidence exceeds accuracy, if either does
     return figure
