@@ -103,9 +103,9 @@ test-extras test-package test-lowest test-newest: export UV_INDEX = $(TORCH_INDE
 test-extras test-package test-lowest test-newest: export UV_INDEX_STRATEGY = unsafe-best-match
 test-extras test-package test-lowest test-newest: export OMP_NUM_THREADS = 1
 
-test-extras: $(READY) ## what loggers wrote, opened with TensorBoard, W&B and MLflow
+test-extras: $(READY) ## timm's networks; what loggers wrote, opened with TensorBoard, W&B and MLflow
 	$(UV) venv --quiet --clear --python $(BIN)/python build/extras
-	$(UV) pip install --quiet --python build/extras --constraint constraints.txt --editable '.[dev,tensorboard,wandb,mlflow]'
+	$(UV) pip install --quiet --python build/extras --constraint constraints.txt --editable '.[dev,timm,tensorboard,wandb,mlflow]'
 	build/extras/bin/python $(PYTEST) --dist load -m extras
 
 test-package: $(READY) ## the sdist and the wheel, installed for each Python from 3.11 to 3.13 that is there

@@ -69,10 +69,14 @@ def test_data(name, monkeypatch):
 
 
 @pytest.mark.parametrize("optim", options("optim"))
-@pytest.mark.parametrize("model", options("model"))
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(model, marks=pytest.mark.extras if model == "timm" else ())
+        for model in options("model")
+    ],
+)
 def test_models_and_optimisers(model, optim, tmp_path):
-    if model == "timm":
-        pytest.importorskip("timm")  # an extra
     chosen = (f"model={model}", f"optim={optim}")
     named = [override for option in chosen for override in NAMED.get(option, [])]
     cfg = composed(*chosen, *named, "data=synthetic", "logger=none")

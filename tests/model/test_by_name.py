@@ -119,12 +119,12 @@ def test_timm_is_an_extra():
         timm_network(3, 7, (32, 32), name="resnet18")
 
 
+@pytest.mark.extras
 @pytest.mark.parametrize(
     ("name", "channels", "size"),
     [("resnet10t", 1, (28, 28)), ("vit_tiny_patch16_224", 3, (32, 32)), ("lcnet_035", 5, (32, 32))],
 )
 def test_timms_networks(name, channels, size):
-    pytest.importorskip("timm")
     net = timm_network(channels, 7, size, name=name)
     with torch.autocast("cpu", torch.bfloat16):
         logits = net(torch.randn(2, channels, *size))
@@ -132,8 +132,8 @@ def test_timms_networks(name, channels, size):
     assert logits.dtype == torch.float32
 
 
+@pytest.mark.extras
 def test_timms_mistakes():
-    pytest.importorskip("timm")
     with pytest.raises(UserError, match=r"model\.name=resnet81: timm .* is it one of"):
         timm_network(3, 7, (32, 32), name="resnet81")
     with pytest.raises(UserError, match=r"model\.weights=best: expected one of DEFAULT, "):

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from chromatic_descent import analysis, report
 from chromatic_descent.analysis.results import plain
-from chromatic_descent.report import coloured, colours_of, figures, maps, summary
+from chromatic_descent.report import coloured, colours_of, configurations, figures, maps, summary
 from tests.analysis.test_analysis import QUICK, make_population
 from tests.analysis.test_groups import make_trial
 
@@ -168,6 +168,15 @@ def test_configurations_are_drawn_and_told(seeds, tmp_path):
         assert "On other data:" in text
     else:
         assert "- repulsion.strength_1, differences: shares 2 seeds with default" in text
+
+
+def test_a_strength_that_is_no_number_is_drawn():
+    trial = make_trial(2)
+    for record in trial.records:
+        if "strength_0.1" in record["member"]:
+            record["config"] = {**record["config"], "repulsion": {"strength": ["strong"]}}
+    analysed = analysis.analyse(trial, **{**QUICK, "maps": ["hellinger"]})
+    assert configurations.diversity_and_gain(analysed).axes
 
 
 def test_the_terminal_table_holds_each_map():

@@ -195,6 +195,12 @@ def test_repulsion_is_judged_by_intervals_over_seeds(bounds, directions, better)
     assert f"of {len(bounds)} repelled" in found["directions"].because
 
 
+def test_a_strength_that_is_no_number_is_a_strength():
+    made = make_repelled((0.1, 0.2))
+    made["groups"]["configs"][0]["value"] = json.dumps("strong")
+    assert answers(make_numbers(**made))["directions"].answer == "yes"
+
+
 def test_without_repelled_members_there_is_nothing_to_judge():
     found = answers(make_numbers())
     assert found["directions"].answer == found["better"].answer == "not computed"

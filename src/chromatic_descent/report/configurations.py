@@ -1,6 +1,7 @@
 """What configurations are worth against each other: the figure."""
 
 import json
+import math
 import re
 from collections import defaultdict
 from textwrap import fill
@@ -146,10 +147,15 @@ def _series(configs: pd.DataFrame, groups: list[str], baseline: str) -> dict[str
             alike[json.dumps(others, sort_keys=True)].append(group)
     series = {baseline: [baseline]}
     for some in alike.values():
-        some.sort(key=lambda group: float(config[group].get(_STRENGTH, 0)))
+        some.sort(key=lambda group: _number(config[group].get(_STRENGTH, 0)))
         name = some[0] if len(some) == 1 else _without_strength(some[0])
         series[_short(name)] = some
     return series
+
+
+def _number(value: object) -> float:
+    """The value, or infinity where a config has something else for a number."""
+    return float(value) if isinstance(value, int | float) else math.inf
 
 
 def _without_strength(name: str) -> str:
