@@ -51,12 +51,21 @@ def test_a_file_that_is_not_named_or_not_needed_adds_nothing(folder):
         ("mine.one", r"mine\.one cannot be imported \(No module named 'mine'\).*in this folder"),
         ("math.sine", "no attribute 'sine'"),
         ("math.pi", r"math\.pi is a float: expected a function"),
-        (".one", "cannot be imported"),
+        (".one", "'.one' is no name of a function: expected module.function"),
+        ("../.", "is no name of a function"),  # which Python would take for a relative import
     ],
 )
 def test_what_is_not_there_is_one_message(folder, name, message):
     with pytest.raises(UserError, match=message):
         own_code.locate(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("mine.one", True), ("one", False), (True, False), (1.5, False), (None, False)],
+)
+def test_only_a_dotted_name_is_ones_own(name, own):
+    assert own_code.is_own(name) == own
 
 
 def test_a_target_that_is_not_there_says_where_it_was_looked_for(folder):

@@ -1,3 +1,5 @@
+import os
+import shutil
 import sys
 
 import pytest
@@ -163,6 +165,15 @@ def test_links_lead_nowhere(command_line, study, tmp_path, link):
     )
     assert code == 0
     assert sorted(precious.rglob("*")) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders")
+def test_a_pipe_in_place_of_a_folder_is_removed_and_not_opened(command_line, study):
+    shutil.rmtree(study.cache)
+    os.mkfifo(study.cache)
+    code, _ = command_line("studies", "study=s", "clean=cache", "sure=true")
+    assert code == 0
+    assert not study.cache.exists()
 
 
 @pytest.mark.parametrize(

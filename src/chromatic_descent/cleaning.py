@@ -42,16 +42,13 @@ def removals(study: Study, wanted: Sequence[What]) -> list[Removal]:
 def remove(removal: Removal) -> bool:
     """Remove it, unless that is no longer called for; whether it was removed."""
     if removal.member is None:
-        shutil.rmtree(removal.path)
+        _remove(removal.path)
         return True
     try:
         with claim(removal.member):
             if not _may_go(removal):
                 return False
-            if removal.path.is_dir():
-                shutil.rmtree(removal.path)
-            else:
-                removal.path.unlink(missing_ok=True)
+            _remove(removal.path)
             return True
     except MemberBusyError:
         return False
@@ -69,6 +66,13 @@ def files(path: Path) -> Iterator[Path]:
 def size(path: Path) -> int:
     """Bytes of everything at or below a path."""
     return sum(file.lstat().st_size for file in files(path))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:  # also a pipe in place of a folder: rmtree would wait for its other end
+        path.unlink(missing_ok=True)
 
 
 def _checkpoints(member: Member) -> list[Path]:

@@ -10,9 +10,9 @@ from typing import Any
 from chromatic_descent.errors import UserError
 
 
-def is_own(name: str) -> bool:
+def is_own(name: object) -> bool:
     """Whether a name is of a user's own: it has a dot, as none of this package's has."""
-    return "." in name
+    return isinstance(name, str) and "." in name
 
 
 def reach(name: str) -> None:
@@ -33,6 +33,8 @@ def locate(name: str) -> Callable[..., Any]:
 
     Raises UserError if there is none.
     """
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise UserError(f"{name!r} is no name of a function: expected module.function.")
     reach(name)
     module, _, attribute = name.rpartition(".")
     try:
