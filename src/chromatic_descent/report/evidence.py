@@ -208,5 +208,5 @@ def reliability(analysis: Analysis) -> Figure:
         axis.set_xlabel("confidence")
         axis.set_ylabel("accuracy")
         axis.set_aspect("equal")
-    axes[0].legend(loc="upper left")  # confidence exceeds accuracy, if either does
+    axes[0].legend(loc="lower right")  # nobody is sure there and always wrong
     return figure
