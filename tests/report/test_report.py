@@ -179,6 +179,20 @@ def test_a_strength_that_is_no_number_is_drawn():
     assert configurations.diversity_and_gain(analysed).axes
 
 
+def test_names_are_drawn_as_they_are(tmp_path):
+    """matplotlib would take dollars for mathematics, and leave out what begins with `_`."""
+    trial = make_trial(2)
+    for record in trial.records:
+        record["dataset"] = {**record["dataset"], "classes": ["$\\no{$", "$", "_b", "d"]}
+        record["member"] = record["member"].replace("-", "-_$\\no{$-")
+    analysed = analysis.analyse(trial, **{**QUICK, "maps": ["hellinger"]})
+    made = figures.figures(analysed)
+    for name, figure in made.items():
+        figures.save(figure, tmp_path, name, ["png"])
+    labels = [text.get_text() for text in made["configurations"].legends[0].texts]
+    assert any(label.startswith(" _$\\no{$") for label in labels)
+
+
 def test_the_terminal_table_holds_each_map():
     console = Console(record=True, width=120)
     console.print(summary.table(make_numbers(analyse(5))))

@@ -76,6 +76,8 @@ def diversity_and_gain(analysis: Analysis) -> Figure:
             axis.plot(rows[DIVERSITY[0]], rows[gain], color=look["color"], linewidth=0.6)
             members = f" (n = {rows['members'].iloc[0]})" if sizes else ""
             shown = f"{name}{members}{': baseline' if is_baseline else ''}"
+            if shown.startswith("_"):
+                shown = f" {shown}"  # else matplotlib leaves it out of the legend
             grown = np.linspace(*_SIZES, len(groups)) if len(groups) > 1 else [sum(_SIZES) / 2]
             for group, size in zip(groups, grown, strict=True):
                 axis.errorbar(

@@ -97,7 +97,9 @@ def dimension(analysis: Analysis) -> Figure:
             axis.fill_between(count, *band, alpha=0.15, color=line.get_color())
         if of == "members" and quantity == "participation_ratio":
             axis.axline((2, 1), slope=1, color="black", linestyle=":", linewidth=0.6)
-        if of == "images":
+        if of == "members":
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        else:
             axis.set_xscale("log")
             axis.xaxis.set_major_formatter(ScalarFormatter())
             axis.xaxis.set_minor_formatter(NullFormatter())
