@@ -6,38 +6,30 @@ core, each training with one thread. Wall times, start and imports included; bot
 their members, which is checked.
 """
 
-import sys
 import tempfile
-from pathlib import Path
 from typing import Any
 
 from chromatic_descent.launchers import at_once
 from chromatic_descent.probe_logits import read_record
-from measure import claim, timed
+from measure import claim, own_seconds, sweep
 
 
 def measure(quick: bool) -> dict[str, Any]:
     members = 2 if quick else 12
-    shorter = ["data.train_size=1000", "trainer.max_epochs=1", "probe.size=500"] if quick else []
-
     with tempfile.TemporaryDirectory() as folder:
 
-        def sweep(launcher: str) -> tuple[float, list[dict[str, Any]]]:
-            command = [sys.executable, "-m", "chromatic_descent.train", "-m"]
-            command += [f"seed=range({members})", f"study={launcher}", f"launcher={launcher}"]
-            command += ["trainer.accelerator=cpu"]
-            seconds = timed([*command, *shorter], CHROMATIC_MULTIRUN_DIR=folder)[0]
-            artefacts = (Path(folder) / launcher / "artifacts" / "probes").glob("*.npz")
-            records = [read_record(path) for path in sorted(artefacts)]
-            if len(records) != members:
-                raise RuntimeError(f"launcher={launcher} completed {len(records)} of {members}")
-            return seconds, records
+        def under(launcher: str) -> tuple[float, list[dict[str, Any]]]:
+            options = (f"launcher={launcher}", "trainer.accelerator=cpu")
+            seconds, artefacts = sweep(folder, launcher, members, quick, *options)
+            if len(artefacts) != members:
+                raise RuntimeError(f"launcher={launcher} completed {len(artefacts)} of {members}")
+            return seconds, [read_record(path) for path in artefacts]
 
-        joblib, apart = sweep("joblib")
-        basic, in_turn = sweep("basic")
+        joblib, apart = under("joblib")
+        basic, in_turn = under("basic")
 
     def own(records: list[dict[str, Any]]) -> float:
-        return sum(r["wall_time"]["train"] + r["wall_time"]["record"] for r in records)
+        return sum(map(own_seconds, records))
 
     processes = at_once("cpu", None, 1)
     threads = [records[0]["hardware"]["threads"] for records in (apart, in_turn)]

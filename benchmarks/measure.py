@@ -9,6 +9,7 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -80,6 +81,26 @@ def timed(command: Sequence[str], **environment: str) -> tuple[float, str]:
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
     return seconds, done.stdout
+
+
+def sweep(
+    folder: str, study: str, members: int, quick: bool, *overrides: str
+) -> tuple[float, list[Path]]:
+    """Run `chromatic-train -m 'seed=range(members)'`; its wall time, and the study's artefacts.
+
+    `quick` makes members small; studies go to `folder`.
+    """
+    command = [sys.executable, "-m", "chromatic_descent.train", "-m", f"study={study}"]
+    command += [f"seed=range({members})", *overrides]
+    if quick:
+        command += ["data.train_size=1000", "trainer.max_epochs=1", "probe.size=500"]
+    seconds = timed(command, CHROMATIC_MULTIRUN_DIR=folder)[0]
+    return seconds, sorted(Path(folder, study, "artifacts", "probes").glob("*.npz"))
+
+
+def own_seconds(record: dict[str, Any]) -> float:
+    """What a member's artefact says of its training and recording."""
+    return float(record["wall_time"]["train"] + record["wall_time"]["record"])
 
 
 def member_config(*overrides: str) -> DictConfig:

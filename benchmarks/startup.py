@@ -38,12 +38,10 @@ def measure(quick: bool) -> dict[str, Any]:
     rounds = 1 if quick else 9
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
-        "import torch": [sys.executable, "-c", "import torch"],
-        "import lightning": [sys.executable, "-c", "import lightning"],
-        "import chromatic_descent": [sys.executable, "-c", "import chromatic_descent"],
-        "import chromatic_descent.geometry": [
-            *(sys.executable, "-c", "import chromatic_descent.geometry")
-        ],
+        **{
+            f"import {name}": [sys.executable, "-c", f"import {name}"]
+            for name in ("torch", "lightning", "chromatic_descent", "chromatic_descent.geometry")
+        },
         "chromatic-train --help": HELP,
         "chromatic-train, to the end of the first step": FIRST_STEP,
     }

@@ -10,36 +10,28 @@ members. That no artefact was written again is checked.
 """
 
 import statistics
-import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 from chromatic_descent.probe_logits import read_record
-from measure import claim, timed
+from measure import claim, own_seconds, sweep
 
 
 def measure(quick: bool) -> dict[str, Any]:
     members, rounds = (3, 1) if quick else (12, 3)
-    shorter = ["data.train_size=1000", "trainer.max_epochs=1", "probe.size=500"] if quick else []
-
     with tempfile.TemporaryDirectory() as folder:
-
-        def sweep(count: int) -> float:
-            command = [sys.executable, "-m", "chromatic_descent.train", "-m"]
-            command += [f"seed=range({count})", "study=sweep", *shorter]
-            return timed(command, CHROMATIC_MULTIRUN_DIR=folder)[0]
-
         started = time.time_ns()
-        process = sweep(members)
-        artefacts = sorted((Path(folder) / "sweep" / "artifacts" / "probes").glob("*.npz"))
+        process, artefacts = sweep(folder, "sweep", members, quick)
         written = [path.stat().st_mtime_ns for path in artefacts]
         records = [read_record(path) for path in artefacts]
-        skips = [(sweep(members), sweep(1)) for _ in range(rounds)]
+        skips = [
+            tuple(sweep(folder, "sweep", count, quick)[0] for count in (members, 1))
+            for _ in range(rounds)
+        ]
         if len(written) != members or [path.stat().st_mtime_ns for path in artefacts] != written:
             raise RuntimeError("the second sweep trained members that the first had completed")
-    seconds = [r["wall_time"]["train"] + r["wall_time"]["record"] for r in records]
+    seconds = [own_seconds(record) for record in records]
     # Where the rest goes: from one artefact to the next (in the order of training, which is that
     # of their names), less the member's own time.
     overhead = [
