@@ -94,12 +94,11 @@ def _command_line(cfg: DictConfig) -> None:
 
 def _is_explained(error: BaseException) -> bool:
     """Whether its message is enough: a sweep's members that failed have logged their tracebacks."""
-    return is_mendable(error) or bool(ReportFailures.sweep and _unfinished())
+    study = ReportFailures.study if ReportFailures.sweep else None
+    return is_mendable(error) or (study is not None and bool(_unfinished(study.members())))
 
 
-def _unfinished() -> list[Member]:
-    """The members of the study that was launched which are not complete."""
-    members = ReportFailures.study.members() if ReportFailures.study else []
+def _unfinished(members: list[Member]) -> list[Member]:
     return [member for member in members if member.status != "complete"]
 
 
@@ -109,9 +108,9 @@ def _explain(error: BaseException) -> str:
     stopped = isinstance(error, KeyboardInterrupt)
     if study is None or not (ReportFailures.sweep or stopped):
         return message(error)
-    unfinished = [member.explain() for member in _unfinished()]
-    members = len(study.members())
-    done = f"{study.path}: {members - len(unfinished)} of {members} complete."
+    members = study.members()
+    unfinished = [member.explain() for member in _unfinished(members)]
+    done = f"{study.path}: {len(members) - len(unfinished)} of {len(members)} complete."
     if stopped:
         again = f"The same command with {ReportFailures.named} goes on from there."
         return "\n  ".join([f"Interrupted. {done}", *unfinished, again])

@@ -287,7 +287,7 @@ def _repelled(configs: Sequence[Numbers]) -> set[str]:
     return {
         group
         for group, value in values.items()
-        if bool(value.get("repulsion.strength", 1))
+        if value.get("repulsion.strength", 1)
         and value.get("repulsion.term._target_", "unvaried") is not None
     }
 
