@@ -15,9 +15,8 @@ from hydra import compose, initialize_config_dir
 from chromatic_descent.command_line import register_resolvers, run
 from chromatic_descent.config import configs_folder
 
-LONGEST = (
-    60  # seconds for one case; a whole analysis of a good study takes three, most of them figures
-)
+LONGEST = 20  # seconds for one case; a whole analysis of a good study takes less than one,
+# and two or three with its figures
 # What no command may do, as Python's audit events name it; where it writes is looked at.
 FORBIDDEN = (
     *("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "pty.spawn"),
@@ -74,7 +73,7 @@ def guarded(case, folder):
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, LONGEST)
     faulthandler.dump_traceback_later(
-        2 * LONGEST, exit=True, file=sys.__stderr__
+        3 * LONGEST, exit=True, file=sys.__stderr__
     )  # where no signal comes through
     _GUARD.trespasses.clear()
     _GUARD.inside = folder.resolve()
