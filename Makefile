@@ -95,7 +95,7 @@ $(LAUNCHERS)/ready: $(READY) constraints-launchers.txt
 	@touch $@
 
 test-launchers: $(LAUNCHERS)/ready ## sweeps under joblib, submitit and Ray, with their times
-	OMP_NUM_THREADS=1 $(LAUNCHERS)/bin/python -m pytest -m launchers --durations=0 $(if $(ONLY),-k '$(ONLY)') tests/test_launchers_in_use.py
+	OMP_NUM_THREADS=1 $(LAUNCHERS)/bin/python -m pytest -m launchers --durations=0 $(if $(ONLY),-k '$(ONLY)') tests/launch/test_launchers_in_use.py
 
 # What follows makes environments of its own, in build/ or a temporary folder, with uv: seconds, once
 # its cache has the packages. uv does not read pip's settings, so it is told of pip's package indexes.

@@ -25,7 +25,7 @@ import torch
 from omegaconf import DictConfig
 
 from chromatic_descent.config import instantiate
-from chromatic_descent.probe_logits import content_hash
+from chromatic_descent.files.hashing import content_hash
 from chromatic_descent.study import Member, Study
 from chromatic_descent.training import joint, population
 from chromatic_descent.training.joint_module import JointClassifier

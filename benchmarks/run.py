@@ -27,7 +27,7 @@ import startup
 import sweep
 import throughput
 import time_to_accuracy
-from chromatic_descent.atomic import write_text
+from chromatic_descent.files.atomic import write_text
 from measure import environment, others_cpu_seconds
 
 BENCHMARKS = {

@@ -10,7 +10,7 @@ import pytest
 
 from chromatic_descent import geometry, probe_logits
 from chromatic_descent.study import Member, Study
-from tests.test_probe_logits import make_member
+from tests.makers import make_member
 
 QUICK = ("bootstrap=5", "permutations=9", "draws=9", "splits=2", "subsets=3", "tsne=0")
 

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from chromatic_descent import config
 from chromatic_descent.errors import UserError
+from chromatic_descent.probe_logits.identity import config_hash, differences
 
 
 def test_identity_leaves_out_where_and_how_visibly():
@@ -26,15 +27,15 @@ def test_identity_leaves_out_where_and_how_visibly():
 
 
 def test_the_hash_ignores_order_and_sees_values():
-    a = config.config_hash({"a": 1, "b": {"c": [1, 2]}})
-    assert a == config.config_hash({"b": {"c": [1, 2]}, "a": 1})
-    assert a != config.config_hash({"a": 1, "b": {"c": [2, 1]}})
+    a = config_hash({"a": 1, "b": {"c": [1, 2]}})
+    assert a == config_hash({"b": {"c": [1, 2]}, "a": 1})
+    assert a != config_hash({"a": 1, "b": {"c": [2, 1]}})
 
 
 def test_differences_name_keys_with_both_values():
     found = {"a": 1, "b": {"c": 2, "d": None}, "e": 5}
     wanted = {"a": 1, "b": {"c": 3, "d": None}, "f": {}}
-    assert config.differences(found, wanted) == [
+    assert differences(found, wanted) == [
         "b.c: 2 -> 3",
         "e: 5 -> absent",
         "f: absent -> {}",
@@ -52,7 +53,7 @@ json_values = st.recursive(
 
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=3), json_values, max_size=4))
 def test_nothing_differs_from_itself(tree):
-    assert config.differences(tree, tree) == []
+    assert differences(tree, tree) == []
 
 
 @pytest.mark.parametrize("seed", [0, 1, 10**12])

@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from chromatic_descent import config
 from chromatic_descent.data import ImageData, sources
+from chromatic_descent.probe_logits.identity import config_hash
 from chromatic_descent.study import Member, Study
 from chromatic_descent.training.joint import joint
 from chromatic_descent.training.population import build_module, build_trainer, solo
@@ -93,7 +94,7 @@ def test_models_and_optimisers(model, optim, tmp_path):
 def test_what_makes_a_trainer(group, tmp_path):
     for name in options(group):
         if name in ("tensorboard", "wandb", "mlflow"):
-            continue  # extras: tests/test_loggers.py
+            continue  # extras: tests/training/test_loggers.py
         cfg = composed(f"{group}={name}", "trainer.accelerator=cpu")
         trainer = build_trainer(cfg, Member(Study(tmp_path), "SEED_0000"))
         assert isinstance(trainer, Trainer)
@@ -126,9 +127,7 @@ def test_experiments_and_debugging_resolve_in_full(experiment, debug):
 
 def test_the_default_is_the_standard_study():
     default, named = composed(), composed("experiment=standard")
-    assert config.config_hash(config.identity(default)) == config.config_hash(
-        config.identity(named)
-    )
+    assert config_hash(config.identity(default)) == config_hash(config.identity(named))
 
 
 @pytest.mark.parametrize("name", ["analyze", "studies", "import"])

@@ -23,12 +23,12 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from chromatic_descent import config, probe_logits
-from chromatic_descent.command_line import register_resolvers
+from chromatic_descent.launch.command_line import register_resolvers
 from chromatic_descent.study import Member, Study
 from chromatic_descent.training.repulsion import from_config
 from tests import documented
 from tests.documented import OURS, ROOT, Command
-from tests.test_probe_logits import make_member
+from tests.makers import make_member
 
 # How an analysis is kept short: what a command may choose otherwise, and what it may not.
 FEW = ("distances=[logit_mse,hellinger]", "maps=[logit_mse]", "combiners=[mean_probability]")
@@ -42,10 +42,10 @@ CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 # A command that is not run here: the file that runs it, or what it is made of, and that file's words.
 ELSEWHERE = {
     "source .venv/bin/activate": (".ci/run", ".venv/bin/python"),  # the same folder, by its path
-    "tensorboard --logdir": ("tests/test_loggers.py", "EventMultiplexer"),  # what they would open
-    "mlflow ui": ("tests/test_loggers.py", "mlflow"),
-    "wandb sync": ("tests/test_loggers.py", "wandb"),
-    "if [ $? -eq 143 ]": ("tests/test_stopping.py", "143"),
+    "tensorboard --logdir": ("tests/training/test_loggers.py", "EventMultiplexer"),  # what they would open
+    "mlflow ui": ("tests/training/test_loggers.py", "mlflow"),
+    "wandb sync": ("tests/training/test_loggers.py", "wandb"),
+    "if [ $? -eq 143 ]": ("tests/launch/test_stopping.py", "143"),
     "python benchmarks/run.py": (".ci/run", "benchmarks/run.py --quick"),
     "python benchmarks/size_and_power.py": ("docs/size_and_power.md", "in 10 minutes"),  # by hand
     "make setup": (".ci/run", "make lint"),  # which makes the environment first
@@ -159,7 +159,7 @@ def check_other(name, arguments, command_line, folder):
     cfg = composed(name, arguments)
     assert OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     if name == "import" and cfg.checkpoint is not None:
-        assert told_in("tests/test_import_logits.py", "checkpoint=")  # needs networks and images
+        assert told_in("tests/test_import_members.py", "checkpoint=")  # needs networks and images
         return
     wanted = [*(cfg.get("studies") or []), *([cfg.study] if cfg.study and name != "import" else [])]
     for study in wanted or ["some"]:
@@ -169,13 +169,13 @@ def check_other(name, arguments, command_line, folder):
     np.save(folder / "logits.npy", rng.normal(size=(5, 30, 3)))
     np.save(folder / "labels.npy", rng.integers(3, size=30))
     np.save(folder / "images.npy", rng.integers(255, size=(30, 8, 8, 3), dtype=np.uint8))
-    extras = ("logger=tensorboard", "logger=wandb", "logger=mlflow")  # tests/test_loggers.py
+    extras = ("logger=tensorboard", "logger=wandb", "logger=mlflow")  # tests/training/test_loggers.py
     arguments = [a for a in arguments if a not in extras]
     if name == "analyze":
         if is_done(arguments):
             return
         arguments = [*FEW, *arguments, *QUICK]
-    module = "import_logits" if name == "import" else name
+    module = "import_members" if name == "import" else name
     code, printed = command_line(module, *arguments)
     assert code == 0, printed
 

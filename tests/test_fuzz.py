@@ -23,13 +23,13 @@ from chromatic_descent.analysis.drivers import varied
 from chromatic_descent.analysis.groups import group_members, plainest
 from chromatic_descent.analyze import load_study
 from chromatic_descent.errors import UserError
-from chromatic_descent.import_logits import run_import
+from chromatic_descent.import_members import run_import
+from chromatic_descent.importing.checkpoints import load_weights
 from chromatic_descent.probe_logits import ArtefactError, Trajectory
 from chromatic_descent.study import Member, Study
-from chromatic_descent.training.imported import load_weights
 from tests.altering import TEXTS, altered_array, altered_bytes, altered_json
 from tests.fuzzing import composed, guarded, outcome
-from tests.test_probe_logits import make_member
+from tests.makers import make_member
 
 CASES = range(int(os.environ.get("CHROMATIC_FUZZ", "100")))
 LONGEST = 5  # seconds for one case: none may hang

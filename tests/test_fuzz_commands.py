@@ -34,7 +34,7 @@ from tests.altering import (
     put_in_place_of_a_file,
 )
 from tests.fuzzing import composed, guarded, outcome
-from tests.test_probe_logits import make_record
+from tests.makers import make_record
 
 CASES = int(os.environ.get("CHROMATIC_FUZZ", "16"))
 PARTS = 1 if CASES < 1000 else 15  # for processes side by side; each has every kind of alteration

@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from chromatic_descent import probe_logits
-from chromatic_descent.atomic import write_text
 from chromatic_descent.errors import UserError
+from chromatic_descent.files.atomic import write_text
 from chromatic_descent.probe_logits import ArtefactError
 from chromatic_descent.study import Member, Study
+from tests.makers import make_member, make_record
 from tests.test_analyze import QUICK
-from tests.test_probe_logits import make_member, make_record
 
 FEW = ("distances=[logit_mse]", "maps=[logit_mse]", "combiners=[mean_probability]", "figures=[]")
 SCRIPT = "<script>alert(1)</script>"

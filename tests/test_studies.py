@@ -129,7 +129,7 @@ def test_a_member_that_is_being_trained_is_left_alone(command_line, study):
 
 
 def test_a_member_that_is_taken_up_after_the_question_is_left_alone(study):
-    from chromatic_descent.cleaning import removals, remove
+    from chromatic_descent.study.cleaning import removals, remove
 
     (removal,) = removals(study, ["interrupted"])
     with claim(removal.member):

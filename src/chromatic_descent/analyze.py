@@ -25,10 +25,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from chromatic_descent import __version__, probe_logits
-from chromatic_descent.atomic import atomic_path, write_text
-from chromatic_descent.command_line import run
 from chromatic_descent.config import configs_folder
 from chromatic_descent.errors import UserError
+from chromatic_descent.files.atomic import atomic_path, write_text
+from chromatic_descent.launch.command_line import run
 from chromatic_descent.probe_logits import ArtefactError, Population, ProbeLogits
 from chromatic_descent.study import Study, find_study
 
@@ -194,7 +194,7 @@ def run_analysis(cfg: DictConfig) -> None:
     if terminal.shows_colours(console):
         console.print(terminal.chromatic_map(numbers) or "")
     if cfg.logger:
-        from chromatic_descent.loggers import log_analysis
+        from chromatic_descent.training.loggers import log_analysis
 
         log_analysis(study, numbers, [study.reports / path for path in drawn.values()], cfg.logger)
     console.print(summary.table(numbers))

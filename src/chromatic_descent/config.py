@@ -14,7 +14,7 @@ from rich.tree import Tree
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.own_code import reach
-from chromatic_descent.probe_logits import content_hash
+from chromatic_descent.probe_logits.identity import flatten
 
 # What says where, how fast or how visibly a member is trained, not which function it ends as.
 # Everything else is hashed, so that a key added later counts unless it is listed here. The seed is
@@ -68,21 +68,6 @@ def identity(cfg: DictConfig) -> dict[str, Any]:
     return plain
 
 
-def config_hash(identity: dict[str, Any]) -> str:
-    """SHA-256 of an identity's canonical JSON."""
-    return content_hash(json.dumps(identity, sort_keys=True, separators=(",", ":")))
-
-
-def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """The keys in which two identities differ, each as `key: found -> wanted`."""
-    old, new = dict(_flatten(found)), dict(_flatten(wanted))
-    return [
-        f"{key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key, _ABSENT) != new.get(key, _ABSENT)
-    ]
-
-
 def check_seed(seed: Any) -> int:
     """Return `seed` if it is a whole number from 0, else raise UserError."""
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
@@ -132,24 +117,13 @@ def print_tree(cfg: DictConfig, console: Console) -> None:
     console.print(_branch(tree, OmegaConf.to_container(cfg, resolve=True)))
 
 
-_ABSENT = object()
-
-
 def _targets(node: Any) -> Iterator[str]:
     """Every `_target_` in a config."""
     if OmegaConf.is_config(node):
         node = OmegaConf.to_container(node)
-    for key, value in _flatten(node):
+    for key, value in flatten(node):
         if key.rpartition(".")[2] == "_target_" and isinstance(value, str):
             yield value
-
-
-def _flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, dict) and node:
-        for key, value in node.items():
-            yield from _flatten(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, node
 
 
 def _branch(tree: Tree, node: Any) -> Tree:

@@ -1,6 +1,9 @@
 """The kind of error that is the user's to mend."""
 
-__all__ = ["ArtefactError", "UserError"]
+from collections.abc import Iterator
+from typing import TypeGuard
+
+__all__ = ["ArtefactError", "UserError", "causes", "is_whole"]
 
 
 class UserError(Exception):
@@ -12,3 +15,18 @@ class UserError(Exception):
 
 class ArtefactError(UserError):
     """A probe artefact that cannot be used."""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, then what it was raised from or during, the nearest first."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:  # the chain may be a ring
+        seen.append(error)
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def is_whole(value: object, least: int = 0, most: int | None = None) -> TypeGuard[int]:
+    """Whether a value is a whole number from `least` to `most`; True and False are not numbers."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return whole and least <= value and (most is None or value <= most)

@@ -20,11 +20,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from chromatic_descent.cleaning import What, files, removals, remove, size
-from chromatic_descent.command_line import run
 from chromatic_descent.config import configs_folder
 from chromatic_descent.errors import UserError
+from chromatic_descent.launch.command_line import run
 from chromatic_descent.study import Member, Status, Study, find_study, printable, studies
+from chromatic_descent.study.cleaning import What, files, removals, remove, size
 
 _NUMBERS = ("size", "last touched", *get_args(Status))  # columns that are set to the right
 

@@ -19,13 +19,15 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from chromatic_descent import config, launchers, probe_logits
-from chromatic_descent.atomic import write_text
-from chromatic_descent.command_line import is_mendable, message, run
+from chromatic_descent import config, probe_logits
 from chromatic_descent.errors import UserError
-from chromatic_descent.stopping import as_it_was
+from chromatic_descent.files.atomic import write_text
+from chromatic_descent.launch import launchers
+from chromatic_descent.launch.callbacks import ReportFailures
+from chromatic_descent.launch.command_line import is_mendable, message, run
+from chromatic_descent.launch.stopping import as_it_was
+from chromatic_descent.probe_logits.identity import config_hash, differences
 from chromatic_descent.study import Member, Study, claim, member_name
-from chromatic_descent.sweep import ReportFailures
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ def run_members(cfg: DictConfig, members: list[Member]) -> None:
     """
     members[0].study.check(members)
     identity = config.identity(cfg)
-    wanted = _Work(identity, config.config_hash(identity), _together(cfg))
+    wanted = _Work(identity, config_hash(identity), _together(cfg))
     if not _left(members, wanted, cfg.overwrite):
         return
     launchers.place()  # before torch is asked for a device
@@ -208,7 +210,7 @@ def _can_go_on(member: Member, manifest: dict[str, Any]) -> bool:
 
 def _refusal(member: Member, found: _Work, wanted: _Work, verb: str) -> UserError:
     """Name the keys that differ."""
-    differing = config.differences(found.explain(), wanted.explain())
+    differing = differences(found.explain(), wanted.explain())
     keys = "\n".join(f"  {line}" for line in differing)
     return UserError(
         f"{member.folder} {verb} with another config. What differs (there -> asked for):\n{keys}\n"

@@ -10,47 +10,7 @@ from chromatic_descent.analysis.drivers import varied
 from chromatic_descent.analysis.results import computed, plain
 from chromatic_descent.config import configs_folder
 from chromatic_descent.errors import UserError
-from chromatic_descent.probe_logits import Population
-
-QUICK = {
-    "bootstrap": 5,
-    "draws": 9,
-    "permutations": 9,
-    "splits": 2,
-    "subsets": 3,
-    "tsne": 0,
-}
-
-
-def make_population(members=6, images=60, classes=4, seed=0, configs=None, epochs=None):
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(classes, size=images)
-    common = 2 * np.eye(classes)[labels]
-    shape = (members, images, classes) if epochs is None else (members, epochs, images, classes)
-    logits = (common + rng.normal(size=shape)).astype(np.float32)
-    records = [
-        {
-            "member": f"SEED_{s:04d}",
-            "seed": s,
-            "probe_hash": "p" * 64,
-            "config_hash": "c" * 64,
-            "config": {} if configs is None else configs[s],
-            "precision": "32-true",
-            "versions": {"torch": "2"},
-            "hardware": {"device": "toy"},
-            "wall_time": {"train": 1.0, "record": 0.1},
-            "dataset": {"name": "toy", "fingerprint": "f", "classes": list("abcd")[:classes]},
-        }
-        for s in range(members)
-    ]
-    return Population(
-        logits=logits if epochs is None else logits[:, -1],
-        labels=labels,
-        indices=np.arange(images),
-        records=records,
-        trajectories=None if epochs is None else logits,
-        epochs=None if epochs is None else np.arange(epochs),
-    )
+from tests.makers import QUICK, make_population
 
 
 def test_it_is_what_the_rooms_say():

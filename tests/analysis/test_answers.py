@@ -7,7 +7,7 @@ from chromatic_descent.analysis.results import computed
 from chromatic_descent.ensemble import log_softmax
 from chromatic_descent.geometry import member_drivers
 from chromatic_descent.probe_logits import Population
-from tests.analysis.test_analysis import QUICK, make_population
+from tests.makers import QUICK, make_population
 
 
 def test_class_accuracy_is_that_of_the_drivers():

@@ -13,7 +13,7 @@ from chromatic_descent.analysis.groups import group_members, groups, plainest
 from chromatic_descent.analysis.results import computed
 from chromatic_descent.errors import UserError
 from chromatic_descent.probe_logits import Population, ProbeSliceLogits
-from tests.analysis.test_analysis import QUICK, make_population
+from tests.makers import QUICK, make_population
 
 CLASSES, IMAGES, SHIFTED = 4, 200, 50
 RECIPES = {  # suffix: (config, how far members are spread)

@@ -11,7 +11,7 @@ from chromatic_descent.analysis.numbers import SCHEMA_VERSION
 from chromatic_descent.errors import UserError
 from chromatic_descent.probe_logits import ProbeSliceLogits
 from chromatic_descent.study import Member, Study
-from tests.test_probe_logits import make_member, with_trajectory
+from tests.makers import make_member, with_trajectory
 
 FROZEN = Path(__file__).parents[1] / "frozen"
 QUICK = ("bootstrap=5", "permutations=9", "draws=9", "splits=2", "subsets=3", "tsne=2")

@@ -15,8 +15,8 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.geometry import classical_mds
 from chromatic_descent.report import colour
 from chromatic_descent.report.colour import colour_places, coloured, colours_at, colours_of
-from tests.analysis.test_analysis import QUICK, make_population
 from tests.analysis.test_groups import make_trial
+from tests.makers import QUICK, make_population
 
 
 def squares(points):

@@ -10,8 +10,8 @@ from rich.console import Console
 from chromatic_descent import analysis, report
 from chromatic_descent.analysis.results import plain
 from chromatic_descent.report import coloured, colours_of, configurations, figures, maps, summary
-from tests.analysis.test_analysis import QUICK, make_population
 from tests.analysis.test_groups import make_trial
+from tests.makers import QUICK, make_population
 
 
 def make_numbers(analysed, missing=()):

@@ -32,8 +32,9 @@ from chromatic_descent.analysis.numbers import read_numbers
 from chromatic_descent.analysis.results import Result
 from chromatic_descent.analysis.trajectories import trajectories
 from chromatic_descent.errors import UserError
+from chromatic_descent.files.hashing import content_hash
 from chromatic_descent.own_code import is_own, source
-from chromatic_descent.probe_logits import Population, content_hash
+from chromatic_descent.probe_logits import Population
 
 __all__ = ["SECTIONS", "Analysis", "analyse", "read_numbers"]
 
@@ -158,6 +159,6 @@ def _code_hash() -> str:
     """Of all code that results depend on: an edit makes what it computed before count no more."""
     package = Path(__file__).parents[1]
     sources = (
-        sorted((package / room).glob("*.py")) for room in ("geometry", "ensemble", "analysis")
+        sorted((package / room).rglob("*.py")) for room in ("geometry", "ensemble", "analysis")
     )
     return content_hash(*(path.read_bytes() for room in sources for path in room))

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.plain_json import plain_json
+from chromatic_descent.files.plain_json import plain_json
 
 SCHEMA_VERSION = 1
 

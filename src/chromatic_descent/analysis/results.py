@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chromatic_descent.atomic import atomic_path
 from chromatic_descent.errors import UserError
+from chromatic_descent.files.atomic import atomic_path
+from chromatic_descent.files.hashing import content_hash
+from chromatic_descent.files.npz import open_npz
 from chromatic_descent.geometry.cores import one_thread_a_core
-from chromatic_descent.npz import open_npz
-from chromatic_descent.probe_logits import content_hash
 
 Result = dict[str, Any]
 Name = TypeVar("Name")

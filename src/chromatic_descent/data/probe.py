@@ -8,7 +8,7 @@ from torch import Tensor
 
 from chromatic_descent.data.augment import generator
 from chromatic_descent.errors import UserError
-from chromatic_descent.probe_logits import content_hash
+from chromatic_descent.files.hashing import content_hash
 
 
 @dataclass(frozen=True)

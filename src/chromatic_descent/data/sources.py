@@ -17,7 +17,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.probe_logits import content_hash
+from chromatic_descent.files.hashing import content_hash
 
 
 @dataclass(frozen=True, eq=False)

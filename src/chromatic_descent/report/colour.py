@@ -23,10 +23,11 @@ from chromatic_descent import geometry
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.groups import group_members
 from chromatic_descent.analysis.results import Result, computed
-from chromatic_descent.atomic import write_text
 from chromatic_descent.errors import UserError
-from chromatic_descent.plain_json import plain_json, regular
-from chromatic_descent.probe_logits import Population, content_hash
+from chromatic_descent.files.atomic import write_text
+from chromatic_descent.files.hashing import content_hash
+from chromatic_descent.files.plain_json import plain_json, regular
+from chromatic_descent.probe_logits import Population
 
 Array = NDArray[np.float64]
 

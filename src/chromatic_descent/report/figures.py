@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.results import computed
-from chromatic_descent.atomic import atomic_path
 from chromatic_descent.errors import UserError
+from chromatic_descent.files.atomic import atomic_path
 from chromatic_descent.report import configurations, evidence, maps
 from chromatic_descent.report.panels import NOTHING, STYLE, present, tested_nulls, views_of
 

@@ -7,8 +7,8 @@ import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from chromatic_descent.atomic import atomic_path
 from chromatic_descent.errors import UserError
+from chromatic_descent.files.atomic import atomic_path
 
 
 class AtomicCheckpointIO(CheckpointIO):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from lightning import Trainer
 
-from chromatic_descent import launchers
+from chromatic_descent.launch import launchers
 
 _RECORDED = ("chromatic-descent", "torch", "torchvision", "lightning", "numpy", "hydra-core")
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of mallopt(3)

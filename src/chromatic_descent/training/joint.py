@@ -16,9 +16,10 @@ from lightning import Trainer
 from omegaconf import DictConfig
 
 from chromatic_descent import config, probe_logits
-from chromatic_descent.config import config_hash, instantiate
+from chromatic_descent.config import instantiate
 from chromatic_descent.data import JointData
 from chromatic_descent.errors import UserError
+from chromatic_descent.probe_logits.identity import config_hash
 from chromatic_descent.study import Member
 from chromatic_descent.training.checkpoint import AtomicCheckpointIO, every_epoch
 from chromatic_descent.training.engines import refuses_vmap

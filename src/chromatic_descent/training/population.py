@@ -19,10 +19,11 @@ from omegaconf import DictConfig
 from torch import nn
 
 from chromatic_descent import probe_logits
-from chromatic_descent.config import config_hash, identity, instantiate
+from chromatic_descent.config import identity, instantiate
 from chromatic_descent.data import ImageData
 from chromatic_descent.data.augment import generator
 from chromatic_descent.errors import UserError
+from chromatic_descent.probe_logits.identity import config_hash
 from chromatic_descent.study import Member
 from chromatic_descent.training.checkpoint import AtomicCheckpointIO, every_epoch
 from chromatic_descent.training.hardware import keep_freed_memory, resolve_precision, use_threads

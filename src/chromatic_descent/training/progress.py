@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from chromatic_descent import launchers
+from chromatic_descent.launch import launchers
 
 
 class MemberProgress(ProgressBar):

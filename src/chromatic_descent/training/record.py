@@ -12,7 +12,7 @@ from torch import Tensor
 from chromatic_descent.data import ImageData, ProbeSlice
 from chromatic_descent.errors import UserError
 from chromatic_descent.probe_logits import ProbeLogits, ProbeSliceLogits, Trajectory
-from chromatic_descent.probe_record import SCHEMA_VERSION
+from chromatic_descent.probe_logits.record import SCHEMA_VERSION
 from chromatic_descent.training.hardware import describe_hardware, describe_versions
 from chromatic_descent.training.module import Classifier
 

@@ -7,8 +7,8 @@ from chromatic_descent.analysis.results import plain
 from chromatic_descent.analyze import _provenance
 from chromatic_descent.probe_logits import Population
 from chromatic_descent.report import colour, page
-from tests.analysis.test_analysis import QUICK, make_population
 from tests.analysis.test_groups import make_trial
+from tests.makers import QUICK, make_population
 
 HOSTILE = "</script><script>window.broken = 1</script><b onmouseover='x'>\"quoted\" & 'so' 🎨 %{x} {{ 7 * 7 }}"
 

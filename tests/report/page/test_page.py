@@ -14,7 +14,7 @@ from chromatic_descent.report import page
 from chromatic_descent.report.page import data, pictures, words
 from chromatic_descent.report.page.render import number, why
 from chromatic_descent.study import Member, Study
-from tests.analysis.test_analysis import make_population
+from tests.makers import make_population
 from tests.report.page.cases import CASES, HOSTILE, analysed, hostile, html
 
 

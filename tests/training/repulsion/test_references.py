@@ -3,7 +3,7 @@ import pytest
 
 from chromatic_descent import probe_logits
 from chromatic_descent.errors import UserError
-from chromatic_descent.probe_record import SCHEMA_VERSION
+from chromatic_descent.probe_logits.record import SCHEMA_VERSION
 from chromatic_descent.study import Member, Study
 from chromatic_descent.training.repulsion.references import choose, source_study
 from chromatic_descent.training.repulsion.repulsion import STUDY, Wanted

@@ -11,8 +11,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 import chromatic_descent.geometry as geometry
-from chromatic_descent import config, launchers, probe_logits
+from chromatic_descent import config, probe_logits
 from chromatic_descent.errors import UserError
+from chromatic_descent.files.hashing import content_hash
+from chromatic_descent.launch import launchers
 from chromatic_descent.study import Member, Study
 from chromatic_descent.training.population import solo
 
@@ -85,7 +87,7 @@ def test_each_member_is_repelled_from_those_before_it_and_says_so(train, study):
         "study": "s",
         "member": "SEED_0000",
         "config_hash": first.record["config_hash"],
-        "logits_hash": probe_logits.content_hash(first.logits),
+        "logits_hash": content_hash(first.logits),
     }
     assert Member(study("s"), "SEED_0002").read_manifest()["references"] == used[2]
     # The first is trained plainly, the others are not.

@@ -5,7 +5,7 @@ import shlex
 from collections import defaultdict
 from pathlib import Path
 
-from chromatic_descent.plain_json import regular
+from chromatic_descent.files.plain_json import regular
 from chromatic_descent.study import Study
 
 _SEED = re.compile(r"[0-9]{1,18}")

@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from chromatic_descent import probe_logits
-from chromatic_descent.config import differences
 from chromatic_descent.data.augment import generator
 from chromatic_descent.errors import UserError
+from chromatic_descent.files.hashing import content_hash
+from chromatic_descent.probe_logits.identity import differences
 from chromatic_descent.study import Member, Study, find_study
 from chromatic_descent.training.checkpoint import AtomicCheckpointIO
 from chromatic_descent.training.repulsion.repulsion import STUDY, Wanted
@@ -157,7 +158,7 @@ def _check_still_there(kept: list[dict[str, str]], study: Study, member: Member)
 def _read(member: Member) -> tuple[Reference, dict[str, Any]]:
     """A reference and its artefact's record."""
     artefact = probe_logits.load(member.artefact)
-    digest = probe_logits.content_hash(artefact.logits)
+    digest = content_hash(artefact.logits)
     return Reference(member, artefact.record["config_hash"], digest), artefact.record
 
 

@@ -9,10 +9,10 @@ import lightning
 from omegaconf import DictConfig
 from torch import nn
 
-from chromatic_descent import launchers
-from chromatic_descent.config import config_hash
 from chromatic_descent.data import ImageData
 from chromatic_descent.errors import UserError
+from chromatic_descent.launch import launchers
+from chromatic_descent.probe_logits.identity import config_hash
 from chromatic_descent.study import Member
 from chromatic_descent.training.repulsion.callback import Repel
 from chromatic_descent.training.repulsion.references import choose, source_study

@@ -8,9 +8,9 @@ import torchvision
 
 from chromatic_descent import probe_logits
 from chromatic_descent.data import ImageData, sources
-from chromatic_descent.probe_record import RECORD_KEYS
+from chromatic_descent.probe_logits.record import RECORD_KEYS
 from chromatic_descent.study import Member, Study
-from tests.test_probe_logits import make_member
+from tests.makers import make_member
 
 QUICK = (
     "bootstrap=5",
@@ -36,7 +36,7 @@ def files(tmp_path):
 
 @pytest.fixture
 def bring(command_line):
-    return lambda *arguments: command_line("import_logits", *arguments)
+    return lambda *arguments: command_line("import_members", *arguments)
 
 
 GIVEN = ("study=theirs", "logits=logits.npy", "labels=labels.npy")

@@ -31,9 +31,10 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from chromatic_descent.atomic import remove_leftovers, write_text
 from chromatic_descent.errors import UserError
-from chromatic_descent.plain_json import plain_json, regular
+from chromatic_descent.files.atomic import remove_leftovers, write_text
+from chromatic_descent.files.hashing import content_hash
+from chromatic_descent.files.plain_json import plain_json, regular
 
 Status = Literal["complete", "running", "failed", "interrupted"]
 
@@ -334,8 +335,6 @@ def member_name(seed: int, suffix: str = "") -> str:
     # Letters that need no quoting in a shell or in Hydra's overrides, where paths may be values.
     suffix = re.sub(r"[^\w.+-]+", "-", suffix.replace("=", "_").replace("_[", "_")).strip("-")
     if len(suffix) > _LONGEST_SUFFIX:
-        from chromatic_descent.probe_logits import content_hash
-
         suffix = f"{suffix[: _LONGEST_SUFFIX - 13]}-{content_hash(suffix)[:12]}"
     return f"SEED_{seed:04d}" + (f"-{suffix}" if suffix else "")
 

@@ -8,39 +8,9 @@ from hypothesis import strategies as st
 
 from chromatic_descent import probe_logits
 from chromatic_descent.errors import UserError
-from chromatic_descent.probe_logits import ArtefactError, ProbeLogits, ProbeSliceLogits, Trajectory
-from chromatic_descent.probe_record import SCHEMA_VERSION
-
-
-def make_record(name="SEED_0000", seed=0, probe_hash="a" * 64):
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "member": name,
-        "seed": seed,
-        "config": {"optim": {"lr": 0.1}},
-        "config_hash": "c" * 64,
-        "probe_hash": probe_hash,
-        "slice_hashes": {},
-        "dataset": {"name": "toy", "fingerprint": "f" * 64, "classes": ["a", "b", "c"]},
-        "accuracy": 0.5,
-        "precision": "32-true",
-        "versions": {},
-        "hardware": {},
-        "wall_time": {"train": 1.0, "record": 0.1},
-        "finished": "2026-01-01T00:00:00+00:00",
-    }
-
-
-def make_member(name="SEED_0000", seed=0, probe_hash="a" * 64, images=6):
-    rng = np.random.default_rng(seed)
-    labels = np.arange(images, dtype=np.int64) % 3
-    return ProbeLogits(
-        rng.normal(size=(images, 3)).astype(np.float32),
-        labels,
-        np.arange(images, dtype=np.int64),
-        make_record(name, seed, probe_hash),
-        {"train": ProbeSliceLogits(np.ones((4, 3), np.float32), labels[:4], labels[:4])},
-    )
+from chromatic_descent.files.hashing import content_hash
+from chromatic_descent.probe_logits import ArtefactError, ProbeSliceLogits, Trajectory
+from tests.makers import make_member, make_record, with_trajectory
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path):
@@ -51,11 +21,6 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
     assert np.array_equal(loaded.logits, member.logits)
     assert np.array_equal(loaded.slices["train"].logits, member.slices["train"].logits)
     assert [p.name for p in path.parent.iterdir()] == ["SEED_0000.npz"]  # no temporary file
-
-
-def with_trajectory(member, epochs=(0, 2), dtype=np.float32):
-    logits = np.stack([member.logits * k for k in range(len(epochs))]).astype(dtype)
-    return dataclasses.replace(member, trajectory=Trajectory(logits, np.array(epochs)))
 
 
 def test_trajectories_are_kept_and_stacked_if_all_were_recorded_alike(tmp_path):
@@ -224,7 +189,7 @@ def test_nothing_to_stack():
 def test_content_hash_separates_parts_types_and_shapes():
     a = np.arange(4)
     hashes = {
-        probe_logits.content_hash(*parts)
+        content_hash(*parts)
         for parts in [("ab", "c"), ("a", "bc"), (a,), (a.astype(np.int32),), (a.reshape(2, 2),)]
     }
     assert len(hashes) == 5

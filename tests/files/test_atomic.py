@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from chromatic_descent.atomic import atomic_path, remove_leftovers, write_text
+from chromatic_descent.files.atomic import atomic_path, remove_leftovers, write_text
 
 
 def test_written_whole(tmp_path):
@@ -31,7 +31,7 @@ def test_a_killed_writer_leaves_what_was_there_and_can_be_swept_up(tmp_path):
     write_text(path, "before")
     code = f"""
         import os, pathlib, signal
-        from chromatic_descent.atomic import atomic_path
+        from chromatic_descent.files.atomic import atomic_path
         with atomic_path(pathlib.Path({str(path)!r})) as temporary:
             temporary.write_text("half")
             os.kill(os.getpid(), signal.SIGKILL)

@@ -207,7 +207,7 @@ def test_two_launchers_on_one_study_share_its_members(sweep, tmp_path, reference
 
 GPUS = """
 import sys
-from chromatic_descent import launchers
+from chromatic_descent.launch import launchers
 launchers.devices = lambda accelerator: ["4", "7"]
 from chromatic_descent.train import main
 main()

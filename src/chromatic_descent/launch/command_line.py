@@ -10,9 +10,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from chromatic_descent.config import check_seed
-from chromatic_descent.errors import UserError
-from chromatic_descent.launchers import at_once, gpu_share
-from chromatic_descent.stopping import exit_code, sigterm_as_ctrl_c
+from chromatic_descent.errors import UserError, causes
+from chromatic_descent.launch.launchers import at_once, gpu_share
+from chromatic_descent.launch.stopping import exit_code, sigterm_as_ctrl_c
 from chromatic_descent.study import member_name, study_folder
 
 # Errors whose message is all the user needs: their mistakes, and what the system refused.
@@ -28,12 +28,7 @@ def message(error: BaseException) -> str:
     """What went wrong, without the library's packaging around it."""
     if isinstance(error, KeyboardInterrupt):
         return "Interrupted."
-    causes: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and cause not in causes:  # a chain of causes may be a ring
-        causes.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    for each in causes:  # raised while a config was resolved, say: the rest is OmegaConf's
+    for each in causes(error):  # raised while a config was resolved, say: the rest is OmegaConf's
         if isinstance(each, UserError):
             return str(each)
     if isinstance(error.__cause__, OmegaConfBaseException):

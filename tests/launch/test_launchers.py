@@ -12,14 +12,14 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from chromatic_descent import launchers
 from chromatic_descent.errors import UserError
+from chromatic_descent.launch import launchers
 from chromatic_descent.training.hardware import use_threads
 
 # a process that takes a place, says which, and keeps it until its input is closed
 TAKES = """
 import os, sys
-from chromatic_descent import launchers
+from chromatic_descent.launch import launchers
 place = launchers.place()
 print(os.environ.get("CUDA_VISIBLE_DEVICES"), place.threads, flush=True)
 sys.stdin.read()

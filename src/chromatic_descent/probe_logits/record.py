@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chromatic_descent.errors import ArtefactError
-from chromatic_descent.plain_json import plain_json
+from chromatic_descent.files.plain_json import plain_json
 
 __all__ = ["RECORD_KEYS", "SCHEMA_VERSION"]
 

@@ -18,7 +18,7 @@ from typing import IO, Any
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from chromatic_descent.plain_json import regular
+from chromatic_descent.files.plain_json import regular
 
 # What numpy and zipfile raise for files that are truncated, altered or something else.
 BROKEN = (

@@ -10,7 +10,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from chromatic_descent.command_line import is_mendable
+from chromatic_descent.launch.command_line import is_mendable
 from chromatic_descent.study import Study
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Take networks trained elsewhere into a study: `python -m chromatic_descent.import_logits`.
+"""Take networks trained elsewhere into a study: `python -m chromatic_descent.import_members`.
 
     chromatic-import study=theirs logits=logits.npy labels=labels.npy
     chromatic-import study=mine logits=more.npz same_probe=true recipe=vit origin='timm vit_tiny'
@@ -19,10 +19,12 @@ import numpy as np
 from omegaconf import DictConfig, ListConfig
 
 from chromatic_descent import config, probe_logits
-from chromatic_descent.command_line import run
 from chromatic_descent.errors import UserError
-from chromatic_descent.probe_logits import Population, ProbeLogits, Trajectory, content_hash
-from chromatic_descent.probe_record import SCHEMA_VERSION
+from chromatic_descent.files.hashing import content_hash
+from chromatic_descent.launch.command_line import run
+from chromatic_descent.probe_logits import Population, ProbeLogits, Trajectory
+from chromatic_descent.probe_logits.identity import config_hash
+from chromatic_descent.probe_logits.record import SCHEMA_VERSION
 from chromatic_descent.study import Member, Study, check_study_name, claim, member_name
 
 log = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ def run_import(cfg: DictConfig) -> list[Member]:
     if cfg.logits is not None:
         imported = from_arrays(cfg, there)
     else:
-        from chromatic_descent.training.imported import from_checkpoints
+        from chromatic_descent.importing.checkpoints import from_checkpoints
 
         imported = from_checkpoints(cfg, _files(cfg.checkpoint))
     members = [Member(study, each.record["member"]) for each in imported]
@@ -113,7 +115,7 @@ def imported_record(
         "member": member_name(seed, str(cfg.recipe or "")),
         "seed": seed,
         "config": identity,
-        "config_hash": config.config_hash(identity),
+        "config_hash": config_hash(identity),
         "versions": {},
         "hardware": {},
         "wall_time": {},

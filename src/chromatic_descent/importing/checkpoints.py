@@ -11,7 +11,7 @@ from chromatic_descent import config
 from chromatic_descent.config import instantiate
 from chromatic_descent.data import ImageData
 from chromatic_descent.errors import UserError
-from chromatic_descent.import_logits import imported_record
+from chromatic_descent.import_members import imported_record
 from chromatic_descent.model import ByName
 from chromatic_descent.probe_logits import ProbeLogits
 from chromatic_descent.training.checkpoint import AtomicCheckpointIO

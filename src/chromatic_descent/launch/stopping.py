@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from chromatic_descent.errors import UserError
+from chromatic_descent.errors import UserError, causes
 
 
 class Terminated(KeyboardInterrupt):
@@ -63,7 +63,7 @@ def as_it_was(doing: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        chain = list(_causes(error))
+        chain = list(causes(error))
         for each in chain:
             if isinstance(each, KeyboardInterrupt):
                 raise each from None
@@ -76,15 +76,6 @@ def as_it_was(doing: str) -> Iterator[None]:
                     "the number of members at a time, or data.batch_size."
                 ) from error
         raise
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it was raised from or during."""
-    seen: list[BaseException] = []
-    while error is not None and error not in seen:  # a chain of causes may be a ring
-        seen.append(error)
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

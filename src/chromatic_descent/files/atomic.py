@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from chromatic_descent.errors import causes
+
 _SUFFIX = ".tmp"
 _TEMPORARY = re.compile(rf"\.(.+)\.\d+{re.escape(_SUFFIX)}(\.[^.]+|)")  # as made below
 _REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
@@ -62,10 +64,9 @@ def remove_leftovers(path: Path) -> None:
 
 def _refused(error: BaseException | None) -> int | None:
     """The number of the system's error if it would not write; libraries raise others after it."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _REFUSALS:
-            return error.errno
-        error = error.__cause__ or error.__context__
+    for each in causes(error):
+        if isinstance(each, OSError) and each.errno in _REFUSALS:
+            return each.errno
     return None
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from chromatic_descent import probe_logits
-from chromatic_descent.atomic import atomic_path, write_text
 from chromatic_descent.errors import UserError
-from chromatic_descent.stopping import Terminated, as_it_was, exit_code, sigterm_as_ctrl_c
+from chromatic_descent.files.atomic import atomic_path, write_text
+from chromatic_descent.launch.stopping import Terminated, as_it_was, exit_code, sigterm_as_ctrl_c
 from chromatic_descent.study import Member, Study
 from tests.test_faults import contents
 

@@ -9,10 +9,16 @@ import pytest
 
 from chromatic_descent import probe_logits
 from chromatic_descent.analyze import load_study
-from chromatic_descent.probe_record import RECORD_KEYS, SCHEMA_VERSION, UPGRADES, parse_record
+from chromatic_descent.files.hashing import content_hash
+from chromatic_descent.probe_logits.record import (
+    RECORD_KEYS,
+    SCHEMA_VERSION,
+    UPGRADES,
+    parse_record,
+)
 from chromatic_descent.study import Study
 
-FROZEN = Path(__file__).parent / "frozen"
+FROZEN = Path(__file__).parents[1] / "frozen"
 SHIFTS = {
     f"shift-{kind}-{severity}"
     for kind in (
@@ -50,7 +56,7 @@ def test_a_file_of_every_version_is_read_as_todays(name):
         written = json.loads(str(archive["record"]))
     assert written["schema_version"] == version
     member = probe_logits.load(path)
-    assert probe_logits.content_hash(member.logits).startswith(digest)
+    assert content_hash(member.logits).startswith(digest)
     assert set(member.slices) == slices
     assert set(member.record["slice_hashes"]) == slices
     assert (member.trajectory.epochs.tolist() if member.trajectory else None) == epochs
@@ -68,7 +74,7 @@ def test_members_of_several_versions_are_one_population(tmp_path):
 
 
 def test_versions_are_upgraded_one_after_another(monkeypatch, tmp_path):
-    monkeypatch.setattr("chromatic_descent.probe_record.SCHEMA_VERSION", 4)
+    monkeypatch.setattr("chromatic_descent.probe_logits.record.SCHEMA_VERSION", 4)
     for version, key in [(2, "finished"), (3, "two")]:
         monkeypatch.setitem(
             UPGRADES,

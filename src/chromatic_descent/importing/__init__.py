@@ -1,0 +1,1 @@
+"""Networks trained elsewhere: their logits, or their weights, as members of a study."""

@@ -1,0 +1,1 @@
+"""How commands are launched: their messages, processes on this machine, and how they end."""

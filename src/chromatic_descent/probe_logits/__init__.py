@@ -1,0 +1,35 @@
+"""The contract between training and analysis: what each member says on the probe, in one file.
+
+Whatever follows needs neither Lightning nor Hydra, and takes logits of any origin.
+"""
+
+from chromatic_descent.errors import ArtefactError
+from chromatic_descent.probe_logits.artefact import (
+    FOREIGN,
+    SHIFTED,
+    ProbeLogits,
+    ProbeSliceLogits,
+    Trajectory,
+    load,
+    read_record,
+    save,
+    validate,
+)
+from chromatic_descent.probe_logits.population import Population, from_arrays, read_array, stack
+
+__all__ = [
+    "FOREIGN",
+    "SHIFTED",
+    "ArtefactError",
+    "Population",
+    "ProbeLogits",
+    "ProbeSliceLogits",
+    "Trajectory",
+    "from_arrays",
+    "load",
+    "read_array",
+    "read_record",
+    "save",
+    "stack",
+    "validate",
+]

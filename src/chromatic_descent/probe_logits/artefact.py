@@ -1,0 +1,208 @@
+"""The probe artefact: what one member says on the probe, in one file, and how members are stacked.
+
+This is the contract between training and analysis. One member is one `.npz` with arrays
+
+    logits   [N, C] float32   the member's outputs on N probe images, C classes
+    labels   [N]    int64     their true classes
+    indices  [N]    int64     their places in the data set's test split
+    record   []     str       a JSON object, see `record.py`
+
+and, for every further recorded slice (say `train`), `train.logits`, `train.labels`,
+`train.indices`. The names of slices say what they are: `train` and `heldout` images; test images
+under a corruption, `shift-<corruption>-<severity>`; images of other data, `foreign-<kind>`, whose
+labels are 0 and mean nothing. And, if the member was recorded along its way, `trajectory`
+[T, N, C] float32 and `epochs` [T] int64, the epochs trained by then (0: untrained). Files are read
+with `allow_pickle=False`: nothing in them is ever executed.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromatic_descent.errors import ArtefactError
+from chromatic_descent.files.atomic import atomic_path
+from chromatic_descent.files.npz import BROKEN, open_npz
+from chromatic_descent.probe_logits.record import LARGEST, is_text, parse_record
+
+SHIFTED, FOREIGN = "shift-", "foreign-"  # what names of such slices begin with
+
+_SHIFT = re.compile(rf"{SHIFTED}.*-[0-9]{{1,9}}")
+
+
+@dataclass(frozen=True)
+class ProbeSliceLogits:
+    """A member's outputs on one slice of images: logits [N, C], labels [N], indices [N]."""
+
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    indices: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Outputs on the probe along training: logits [T, N, C] after epochs [T], rising."""
+
+    logits: NDArray[np.float32]
+    epochs: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ProbeLogits(ProbeSliceLogits):
+    """One member's artefact: outputs on the probe, its record, further slices, its trajectory."""
+
+    record: dict[str, Any]
+    slices: dict[str, ProbeSliceLogits] = field(default_factory=dict)
+    trajectory: Trajectory | None = None
+
+
+def save(path: Path, member: ProbeLogits) -> None:
+    """Write a member's artefact, whole or not at all; it is validated first.
+
+    Raises ArtefactError if the logits are not finite (training diverged) or shapes disagree.
+    """
+    validate(member, path)
+    arrays: dict[str, Any] = {"record": np.array(json.dumps(member.record, allow_nan=False))}
+    for prefix, part in [("", member), *((f"{name}.", s) for name, s in member.slices.items())]:
+        arrays[f"{prefix}logits"] = part.logits
+        arrays[f"{prefix}labels"] = part.labels
+        arrays[f"{prefix}indices"] = part.indices
+    if member.trajectory is not None:
+        arrays["trajectory"] = member.trajectory.logits
+        arrays["epochs"] = member.trajectory.epochs
+    with atomic_path(path) as temporary:
+        np.savez(temporary, allow_pickle=False, **arrays)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read only the JSON record of an artefact: fast, whatever the size of its logits.
+
+    Raises ArtefactError if the file is truncated, foreign, or of a newer schema.
+    """
+    with _reading(path) as archive:
+        return _record(archive, path)
+
+
+def load(path: Path) -> ProbeLogits:
+    """Read and validate a member's artefact.
+
+    Raises ArtefactError, naming the file, if it is truncated, foreign, of a newer schema, or
+    holds arrays whose shapes, types or values cannot be a member's.
+    """
+    with _reading(path) as archive:
+        record = _record(archive, path)
+        prefixes = sorted(k.removesuffix("logits") for k in archive if k.endswith(".logits"))
+        try:
+            main = _slice(archive, "")
+            slices = {prefix.rstrip("."): _slice(archive, prefix) for prefix in prefixes}
+            trajectory = (
+                Trajectory(archive["trajectory"], archive["epochs"])
+                if "trajectory" in archive
+                else None
+            )
+        except KeyError as error:
+            raise ArtefactError(
+                f"{path} is not a probe artefact: it has no array {error}"
+            ) from None
+    member = ProbeLogits(main.logits, main.labels, main.indices, record, slices, trajectory)
+    validate(member, path)
+    return member
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """The artefact's arrays, with every way in which a file can be broken as one error."""
+    try:
+        with open_npz(path) as archive:
+            yield archive
+    except BROKEN as error:
+        raise ArtefactError(
+            f"{path} cannot be read as a probe artefact ({type(error).__name__}: {error}). It "
+            "is truncated or comes from elsewhere: move it away and train that member again."
+        ) from error
+
+
+def _record(archive: Mapping[str, NDArray[Any]], path: Path) -> dict[str, Any]:
+    if "record" not in archive:
+        raise ArtefactError(f"{path} is not a probe artefact: it has no array 'record'.")
+    return parse_record(str(archive["record"]), path)
+
+
+def _slice(archive: Mapping[str, NDArray[Any]], prefix: str) -> ProbeSliceLogits:
+    return ProbeSliceLogits(
+        logits=archive[f"{prefix}logits"],
+        labels=archive[f"{prefix}labels"],
+        indices=archive[f"{prefix}indices"],
+    )
+
+
+def validate(member: ProbeLogits, path: Path) -> None:
+    """Raise ArtefactError unless every array is what the contract says."""
+    for name, part in {"probe": member, **member.slices}.items():
+        if not is_text(name) or (name.startswith(SHIFTED) and not _SHIFT.fullmatch(name)):
+            raise ArtefactError(
+                f"{path}: a slice is named {name!r}, expected printable text, and of shifted "
+                f"images {SHIFTED}<corruption>-<severity>."
+            )
+        where = f"{path}, {name}"
+        if part.logits.ndim != 2 or part.logits.dtype != np.float32 or part.logits.size == 0:
+            raise ArtefactError(
+                f"{where}: logits are {part.logits.dtype} {list(part.logits.shape)}, "
+                "expected float32 [images, classes]."
+            )
+        images, classes = part.logits.shape
+        for key, array in [("labels", part.labels), ("indices", part.indices)]:
+            if array.dtype != np.int64 or array.shape != (images,):
+                raise ArtefactError(
+                    f"{where}: {key} are {array.dtype} {list(array.shape)}, "
+                    f"expected int64 [{images}]."
+                )
+        if part.labels.min() < 0 or part.labels.max() >= classes:
+            raise ArtefactError(f"{where}: labels lie outside 0..{classes - 1}.")
+        if name == "probe" and len(member.record["dataset"]["classes"]) != classes:
+            raise ArtefactError(f"{where}: logits are of {classes} classes, the record of others.")
+        if bad := int(np.count_nonzero(~_sane(part.logits))):
+            raise ArtefactError(
+                f"{where}: {bad} of {part.logits.size} logits are not finite, or beyond "
+                f"{LARGEST:g}. Training diverged: lower the learning rate."
+            )
+    if member.trajectory is not None:
+        _validate_trajectory(member.trajectory, member.logits.shape, path)
+
+
+def _validate_trajectory(path: Trajectory, shape: tuple[int, ...], where: Path) -> None:
+    logits, epochs = path.logits, path.epochs
+    if (
+        logits.dtype != np.float32
+        or logits.ndim != 3
+        or len(logits) == 0
+        or logits.shape[1:] != shape
+    ):
+        raise ArtefactError(
+            f"{where}: its trajectory is {logits.dtype} {list(logits.shape)}, expected float32 "
+            f"[epochs, {shape[0]}, {shape[1]}]."
+        )
+    if (
+        epochs.dtype != np.int64
+        or epochs.shape != (len(logits),)
+        or epochs[0] < 0
+        or (np.diff(epochs) <= 0).any()
+    ):
+        raise ArtefactError(
+            f"{where}: its trajectory's epochs are {epochs.tolist()}, expected {len(logits)} "
+            "rising whole numbers from 0."
+        )
+    if not _sane(logits).all():
+        raise ArtefactError(
+            f"{where}: its trajectory holds logits that are not finite, or beyond {LARGEST:g}."
+        )
+
+
+def _sane(logits: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.abs(logits) < LARGEST

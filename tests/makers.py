@@ -1,0 +1,84 @@
+"""Members and populations that many tests need."""
+
+import dataclasses
+
+import numpy as np
+
+from chromatic_descent.probe_logits import Population, ProbeLogits, ProbeSliceLogits, Trajectory
+from chromatic_descent.probe_logits.record import SCHEMA_VERSION
+
+QUICK = {
+    "bootstrap": 5,
+    "draws": 9,
+    "permutations": 9,
+    "splits": 2,
+    "subsets": 3,
+    "tsne": 0,
+}
+
+
+def make_record(name="SEED_0000", seed=0, probe_hash="a" * 64):
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "member": name,
+        "seed": seed,
+        "config": {"optim": {"lr": 0.1}},
+        "config_hash": "c" * 64,
+        "probe_hash": probe_hash,
+        "slice_hashes": {},
+        "dataset": {"name": "toy", "fingerprint": "f" * 64, "classes": ["a", "b", "c"]},
+        "accuracy": 0.5,
+        "precision": "32-true",
+        "versions": {},
+        "hardware": {},
+        "wall_time": {"train": 1.0, "record": 0.1},
+        "finished": "2026-01-01T00:00:00+00:00",
+    }
+
+
+def make_member(name="SEED_0000", seed=0, probe_hash="a" * 64, images=6):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(images, dtype=np.int64) % 3
+    return ProbeLogits(
+        rng.normal(size=(images, 3)).astype(np.float32),
+        labels,
+        np.arange(images, dtype=np.int64),
+        make_record(name, seed, probe_hash),
+        {"train": ProbeSliceLogits(np.ones((4, 3), np.float32), labels[:4], labels[:4])},
+    )
+
+
+def with_trajectory(member, epochs=(0, 2), dtype=np.float32):
+    logits = np.stack([member.logits * k for k in range(len(epochs))]).astype(dtype)
+    return dataclasses.replace(member, trajectory=Trajectory(logits, np.array(epochs)))
+
+
+def make_population(members=6, images=60, classes=4, seed=0, configs=None, epochs=None):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(classes, size=images)
+    common = 2 * np.eye(classes)[labels]
+    shape = (members, images, classes) if epochs is None else (members, epochs, images, classes)
+    logits = (common + rng.normal(size=shape)).astype(np.float32)
+    records = [
+        {
+            "member": f"SEED_{s:04d}",
+            "seed": s,
+            "probe_hash": "p" * 64,
+            "config_hash": "c" * 64,
+            "config": {} if configs is None else configs[s],
+            "precision": "32-true",
+            "versions": {"torch": "2"},
+            "hardware": {"device": "toy"},
+            "wall_time": {"train": 1.0, "record": 0.1},
+            "dataset": {"name": "toy", "fingerprint": "f", "classes": list("abcd")[:classes]},
+        }
+        for s in range(members)
+    ]
+    return Population(
+        logits=logits if epochs is None else logits[:, -1],
+        labels=labels,
+        indices=np.arange(images),
+        records=records,
+        trajectories=None if epochs is None else logits,
+        epochs=None if epochs is None else np.arange(epochs),
+    )
