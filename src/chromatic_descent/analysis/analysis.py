@@ -1,5 +1,7 @@
 """The list of sections, and the run through them."""
 
+# ruff: noqa: RUF009  (a section is a field, not a default)
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache as once

@@ -5,6 +5,7 @@ difference between two colours (ΔE OK, a distance in OKLab) follows the distanc
 members. Three axes are not all there is: `Colours` says how far the colours can be trusted.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -203,7 +204,7 @@ def _places(
     if earlier is None or not enough or (earlier.scale == 0 and layout.any()):
         scale, signs = largest_scale(layout)
         places = CENTRE + scale * signs * layout
-        return ColourMap(scale, float(np.abs(places[:, 1]).max())), places, float("nan")
+        return ColourMap(scale, float(np.abs(places[:, 1]).max())), places, math.nan
     places = np.array([earlier.places.get(member, CENTRE) for member in members])
     aligned = _turned_onto(places, earlier.scale * layout, known)
     misfit = float(np.linalg.norm((aligned - places)[known], axis=1).max())
@@ -235,12 +236,13 @@ def _markers(
 def _fidelity(apart: Array, distances: Array) -> tuple[float, float]:
     """Spearman's correlation and stress-1 of ΔE OK with the distances, over pairs."""
     size = float((apart**2).sum() * (distances**2).sum())
-    stress = np.sqrt(max(0.0, 1 - (apart @ distances) ** 2 / size)) if size > 0 else np.nan
+    explained = float(apart @ distances) ** 2 / size if size > 0 else math.nan
+    stress = math.sqrt(1 - min(1.0, explained)) if size > 0 else math.nan
     if len(distances) < 3 or _alike(apart) or _alike(distances):
-        return float("nan"), float(stress)
+        return math.nan, stress
     from scipy.stats import spearmanr
 
-    return float(spearmanr(apart, distances).statistic), float(stress)
+    return float(spearmanr(apart, distances).statistic), stress
 
 
 def _alike(values: Array) -> bool:

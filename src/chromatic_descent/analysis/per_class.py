@@ -54,12 +54,12 @@ def score_classes(population: Population) -> PerClass:
     )
 
 
-def predicted_classes(population: Population) -> NDArray[np.intp]:
+def predicted_classes(population: Population) -> NDArray[np.int64]:
     """The class that each member predicts for each image [S, N]."""
-    return np.stack([logits.argmax(axis=-1) for logits in population.logits])
+    return np.stack([logits.argmax(axis=-1) for logits in population.logits]).astype(np.int64)
 
 
-def _class_accuracy(predicted: NDArray[np.intp], labels: NDArray[np.int64], classes: int) -> Array:
+def _class_accuracy(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> Array:
     images = np.bincount(labels, minlength=classes)
     right = np.stack(
         [np.bincount(labels[row == labels], minlength=classes) for row in predicted]
@@ -68,7 +68,7 @@ def _class_accuracy(predicted: NDArray[np.intp], labels: NDArray[np.int64], clas
     return share
 
 
-def _confusion(predicted: NDArray[np.intp], labels: NDArray[np.int64], classes: int) -> Confusion:
+def _confusion(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> Confusion:
     if classes > _MOST_CLASSES:
         raise UserError(f"a confusion matrix is made for at most {_MOST_CLASSES} classes")
     matrices = confusion_matrices(predicted, labels, classes)

@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from chromatic_descent import ensemble
 from chromatic_descent.analysis.maps import Maps
@@ -26,18 +27,30 @@ class PerImage:
             disagreement (share of pairs), mutual_information (nats).
         axis_ends: by distance, a row per axis, end (+ or −) and image: axis, end, image, index,
             label, slope.
+        images: [K], all of these images.
+        predicted: [S, K], the class that each member predicts for them.
     """
 
     disputed: pd.DataFrame | NotComputed
     axis_ends: dict[str, pd.DataFrame]
+    images: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+
+    def predicted_for(self, image: int) -> NDArray[np.int64]:
+        """The class that each member predicts for one of these images [S]."""
+        return self.predicted[:, int(np.searchsorted(self.images, image))]
 
 
 def pick_images(population: Population, maps: Maps) -> PerImage:
     """Pick the images that divide members, and those that make the axes of each map."""
-    return PerImage(attempt(_disputed, population), _axis_ends(population, maps))
+    predicted = predicted_classes(population)
+    disputed, axis_ends = attempt(_disputed, population, predicted), _axis_ends(population, maps)
+    tables = [*axis_ends.values(), *([] if isinstance(disputed, NotComputed) else [disputed])]
+    images = np.unique([image for table in tables for image in table["image"]]).astype(np.int64)
+    return PerImage(disputed, axis_ends, images, predicted[:, images])
 
 
-def _disputed(population: Population) -> pd.DataFrame:
+def _disputed(population: Population, predicted: NDArray[np.int64]) -> pd.DataFrame:
     """The images on which most pairs of members disagree; of ties, the most mutual information.
 
     disagreement is the share of pairs, mutual_information H(p̄) − mean_i H(p_i) in nats.
@@ -46,7 +59,7 @@ def _disputed(population: Population) -> pd.DataFrame:
     if members < 2:
         raise UserError("one member disagrees with nobody")
     votes = np.zeros((images, classes))
-    for row in predicted_classes(population):
+    for row in predicted:
         votes[np.arange(images), row] += 1
     agreeing = (votes * (votes - 1)).sum(axis=1) / (members * (members - 1))
     information = ensemble.uncertainty(population.logits).mutual_information
