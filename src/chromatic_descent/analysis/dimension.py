@@ -1,58 +1,72 @@
 """In how many dimensions do members differ?"""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
 from chromatic_descent import geometry
-from chromatic_descent.analysis.maps import temperatures
-from chromatic_descent.analysis.results import Result, attempt, for_each
+from chromatic_descent.analysis.maps import Maps
+from chromatic_descent.analysis.members import Members
+from chromatic_descent.analysis.results import Array, Each, NotComputed, attempt, for_each
 from chromatic_descent.probe_logits import Population
 
 _CURVE_DRAWS = 49  # from each null, at every size: it is the curve's course that is read
 
 
-def dimension(
+@dataclass(frozen=True, eq=False)
+class Dimension:
+    """The dimension of S members under one distance.
+
+    Attributes:
+        estimates: a row per quantity: quantity, value, low, high.
+        null_quantiles: by null, the 95% quantile of each axis' share of variance.
+        null_bands: by null, the central 95% of the same [2, k].
+        curve: a row per over (members, images), size and quantity: mean, low, high.
+    """
+
+    estimates: pd.DataFrame
+    null_quantiles: dict[str, list[float]]
+    null_bands: dict[str, Array]
+    curve: pd.DataFrame | NotComputed
+
+
+Dimensions = Each[Dimension]
+
+
+def estimate_dimension(
     population: Population,
-    members: Result,
-    maps: Result,
+    members: Members,
+    maps: Maps,
     *,
     bootstrap: int = 200,
     draws: int = 99,
     seed: int = 0,
-) -> Result:
-    """By distance: estimates with intervals, quantiles of null spectra, curves against S and N."""
-    options = {"temperature": temperatures(members), "draws": draws, "seed": seed}
-    return for_each(maps, _dimension, population, bootstrap, options)
-
-
-def _dimension(
-    name: str, population: Population, bootstrap: int, options: dict[str, Any]
-) -> Result:
+) -> Dimensions:
+    """Estimate the dimension under each distance, and how it grows with members and images."""
     logits = population.logits
-    nulls = geometry.null_spectra(logits, name, **options)
-    return {
-        "estimates": geometry.dimension_estimates(
-            logits, name, resamples=bootstrap, nulls=nulls, **options
-        ),
-        "null_quantiles": {
-            null: np.quantile(_shares(spectra), 0.95, axis=0)[: len(logits) - 1].tolist()
-            for null, spectra in nulls.items()
-        },
-        "null_bands": {
-            null: np.quantile(_shares(spectra), [0.025, 0.975], axis=0)[:, : len(logits) - 1]
-            for null, spectra in nulls.items()
-        },
-        "curve": attempt(
-            geometry.dimension_curve,
-            *(logits, name),
-            **{**options, "draws": min(options["draws"], _CURVE_DRAWS)},
-        ),
-    }
+    bound: dict[str, Any] = {"temperature": members.temperature, "seed": seed}
+
+    def estimate(name: str) -> Dimension:
+        spectra = geometry.null_spectra(logits, name, draws=draws, **bound)
+        shares = {null: _shares(drawn)[:, : len(logits) - 1] for null, drawn in spectra.items()}
+        return Dimension(
+            estimates=geometry.dimension_estimates(
+                *(logits, name), resamples=bootstrap, nulls=spectra, draws=draws, **bound
+            ),
+            null_quantiles={n: np.quantile(s, 0.95, axis=0).tolist() for n, s in shares.items()},
+            null_bands={n: np.quantile(s, [0.025, 0.975], axis=0) for n, s in shares.items()},
+            curve=attempt(
+                geometry.dimension_curve, logits, name, draws=min(draws, _CURVE_DRAWS), **bound
+            ),
+        )
+
+    return Each(for_each(maps, estimate))
 
 
-def _shares(spectra: NDArray[np.float64]) -> NDArray[np.float64]:
+def _shares(spectra: Array) -> Array:
+    """Shares of variance by axis; negative eigenvalues count as none."""
     positive = np.maximum(spectra, 0)
-    shares: NDArray[np.float64] = positive / positive.sum(axis=-1, keepdims=True)
+    shares: Array = positive / positive.sum(axis=-1, keepdims=True)
     return shares

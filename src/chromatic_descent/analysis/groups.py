@@ -1,138 +1,116 @@
 """Configurations against each other: members that share seeds and differ in their config."""
 
-import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from chromatic_descent import ensemble, geometry
 from chromatic_descent.analysis import group_scores as scores
-from chromatic_descent.analysis.drivers import flatten
-from chromatic_descent.analysis.maps import temperatures
-from chromatic_descent.analysis.results import Result, computed, for_each
+from chromatic_descent.analysis.configurations import (
+    config_of,
+    config_table,
+    group_members,
+    is_repelled,
+    plainest,
+)
+from chromatic_descent.analysis.members import Members
+from chromatic_descent.analysis.results import Array, NotComputed, for_each
 from chromatic_descent.ensemble.paired import FEWEST_SEEDS
 from chromatic_descent.errors import UserError
 from chromatic_descent.probe_logits import FOREIGN, SHIFTED, Population
-from chromatic_descent.study import member_name
 
-Array = NDArray[np.float64]
 Rows = list[dict[str, Any]]
 
 DIRECTIONS = "hellinger"  # the distance in which directions are counted
-DEFAULT = "default"  # the group whose members' names have no suffix
 
 
-def groups(
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Configurations against each other; a group is the members of one configuration.
+
+    Attributes:
+        baseline: the group that others are compared with.
+        repelled: the groups whose members were trained with repulsion.
+        configs: a row per group and key of the config that varies: group, key, value (JSON).
+        table: a row per group: group, members (how many), means over members and scores of their
+            ensemble.
+        intervals: a row per group and quantity: group, quantity, value, low, high, over, seeds.
+        differences: a row per group, quantity and over (seeds, images), group less baseline over
+            the seeds that both have: group, quantity, value, low, high, over, seeds, p_value.
+        directions: a row per group: what lies outside the span of the baseline's members.
+        shifts: a row per group, shift and severity: scores on corrupted images.
+        foreign: a row per group and data: uncertainty on images of other data, AUROCs.
+        left_out: a row per group and what was not computed for it: group, what, reason.
+    """
+
+    baseline: str
+    repelled: list[str]
+    configs: pd.DataFrame
+    table: pd.DataFrame
+    intervals: pd.DataFrame | NotComputed
+    differences: pd.DataFrame | NotComputed
+    directions: pd.DataFrame | NotComputed
+    shifts: pd.DataFrame | NotComputed
+    foreign: pd.DataFrame | NotComputed
+    left_out: pd.DataFrame | NotComputed
+
+
+def compare_groups(
     population: Population,
-    members: Result,
+    members: Members,
     *,
     baseline: str | None = None,
     bootstrap: int = 200,
     seed: int = 0,
-) -> Result:
-    """Each configuration's members and ensemble, and their differences from the baseline's.
-
-    {baseline, configs, table, intervals, differences, directions, shifts, foreign, left_out}
-    """
+) -> Groups | NotComputed:
+    """Score the members and ensemble of each configuration, and compare them with the baseline."""
     who = group_members(population)
     if baseline is not None and baseline not in who:
         raise UserError(f"baseline={baseline}: expected a configuration among {', '.join(who)}.")
     if len(who) < 2:
-        return {"not_computed": "all members share one configuration"}
+        return NotComputed("all members share one configuration")
     if len(population.labels) < 2:
-        return {"not_computed": "one image has no halves to calibrate on"}
+        return NotComputed("one image has no halves to calibrate on")
     if max(map(len, who.values())) < 2:
-        return {"not_computed": "no configuration has two members"}
+        return NotComputed("no configuration has two members")
     chosen = baseline or plainest(population, who)
     if len(who[chosen]) < 2:
         raise UserError(f"baseline={chosen} has one member: expected one with two or more.")
-    found = for_each(who, _compare(population, members, who, chosen, bootstrap, seed).of_group)
+    results = for_each(who, _compare(population, members, who, chosen, bootstrap, seed).of_group)
     parts: dict[str, Rows] = defaultdict(list)
-    for name, rows in found.items():
-        if not computed(rows):
-            rows = {"left_out": _left_out(name, "everything", rows["not_computed"])}
+    for name, rows in results.items():
+        if isinstance(rows, NotComputed):
+            rows = {"left_out": _left_out(name, "everything", rows.reason)}
         for part, those in rows.items():
             parts[part] += those
-    return {
-        "baseline": chosen,
-        "configs": _configs(population, who),
-        "table": pd.DataFrame(parts["table"]),
-        "intervals": _frame(parts["intervals"], "fewer than 3 members in every configuration"),
-        "differences": _frame(parts["differences"], "no configuration shares enough seeds"),
-        "directions": _frame(parts["directions"], "no configuration shares enough seeds"),
-        "shifts": _frame(parts["shifts"], "no shifted images were recorded: probe.shifted=1000"),
-        "foreign": _frame(parts["foreign"], "no other data were recorded: probe.foreign=1000"),
-        "left_out": _frame(parts["left_out"], "nothing was left out"),
-    }
-
-
-def group_members(population: Population) -> dict[str, list[int]]:
-    """The members of each configuration, by place; named by what is after the seed in their names.
-
-    Where that does not tell configurations apart they are named by the keys that differ.
-    """
-    alike: dict[str, list[int]] = defaultdict(list)
-    for place, record in enumerate(population.records):
-        alike[json.dumps(record["config"], sort_keys=True)].append(place)
-    if len(alike) < 2:
-        return {DEFAULT: list(range(len(population.records)))}
-    suffixes = [{_suffix(population.records[m]) for m in who} for who in alike.values()]
-    known = [next(iter(s)) for s in suffixes if len(s) == 1]
-    if len(set(known)) == len(alike):
-        names = [name or DEFAULT for name in known]
-    else:
-        names = [
-            ",".join(f"{key}={value}" for key, value in config.items())
-            for config in _varying([population.records[m[0]]["config"] for m in alike.values()])
-        ]
-    return dict(zip(names, alike.values(), strict=True))
-
-
-def plainest(population: Population, who: dict[str, list[int]]) -> str:
-    """The configuration without repulsion that differs from the others in the fewest keys.
-
-    Of several the one with most members, then the first; the same among all if all are repelled.
-    One with a single member is taken only if there is no other.
-    """
-    configs = {name: population.records[places[0]]["config"] for name, places in who.items()}
-    flat = [
-        {key: json.dumps(value) for key, value in config.items()}
-        for config in _varying(list(configs.values()))
-    ]
-
-    def apart(one: dict[str, str]) -> int:
-        return sum(one[key] != other[key] for other in flat for key in one)
-
-    order = [
-        (len(who[name]) < 2, is_repelled(config), apart(one), -len(who[name]), place, name)
-        for place, ((name, config), one) in enumerate(zip(configs.items(), flat, strict=True))
-    ]
-    return min(order)[-1]
-
-
-def is_repelled(config: dict[str, Any]) -> bool:
-    """Whether a member's config has a repulsion term, and a strength that is not zero."""
-    repulsion = config.get("repulsion")
-    if not isinstance(repulsion, dict):
-        return False
-    return bool(repulsion.get("strength", 0)) and repulsion.get("term", "absent") is not None
+    return Groups(
+        baseline=chosen,
+        repelled=[n for n, m in who.items() if is_repelled(config_of(population, m))],
+        configs=config_table(population, who),
+        table=pd.DataFrame(parts["table"]),
+        intervals=_frame(parts["intervals"], "fewer than 3 members in every configuration"),
+        differences=_frame(parts["differences"], "no configuration shares enough seeds"),
+        directions=_frame(parts["directions"], "no configuration shares enough seeds"),
+        shifts=_frame(parts["shifts"], "no shifted images were recorded: probe.shifted=1000"),
+        foreign=_frame(parts["foreign"], "no other data were recorded: probe.foreign=1000"),
+        left_out=_frame(parts["left_out"], "nothing was left out"),
+    )
 
 
 def _compare(
     population: Population,
-    members: Result,
+    members: Members,
     who: dict[str, list[int]],
     baseline: str,
     bootstrap: int,
     seed: int,
 ) -> "_Comparison":
-    fitted = temperatures(members)
+    fitted = members.temperature
     whole = scores.once_each(population)
     images = scores.resampled(population, bootstrap, seed)
 
@@ -151,7 +129,7 @@ def _compare(
         who=who,
         baseline=baseline,
         seed=seed,
-        alone=scores.members_alone(population, members["table"], seed),
+        alone=scores.members_alone(population, members.table, seed),
         squared=geometry.distance_matrix(population.logits, DIRECTIONS),
         score=score,
         resampled=resampled,
@@ -310,29 +288,6 @@ def _left_out(group: str, what: str, reason: str) -> Rows:
     return [{"group": group, "what": what, "reason": reason}]
 
 
-def _suffix(record: dict[str, Any]) -> str:
-    return str(record["member"]).removeprefix(member_name(record["seed"])).lstrip("-")
-
-
-def _varying(configs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each config the flat keys in which not all agree."""
-    flat = [dict(flatten(config)) for config in configs]
-    keys = sorted({key for config in flat for key in config})
-    texts = {key: {json.dumps(c.get(key), sort_keys=True) for c in flat} for key in keys}
-    return [{key: c.get(key) for key in keys if len(texts[key]) > 1} for c in flat]
-
-
-def _configs(population: Population, who: dict[str, list[int]]) -> pd.DataFrame:
-    """One row per configuration and key in which not all agree: its value, as JSON."""
-    configs = _varying([population.records[places[0]]["config"] for places in who.values()])
-    rows = [
-        {"group": name, "key": key, "value": json.dumps(value)}
-        for name, config in zip(who, configs, strict=True)
-        for key, value in config.items()
-    ]
-    return pd.DataFrame(rows)
-
-
 def _participation_ratio(squared: Array) -> float:
     return float(geometry.participation_ratio(geometry.classical_mds(squared).eigenvalues))
 
@@ -343,6 +298,5 @@ def _named(table: pd.DataFrame, group: str) -> Rows:
     ]
 
 
-def _frame(rows: Iterable[dict[str, Any]], otherwise: str) -> Any:
-    kept = list(rows)
-    return pd.DataFrame(kept) if kept else {"not_computed": otherwise}
+def _frame(rows: Rows, otherwise: str) -> pd.DataFrame | NotComputed:
+    return pd.DataFrame(rows) if rows else NotComputed(otherwise)

@@ -1,74 +1,93 @@
 """Is the structure real? The top-2 share against five nulls, from weak to strong."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from chromatic_descent import geometry
-from chromatic_descent.analysis.maps import interval, temperatures
-from chromatic_descent.analysis.results import Result, for_each
+from chromatic_descent.analysis.distances import Distances
+from chromatic_descent.analysis.maps import Maps
+from chromatic_descent.analysis.members import Members
+from chromatic_descent.analysis.results import Array, Each, for_each, interval
 from chromatic_descent.geometry.definitions import degrees
 from chromatic_descent.probe_logits import Population
 
 
-def nulls(
+@dataclass(frozen=True, eq=False)
+class NullTest:
+    """The top-2 share of a map against a null.
+
+    Attributes:
+        observed: the top-2 share of the members.
+        null_mean, null_low, null_high: of the null, its mean and central 95%.
+        effect: (observed − mean) in SDs of the null.
+        p_value: of observing so much or more under the null.
+        draws: from the null.
+        null: [draws], their top-2 shares.
+        rejects: the hypothesis that a small p-value rejects, in words.
+    """
+
+    observed: float
+    null_mean: float
+    null_low: float
+    null_high: float
+    effect: float
+    p_value: float
+    draws: int
+    null: Array
+    rejects: str
+
+
+Nulls = dict[str, Each[NullTest]]
+"""By distance and null: permuted_distances, isotropic, independent_errors, …"""
+
+
+def run_null_tests(
     population: Population,
-    members: Result,
-    maps: Result,
-    distances: Result,
+    members: Members,
+    maps: Maps,
+    distances: Distances,
     *,
     draws: int = 99,
     permutations: int = 999,
     seed: int = 0,
-) -> Result:
-    """By distance and null: observed share, the null's, effect in its SDs, p, what p rejects."""
+) -> Nulls:
+    """Test the top-2 share under each distance against each null."""
     logits, labels = population.logits, population.labels
     _, images, classes = logits.shape
-    shuffled = {"temperature": temperatures(members), "draws": draws, "seed": seed}
+    bound: dict[str, Any] = {"temperature": members.temperature, "draws": draws, "seed": seed}
+    squared = {name: matrix.squared for name, matrix in distances.matrices.computed().items()}
 
-    def permuted_distances(name: str) -> Result:
-        squared = distances["matrices"][name]["squared"]
-        return _test(geometry.permuted_distances, squared, permutations=permutations, seed=seed)
-
-    def isotropic(name: str) -> Result:
-        squared = distances["matrices"][name]["squared"]
+    def isotropic(name: str) -> geometry.NullTest:
         free = classes if name == "logit_mse" else degrees(logits, name)
-        return _test(geometry.isotropic, squared, degrees=images * free, draws=draws, seed=seed)
+        return geometry.isotropic(squared[name], degrees=images * free, draws=draws, seed=seed)
 
-    def independent_errors(name: str) -> Result:
-        return _test(geometry.independent_errors, logits, name, **shuffled)
-
-    def within_class_shuffles(name: str) -> Result:
-        return _test(geometry.within_class_shuffles, logits, labels, name, **shuffled)
-
-    def temperature_and_bias(name: str) -> Result:
-        return _test(geometry.temperature_and_bias, logits, name, **shuffled)
-
-    ladder = {
-        null.__name__: null
-        for null in (
-            permuted_distances,
-            isotropic,
-            independent_errors,
-            within_class_shuffles,
-            temperature_and_bias,
-        )
+    ladder: dict[str, Callable[[str], geometry.NullTest]] = {
+        "permuted_distances": lambda name: geometry.permuted_distances(
+            squared[name], permutations=permutations, seed=seed
+        ),
+        "isotropic": isotropic,
+        "independent_errors": partial(geometry.independent_errors, logits, **bound),
+        "within_class_shuffles": partial(geometry.within_class_shuffles, logits, labels, **bound),
+        "temperature_and_bias": partial(geometry.temperature_and_bias, logits, **bound),
     }
     # The longest first, so that no core is left to do it alone at the end.
     tests = [(null, name) for null in reversed(ladder) for name in reversed(list(maps))]
-    found = for_each(tests, lambda test: ladder[test[0]](test[1]))
-    return {name: {null: found[null, name] for null in ladder} for name in maps}
+    results = for_each(tests, lambda test: _in_words(ladder[test[0]](test[1])))
+    return {name: Each({null: results[null, name] for null in ladder}) for name in maps}
 
 
-def _test(null: Any, *arguments: Any, **options: Any) -> Result:
-    test = null(*arguments, **options)
+def _in_words(test: geometry.NullTest) -> NullTest:
     span = interval(test.null)
-    return {
-        "observed": test.observed,
-        "null_mean": span["mean"],
-        "null_low": span["low"],
-        "null_high": span["high"],
-        "effect": test.effect,
-        "p_value": test.p_value,
-        "draws": len(test.null),
-        "null": test.null,
-        "rejects": test.hypothesis,
-    }
+    return NullTest(
+        observed=test.observed,
+        null_mean=span.mean,
+        null_low=span.low,
+        null_high=span.high,
+        effect=test.effect,
+        p_value=test.p_value,
+        draws=len(test.null),
+        null=test.null,
+        rejects=test.hypothesis,
+    )
