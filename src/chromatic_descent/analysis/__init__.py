@@ -11,7 +11,7 @@ sections' results, and returns a frozen dataclass. Its keyword-only parameters a
 """
 
 from chromatic_descent.analysis.analysis import SECTIONS, Analysis, analyse
-from chromatic_descent.analysis.report_json import read_numbers
+from chromatic_descent.analysis.output import read_numbers
 from chromatic_descent.analysis.results import Each, NotComputed, computed
 
 __all__ = [

@@ -1,14 +1,21 @@
-"""`analysis.json`: the results of an analysis, for other programs; see docs/results.md."""
+"""The files that an analysis writes for other programs; docs/results.md describes them."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
 from chromatic_descent.analysis.analysis import Analysis
-from chromatic_descent.analysis.storage import plain
+from chromatic_descent.analysis.storage import leaves, plain
 from chromatic_descent.errors import UserError, is_whole
+from chromatic_descent.files.atomic import atomic_path, write_text
 from chromatic_descent.files.plain_json import plain_json
+from chromatic_descent.study import Study
 
 SCHEMA_VERSION = 2
 
@@ -32,6 +39,23 @@ class Run:
     command: str
     config: Mapping[str, Any]
     missing: list[str]
+
+
+def write(analysis: Analysis, run: Run, study: Study) -> None:
+    """Write `arrays.npz`, a CSV for each table, and `analysis.json`."""
+    arrays = {path: _narrow(array) for path, array in leaves(analysis.results, np.ndarray)}
+    with atomic_path(study.embeddings / "arrays.npz") as temporary:
+        np.savez(temporary, members=np.array(analysis.population.names), **arrays)  # type: ignore[arg-type]
+    for path, frame in leaves(analysis.results, pd.DataFrame):
+        with atomic_path(study.reports / csv_name(path)) as temporary:
+            frame.to_csv(temporary, index=False)
+    text = json.dumps(as_json(analysis, run), indent=1, allow_nan=False)
+    write_text(study.reports / "analysis.json", text)
+
+
+def csv_name(path: str) -> str:
+    """The file name of a table: `maps/hellinger/layouts` is in `maps-hellinger-layouts.csv`."""
+    return f"{path.replace('/', '-')}.csv"
 
 
 def as_json(analysis: Analysis, run: Run) -> dict[str, Any]:
@@ -67,3 +91,9 @@ def _upgraded(content: dict[str, Any], version: int) -> dict[str, Any]:
         content["per_class"] = {"confusion": by_image.pop("confusion", {})}
         content["per_image"] = by_image
     return content
+
+
+def _narrow(array: NDArray[Any]) -> NDArray[Any]:
+    """Float64 as float32, unless a value is too large for it."""
+    fits = array.dtype == np.float64 and not (np.abs(array) > np.finfo(np.float32).max).any()
+    return array.astype(np.float32) if fits else array
