@@ -69,9 +69,9 @@ def low_dimensional(analysis: Analysis, distance: str) -> Texts:
     """Do two axes hold much more than independent errors would give them?"""
     tested = _map_and_null(analysis, distance)
     dimension = analysis.dimension.find(distance, _ABSENT)
-    if not computed(tested):
+    if isinstance(tested, NotComputed):
         return _not_computed(tested.reason)
-    if not computed(dimension):
+    if isinstance(dimension, NotComputed):
         return _not_computed(dimension.reason)
     view, test = tested
     rows = {row["quantity"]: row for row in dimension.estimates.to_dict("records")}
@@ -99,10 +99,10 @@ def low_dimensional(analysis: Analysis, distance: str) -> Texts:
 def stable(analysis: Analysis, distance: str) -> Texts:
     """Would other probe images draw the same map?"""
     view = analysis.maps.find(distance, _ABSENT)
-    if not computed(view):
+    if isinstance(view, NotComputed):
         return _not_computed(view.reason)
     halves, stability = view.split_half, view.stability
-    if not computed(halves):
+    if isinstance(halves, NotComputed):
         return _not_computed(halves.reason)
     if len(analysis.members.table) < _FEWEST_FOR_STABILITY:
         return _not_computed(
@@ -128,7 +128,7 @@ def stable(analysis: Analysis, distance: str) -> Texts:
 def beyond_independent_errors(analysis: Analysis, distance: str) -> Texts:
     """Do members differ by something that they carry from image to image?"""
     tested = _map_and_null(analysis, distance)
-    if not computed(tested):
+    if isinstance(tested, NotComputed):
         return _not_computed(tested.reason)
     _, test = tested
     points = 100 * (test.observed - test.null_mean)
@@ -152,7 +152,7 @@ def beyond_independent_errors(analysis: Analysis, distance: str) -> Texts:
 def temperature(analysis: Analysis, distance: str) -> Texts:
     """Do the first two axes show how confident members are?"""
     correlated = analysis.drivers.find(distance, _ABSENT)
-    if not computed(correlated):
+    if isinstance(correlated, NotComputed):
         return _not_computed(correlated.reason)
     table, interventions = correlated.table, correlated.interventions
     rows = table[(table["driver"] == "temperature") & (table["axis"] <= 2)]
@@ -178,8 +178,8 @@ def temperature(analysis: Analysis, distance: str) -> Texts:
 def apart(analysis: Analysis, distance: str) -> Texts:
     """Do members of different recipes, or studies, lie in different places?"""
     factors = analysis.factors
-    table = factors.find(distance, _ABSENT) if computed(factors) else factors
-    if not computed(table):
+    table = factors if isinstance(factors, NotComputed) else factors.find(distance, _ABSENT)
+    if isinstance(table, NotComputed):
         return _not_computed(table.reason)
     rows = table.to_dict("records")
     row = min(rows, key=lambda row: (row["p_value"], -row["r_squared"]))
@@ -274,15 +274,13 @@ _NULL = "independent_errors"
 _ABSENT = "it was not asked for"
 
 
-def _map_and_null(
-    analysis: Analysis, distance: str
-) -> tuple[DistanceMap, NullTest] | NotComputed:
+def _map_and_null(analysis: Analysis, distance: str) -> tuple[DistanceMap, NullTest] | NotComputed:
     """The map and its test against independent errors."""
     view, nulls = analysis.maps.find(distance, _ABSENT), analysis.nulls.get(distance)
-    if not computed(view):
+    if isinstance(view, NotComputed):
         return view
     test = NotComputed(_ABSENT) if nulls is None else nulls.find(_NULL, _ABSENT)
-    return (view, test) if computed(test) else test
+    return test if isinstance(test, NotComputed) else (view, test)
 
 
 def _against_baseline(analysis: Analysis, quantity: str, better: int, unit: str) -> Texts:
@@ -290,9 +288,9 @@ def _against_baseline(analysis: Analysis, quantity: str, better: int, unit: str)
     groups = analysis.groups
     if not analysis.provenance.repelled:
         return _not_computed("there are no repelled members in this study")
-    if not computed(groups):
+    if isinstance(groups, NotComputed):
         return _not_computed(groups.reason)
-    if not computed(groups.differences):
+    if isinstance(groups.differences, NotComputed):
         return _not_computed(groups.differences.reason)
     repelled = set(groups.repelled) - {groups.baseline}
     rows = [

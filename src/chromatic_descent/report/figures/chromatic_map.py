@@ -76,7 +76,9 @@ def _caption(analysis: Analysis) -> str:
     title = title_of(colours.distance).replace("\n", " ")
     fidelity = ""
     if np.isfinite(colours.correlation):
-        fidelity += f"; ΔE of colours follows distances at rank correlation {colours.correlation:.2f}"
+        fidelity += (
+            f"; ΔE of colours follows distances at rank correlation {colours.correlation:.2f}"
+        )
     if np.isfinite(colours.stress):
         fidelity += f", stress {colours.stress:.2f}"
     return (

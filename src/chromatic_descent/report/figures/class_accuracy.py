@@ -13,8 +13,8 @@ KINDS = (
         name="class_accuracy",
         section="members",
         title="Accuracy by class and member",
-        caption="Accuracy of each member on each class. Members are spread sideways so that they can "
-        "be told apart; a class with few images scatters for that reason alone.",
+        caption="Accuracy of each member on each class. Members are spread sideways so that they "
+        "can be told apart; a class with few images scatters for that reason alone.",
         needs=lambda analysis: analysis.per_class.class_accuracy,
         page=Interactive(("classes",), _data),
     ),

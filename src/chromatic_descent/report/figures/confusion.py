@@ -20,8 +20,6 @@ KINDS = (
         "the leading ways in which members’ confusions differ, principal components of their "
         "confusion matrices. A mode has no sign, and does not say how much confusion there is.",
         needs=lambda analysis: analysis.per_class.confusion,
-        page=Interactive(
-            ("confusion-mean", "confusion-0", "confusion-1"), _data, size="squarish"
-        ),
+        page=Interactive(("confusion-mean", "confusion-0", "confusion-1"), _data, size="squarish"),
     ),
 )

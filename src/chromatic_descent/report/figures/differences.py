@@ -73,7 +73,8 @@ def _table(analysis: Analysis) -> pd.DataFrame:
 
 
 def _needs(analysis: Analysis) -> pd.DataFrame | NotComputed:
-    return analysis.groups.differences if computed(analysis.groups) else analysis.groups
+    groups = analysis.groups
+    return groups if isinstance(groups, NotComputed) else groups.differences
 
 
 def _data(analysis: Analysis) -> object:
@@ -106,7 +107,9 @@ KINDS = (
         caption=_caption,
         needs=_needs,
         draw=differences,
-        page=Interactive(tuple(f"less-{quantity}" for quantity in _ON_THE_PAGE), _data, size="free"),
+        page=Interactive(
+            tuple(f"less-{quantity}" for quantity in _ON_THE_PAGE), _data, size="free"
+        ),
         csv=("groups-differences.csv",),
     ),
 )

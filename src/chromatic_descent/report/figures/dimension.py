@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
 from chromatic_descent.analysis import Analysis
-from chromatic_descent.analysis.results import computed
-from chromatic_descent.report.figures.kind import FigureKind, Interactive, why_not
+from chromatic_descent.analysis.results import NotComputed, computed
+from chromatic_descent.report.figures.kind import FigureKind, Interactive
 from chromatic_descent.report.figures.panels import STYLE, row_of_panels
 from chromatic_descent.report.names import title_of, words
 
@@ -46,9 +46,9 @@ def dimension(analysis: Analysis) -> Figure:
 
 def _data(analysis: Analysis, name: str) -> object:
     estimated = analysis.dimension.find(name)
-    curve = estimated.curve if computed(estimated) else estimated
-    if not computed(curve):
-        return {"reason": why_not(curve), "rows": []}
+    curve = estimated if isinstance(estimated, NotComputed) else estimated.curve
+    if isinstance(curve, NotComputed):
+        return {"reason": curve.reason, "rows": []}
     columns = ["over", "size", "quantity", "mean", "low", "high"]
     rows = curve[curve["quantity"].isin(_QUANTITIES)][columns]
     return {"reason": "", "rows": rows.to_numpy()}

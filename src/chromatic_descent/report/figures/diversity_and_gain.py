@@ -49,11 +49,17 @@ def diversity_and_gain(analysis: Analysis) -> Figure:
     groups = _groups(analysis)
     table = groups.table.dropna(subset=[_DIVERSITY]).set_index("group", drop=False)
     reach = {
-        key: [[value - low], [high - value]] for key, (value, low, high) in _intervals(groups).items()
+        key: [[value - low], [high - value]]
+        for key, (value, low, high) in _intervals(groups).items()
     }
     series = _series(groups.configs, list(table.index), groups.baseline)
     figure, axes = row_of_panels(len(_GAINS))
     colours = colormaps["turbo"](np.linspace(0.05, 0.95, max(len(series) - 1, 1)))
+
+    def point(group: str, gain: str) -> tuple[float, float]:
+        across, up = table.loc[group, [_DIVERSITY, gain]].to_numpy(dtype=float)
+        return across, up
+
     sizes_differ = table["members"].nunique() > 1
     for axis, (gain, label) in zip(axes, _GAINS.items(), strict=True):
         for index, (name, members) in enumerate(series.items()):
@@ -72,7 +78,7 @@ def diversity_and_gain(analysis: Analysis) -> Figure:
             grown = np.linspace(*_SIZES, len(members)) if len(members) > 1 else [sum(_SIZES) / 2]
             for group, size in zip(members, grown, strict=True):
                 axis.errorbar(
-                    *(table.loc[group, _DIVERSITY], table.loc[group, gain]),
+                    *point(group, gain),
                     xerr=reach.get((group, _DIVERSITY)),
                     yerr=reach.get((group, gain)),
                     markersize=size,
@@ -163,7 +169,10 @@ def _data(analysis: Analysis) -> object:
             "group": row["group"],
             "members": row["members"],
             **{
-                quantity: [row[quantity], *bounds.get((row["group"], quantity), (0, None, None))[1:]]
+                quantity: [
+                    row[quantity],
+                    *bounds.get((row["group"], quantity), (0, None, None))[1:],
+                ]
                 for quantity in (_DIVERSITY, *_ON_THE_PAGE)
             },
         }
@@ -180,8 +189,8 @@ def _data(analysis: Analysis) -> object:
 
 def _caption(analysis: Analysis) -> str:
     return (
-        "Diversity of a configuration’s members against what combining them gains, and against what "
-        "their ensemble is worth; one point per configuration, numbered as in the table, with 95% "
+        "Diversity of a configuration’s members against what combining them gains, and against "
+        "what their ensemble is worth; one point per configuration, numbered as in the table, with 95% "
         f"intervals over seeds; the cross is the baseline, {_groups(analysis).baseline}. Bad "
         "members gain much: a configuration is worth having if its ensemble is better."
     )

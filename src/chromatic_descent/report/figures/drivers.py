@@ -6,7 +6,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from chromatic_descent.analysis import Analysis
-from chromatic_descent.analysis.results import computed
+from chromatic_descent.analysis.results import NotComputed
 from chromatic_descent.report.figures.kind import FigureKind, Interactive
 from chromatic_descent.report.figures.panels import STYLE
 from chromatic_descent.report.names import title_of
@@ -45,7 +45,7 @@ def drivers(analysis: Analysis) -> Figure:
 
 def _data(analysis: Analysis, name: str) -> object:
     correlated = analysis.drivers.find(name)
-    if not computed(correlated):
+    if isinstance(correlated, NotComputed):
         return {"reason": correlated.reason}
     table = correlated.table
     size = table["r"].abs().fillna(0).groupby(table["driver"], sort=False).max()

@@ -63,8 +63,8 @@ KINDS = (
         name="ensemble",
         section="ensembles",
         title="Ensemble scores by size",
-        caption="Scores by the number of members, for each way of combining them; bands hold 95% of "
-        "subsets of members, and close where there is only one subset. Dashed: with a temperature "
+        caption="Scores by the number of members, for each way of combining them; bands hold 95% "
+        "of subsets of members, and close where there is only one subset. Dashed: with a temperature "
         "fitted on one half of the probe and scored on the other. Mean logit and geometric mean "
         "are two names for one combiner.",
         needs=lambda analysis: analysis.ensembles.curves,

@@ -44,8 +44,8 @@ def layout_for_page(analysis: Analysis) -> dict[str, object] | None:
     xyz, stress = layout.coordinates[:, :_AXES].T, layout.explained_stress
     return {
         "title": "InPCA (Bhattacharyya)",
-        "note": "Always of the Bhattacharyya distance, whatever distance is chosen above: the first "
-        f"two axes explain {stress[min(1, len(stress) - 1)]:.0%} of the stress, which is not a "
+        "note": "Always of the Bhattacharyya distance, whatever distance is chosen above: the "
+        f"first two axes explain {stress[min(1, len(stress) - 1)]:.0%} of the stress, which is not a "
         "share of variance. Along imaginary axes squared distances count as negative.",
         "xyz": list(xyz),
         "axes": [_axis(k, layout.eigenvalues[k]) for k in range(len(xyz))],
@@ -61,8 +61,8 @@ KINDS = (
         name="inpca",
         section="map",
         title="InPCA of the members",
-        caption="InPCA of Bhattacharyya’s distance. Along imaginary axes squared distances count as "
-        "negative.",
+        caption="InPCA of Bhattacharyya’s distance. Along imaginary axes squared distances count "
+        "as negative.",
         needs=lambda analysis: analysis.inpca,
         draw=inpca,
         page=ShownBy("chromatic_map"),

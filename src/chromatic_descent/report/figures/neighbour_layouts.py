@@ -45,7 +45,8 @@ KINDS = tuple(
         name=method,
         section="map",
         title=f"{title} layouts of the members",
-        caption=f"{title} keeps neighbours, not distances: gaps and sizes of clusters mean nothing.",
+        caption=f"{title} keeps neighbours, not distances: gaps and sizes of clusters mean "
+        "nothing.",
         needs=partial(_needs, method),
         draw=partial(neighbour_layouts, method=method),
         page=ShownBy("chromatic_map"),

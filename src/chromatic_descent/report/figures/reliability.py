@@ -40,8 +40,8 @@ KINDS = (
         name="reliability",
         section="ensembles",
         title="Reliability diagrams",
-        caption="How often predictions are right, by their confidence, before and after temperature "
-        "scaling; larger points hold more predictions. On the diagonal the confidence is deserved. "
+        caption="How often predictions are right, by their confidence, before and after "
+        "temperature scaling; larger points hold more predictions. On the diagonal the confidence is deserved. "
         "A calibrated model may still be useless.",
         needs=lambda analysis: analysis.ensembles.reliability,
         draw=reliability,

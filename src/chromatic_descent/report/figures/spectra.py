@@ -54,8 +54,8 @@ KINDS = (
         name="spectrum",
         section="structure",
         title="Spectrum with null bands",
-        caption="Share of the variance by axis, beside that of members that are spread alike in all "
-        "directions (isotropic), and of members that err independently from image to image: bands "
+        caption="Share of the variance by axis, beside that of members that are spread alike in "
+        "all directions (isotropic), and of members that err independently from image to image: bands "
         "hold 95% of draws, axis by axis. A bar above its band is more than chance; the height "
         "above it is how much more.",
         needs=lambda analysis: analysis.maps,

@@ -1,70 +1,101 @@
-"""The chromatic map in a terminal: half a character cell is a pixel, in true colour."""
+"""An analysis in the terminal: the chromatic map in true colour, and a table of the main numbers.
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+Half a character cell is a pixel of the map.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from chromatic_descent.analysis.results import computed
+from chromatic_descent.analysis import Analysis, computed
+from chromatic_descent.report.names import words
+from chromatic_descent.report.summary.function_space import map_table
 
 WIDTH, HEIGHT = 44, 26  # pixels; a line of text holds two rows of them
 _UPPER, _LOWER = "▀", "▄"
 
 
-def chromatic_map(numbers: Mapping[str, Any]) -> Table | None:
+def table(analysis: Analysis, study: str) -> Table:
+    """The main numbers of a study's analysis."""
+    members = analysis.members.table
+    curves = analysis.ensembles.curves
+    combiner = curves["combiner"].iloc[0]
+    whole = curves[
+        (curves["size"] == len(members))
+        & (curves["stage"] == "raw")
+        & (curves["combiner"] == combiner)
+    ]
+    score = dict(zip(whole["metric"], whole["mean"], strict=True))
+    accuracy = members["accuracy"]
+    shown = Table(
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+        title=f"{study}: {len(members)} members",
+        caption=f"accuracy {accuracy.min():.4f} to {accuracy.max():.4f}, ensemble "
+        f"{score['accuracy']:.4f} by {words(combiner)}, NLL {score['nll']:.3f}\n"
+        "p: if members' errors were independent",
+    )
+    maps = map_table(analysis)
+    for head in maps.head:
+        name = head == "distance"
+        shown.add_column(head.split(" (")[0], justify="left" if name else "right", no_wrap=name)
+    for row in maps.rows:
+        shown.add_row(*row)
+    return shown
+
+
+def chromatic_map(analysis: Analysis) -> Table | None:
     """The map that gives members their colours, beside their names and accuracies.
 
-    Args:
-        numbers: what is in `analysis.json`.
-
     Returns:
-        Something to print on a console that `shows_colours`; None where there is no map.
+        Something to print on a console that `shows_colours`; None if there is no map.
     """
-    colours = numbers["colours"]
-    view = numbers["maps"].get(colours["distance"], {"not_computed": "not among maps"})
+    colours = analysis.colours
+    view = analysis.maps.find(colours.distance)
     if not computed(view):
         return None
-    places = [(row["x"], row["y"]) for row in view["layouts"] if row["layout"] == "mds"]
-    shades = [row["hex"] for row in colours["table"]]
-    told = Text(no_wrap=True, overflow="ellipsis")
+    legend = Text(no_wrap=True, overflow="ellipsis")
     lines = HEIGHT // 2
-    members = list(zip(shades, numbers["members"]["table"], strict=True))
+    rows = analysis.members.table[["member", "accuracy"]].itertuples(index=False)
+    members = list(zip(colours.hex, rows, strict=True))
     shown = members if len(members) <= lines else members[: lines - 1]
-    for shade, member in shown:
-        told.append("■ ", Style(color=shade))
-        told.append(f"{member['member']}  {member['accuracy']:.4f}\n")
+    for colour, (member, accuracy) in shown:
+        legend.append("■ ", Style(color=colour))
+        legend.append(f"{member}  {accuracy:.4f}\n")
     if len(shown) < len(members):
-        told.append(f"  and {len(members) - len(shown)} more")
+        legend.append(f"  and {len(members) - len(shown)} more")
     grid = Table.grid(padding=(0, 2))
-    grid.title = f"{colours['distance']}, axes 1 and 2; accuracies"
-    grid.add_row(half_block_map(places, shades), told)
+    grid.title = f"{colours.distance}, axes 1 and 2; accuracies"
+    grid.add_row(half_block_map(view.coordinates[:, :2], colours.hex), legend)
     return grid
 
 
 def half_block_map(
-    places: ArrayLike, colours: Sequence[str], *, width: int = WIDTH, height: int = HEIGHT
+    positions: ArrayLike, colours: Sequence[str], *, width: int = WIDTH, height: int = HEIGHT
 ) -> Text:
     """Draw members as coloured pixels, two to a character, at one scale for both axes.
 
     A character is about twice as high as wide, so half of one is a square. Members that fall on
-    one pixel are moved to the nearest free one: each is seen.
+    the same pixel are moved to the nearest free one, so that each is seen.
 
     Args:
-        places: [S, 2] of a layout.
+        positions: [S, 2] of a layout.
         colours: S of them, `#rrggbb`.
-        width: pixels, and characters, a line.
+        width: pixels, and characters, per line.
         height: pixels; even.
 
     Returns:
-        height / 2 lines of text. Consoles without true colour show the nearest that they have.
+        height / 2 lines of text. Consoles without true colour show the nearest colours they have.
     """
-    pixels = _pixels(np.asarray(places, dtype=np.float64), width, height)
-    shown = dict(zip(pixels, colours, strict=False))  # those without a free pixel are not
+    pixels = _pixels(np.asarray(positions, dtype=np.float64), width, height)
+    shown = dict(zip(pixels, colours, strict=False))  # members without a free pixel are not shown
     text = Text()
     for line in range(0, height, 2):
         for column in range(width):
@@ -78,23 +109,23 @@ def half_block_map(
 
 
 def shows_colours(console: Console) -> bool:
-    """Whether a map would be seen: a terminal, that has colours, on which they are wanted."""
+    """Whether a console would show a map: a terminal with colours that are not switched off."""
     return console.is_terminal and console.color_system is not None and not console.no_color
 
 
-def _pixels(places: NDArray[np.float64], width: int, height: int) -> list[tuple[int, int]]:
-    """A pixel (row, column) for each place, as long as there are free ones."""
-    centred = places - (places.max(axis=0) + places.min(axis=0)) / 2
+def _pixels(positions: NDArray[np.float64], width: int, height: int) -> list[tuple[int, int]]:
+    """A pixel (row, column) for each position, as long as there are free ones."""
+    centred = positions - (positions.max(axis=0) + positions.min(axis=0)) / 2
     reach = np.abs(centred).max(axis=0) * 2 / np.array([width - 1, height - 1])
     scale = 1 / reach.max() if reach.max() > 0 else 0.0
     middle = np.array([width - 1, height - 1]) / 2
-    wanted = middle + scale * centred * [1, -1]  # y points upwards
+    exact = middle + scale * centred * [1, -1]  # y points upwards
     rows, columns = np.mgrid[:height, :width]
     free = np.ones((height, width), dtype=bool)
-    found = []
-    for x, y in wanted[: free.size]:
+    pixels = []
+    for x, y in exact[: free.size]:
         apart = np.where(free, (columns - x) ** 2 + (rows - y) ** 2, np.inf)
         row, column = divmod(int(apart.argmin()), width)
         free[row, column] = False
-        found.append((row, column))
-    return found
+        pixels.append((row, column))
+    return pixels
