@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chromatic_descent.analysis.numbers import SCHEMA_VERSION
 
 from chromatic_descent import probe_logits
 from chromatic_descent.analysis import read_numbers
-from chromatic_descent.analysis.numbers import SCHEMA_VERSION
 from chromatic_descent.errors import UserError
 from chromatic_descent.probe_logits import ProbeSliceLogits
 from chromatic_descent.study import Member, Study
