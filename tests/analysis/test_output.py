@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chromatic_descent.analysis.numbers import SCHEMA_VERSION
 
 from chromatic_descent import probe_logits
 from chromatic_descent.analysis import read_numbers
+from chromatic_descent.analysis.output import SCHEMA_VERSION
 from chromatic_descent.errors import UserError
 from chromatic_descent.probe_logits import ProbeSliceLogits
 from chromatic_descent.study import Member, Study
@@ -48,7 +48,7 @@ def lacking(old, new, path=""):
 def study(tmp_path):
     """Two configurations of four seeds, recorded along training, on shifted and on other images."""
     study = Study(tmp_path / "multirun" / "s")
-    for place in range(8):
+    for index in range(8):
         suffix = "" if place < 4 else "-high"
         made = make_member(f"SEED_000{place % 4}{suffix}", place, images=30)
         made = with_trajectory(made, (0, 1, 2))
@@ -84,7 +84,13 @@ def test_a_name_that_is_gone_is_noticed():
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
 def test_every_version_is_read(version):
-    assert read_numbers(FROZEN / f"analysis-{version}.json")["schema_version"] == version
+    path = FROZEN / f"analysis-{version}.json"
+    numbers = read_numbers(path)
+    assert numbers["schema_version"] == version
+    newest = read_numbers(FROZEN / f"analysis-{SCHEMA_VERSION}.json")
+    assert numbers.keys() == newest.keys()
+    moved = schema({key: numbers[key] for key in ("per_class", "per_image")})
+    assert moved == schema({key: newest[key] for key in ("per_class", "per_image")})
 
 
 @pytest.mark.parametrize(
