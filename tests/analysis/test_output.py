@@ -49,14 +49,14 @@ def study(tmp_path):
     """Two configurations of four seeds, recorded along training, on shifted and on other images."""
     study = Study(tmp_path / "multirun" / "s")
     for index in range(8):
-        suffix = "" if place < 4 else "-high"
-        made = make_member(f"SEED_000{place % 4}{suffix}", place, images=30)
+        suffix = "" if index < 4 else "-high"
+        made = make_member(f"SEED_000{index % 4}{suffix}", index, images=30)
         made = with_trajectory(made, (0, 1, 2))
-        made.record["seed"] = place % 4
-        made.record["config"] = {"optim": {"lr": 0.1 if place < 4 else 0.2}}
+        made.record["seed"] = index % 4
+        made.record["config"] = {"optim": {"lr": 0.1 if index < 4 else 0.2}}
         labels = np.arange(12) % 3
         for name in ("shift-contrast-1", "foreign-noise"):
-            logits = np.random.default_rng([place, len(name)]).normal(size=(12, 3))
+            logits = np.random.default_rng([index, len(name)]).normal(size=(12, 3))
             made.slices[name] = ProbeSliceLogits(logits.astype(np.float32), labels, np.arange(12))
         artefact = Member(study, made.record["member"]).artefact
         probe_logits.save(artefact, replace(made, logits=made.trajectory.logits[-1]))
