@@ -10,11 +10,12 @@ sections' results, and returns a frozen dataclass. Its keyword-only parameters a
 `configs/analyze.yaml`, with the same defaults. `Analysis` lists the sections.
 """
 
-from chromatic_descent.analysis.analysis import SECTIONS, Analysis, analyse
+from chromatic_descent.analysis.analysis import OPTIONS, SECTIONS, Analysis, analyse
 from chromatic_descent.analysis.output import read_numbers
 from chromatic_descent.analysis.results import Each, NotComputed, computed
 
 __all__ = [
+    "OPTIONS",
     "SECTIONS",
     "Analysis",
     "Each",

@@ -23,22 +23,16 @@ from chromatic_descent.analysis.inpca import InPCA, lay_out_by_inpca
 from chromatic_descent.analysis.maps import Maps, lay_out_maps
 from chromatic_descent.analysis.members import Members, score_members
 from chromatic_descent.analysis.nulls import Nulls, run_null_tests
+from chromatic_descent.analysis.options import check_options
 from chromatic_descent.analysis.per_class import PerClass, score_classes
 from chromatic_descent.analysis.per_image import PerImage, pick_images
 from chromatic_descent.analysis.provenance import Provenance, provenance
 from chromatic_descent.analysis.results import NotComputed
 from chromatic_descent.analysis.sections import section, sections_of
 from chromatic_descent.analysis.trajectories import Trajectories, follow_trajectories
-from chromatic_descent.errors import UserError, is_whole
 from chromatic_descent.files.hashing import content_hash
 from chromatic_descent.own_code import is_own, source
 from chromatic_descent.probe_logits import Population
-
-_COUNTS = {  # options that count something, and the least that makes sense
-    "bootstrap": 3,  # fewer have no ellipses
-    **dict.fromkeys(("draws", "permutations", "splits", "subsets"), 1),
-    **dict.fromkeys(("tsne", "umap", "seed"), 0),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +72,9 @@ class Analysis:
 SECTIONS = sections_of(Analysis)
 """Every section by name, in the order in which they are computed."""
 
+OPTIONS = {key: value for part in SECTIONS.values() for key, value in part.options.items()}
+"""Every option by name, with its default."""
+
 
 def analyse(
     population: Population,
@@ -99,10 +96,7 @@ def analyse(
     Raises:
         UserError: an option is unknown or out of range.
     """
-    known = {name for part in SECTIONS.values() for name in part.options}
-    if unknown := sorted(options.keys() - known):
-        raise UserError(f"{', '.join(unknown)}: expected options among {', '.join(sorted(known))}.")
-    _check_counts(options)
+    check_options(options, OPTIONS)
     results: dict[str, Any] = {}
     keys: dict[str, str] = {}
     inputs = ""
@@ -127,14 +121,6 @@ def analyse(
         if kept is not None:
             storage.save(kept, results[name], keys[name])
     return Analysis(population, **results)
-
-
-def _check_counts(options: Mapping[str, Any]) -> None:
-    """Raise UserError unless counts are in range: out of it they are no property of the data."""
-    for name, lowest in _COUNTS.items():
-        value = options.get(name, lowest)
-        if not is_whole(value, lowest):
-            raise UserError(f"{name}={value}: expected a whole number from {lowest}.")
 
 
 def _population_hash(population: Population) -> str:

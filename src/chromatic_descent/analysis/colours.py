@@ -180,6 +180,16 @@ def colour_members(
     )
 
 
+def map_of(population: Population, colours: Colours, earlier: ColourMap | None = None) -> ColourMap:
+    """The map to keep; it has the members of an earlier map that still holds, too."""
+    places = {
+        member: (float(lightness), float(a), float(b))
+        for member, (lightness, a, b) in zip(member_hashes(population), colours.places, strict=True)
+    }
+    older = earlier.places if earlier is not None and colours.known else {}
+    return ColourMap(colours.scale, colours.reach, {**older, **places})
+
+
 def member_hashes(population: Population) -> list[str]:
     """What identifies each member: a hash of its logits."""
     return [content_hash(np.ascontiguousarray(logits)) for logits in population.logits]

@@ -66,6 +66,12 @@ def plainest(population: Population, who: dict[str, list[int]]) -> str:
     return min(ranked)[-1]
 
 
+def first_ensemble(population: Population) -> str | None:
+    """The first configuration that has at least two members."""
+    who = group_members(population)
+    return next((name for name, members in who.items() if len(members) > 1), None)
+
+
 def is_repelled(config: dict[str, Any]) -> bool:
     """Whether a member's config has a repulsion term, and a strength that is not zero."""
     repulsion = config.get("repulsion")

@@ -50,11 +50,12 @@ def estimate_dimension(
 
     def estimate(name: str) -> Dimension:
         spectra = geometry.null_spectra(logits, name, draws=draws, **bound)
+        estimates = geometry.dimension_estimates(
+            *(logits, name), resamples=bootstrap, nulls=spectra, draws=draws, **bound
+        )
         shares = {null: _shares(drawn)[:, : len(logits) - 1] for null, drawn in spectra.items()}
         return Dimension(
-            estimates=geometry.dimension_estimates(
-                *(logits, name), resamples=bootstrap, nulls=spectra, draws=draws, **bound
-            ),
+            estimates=estimates,
             null_quantiles={n: np.quantile(s, 0.95, axis=0).tolist() for n, s in shares.items()},
             null_bands={n: np.quantile(s, [0.025, 0.975], axis=0) for n, s in shares.items()},
             curve=attempt(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from chromatic_descent.analysis.analysis import Analysis
-from chromatic_descent.analysis.colours import ColourMap, colour_members, member_hashes, squared_of
+from chromatic_descent.analysis.colours import ColourMap, colour_members, map_of, squared_of
 from chromatic_descent.files.atomic import write_text
 from chromatic_descent.files.plain_json import plain_json, regular
 
@@ -28,7 +28,7 @@ def with_kept_colours(analysis: Analysis, folder: Path) -> Analysis:
         squared = squared_of(analysis.distances, distance, len(population.logits))
         colours = colour_members(population, distance, squared, earlier)
         analysis = replace(analysis, colours=colours)
-    kept = _map_of(analysis, earlier)
+    kept = map_of(population, analysis.colours, earlier)
     if kept != earlier:
         save_map(path, kept)
     return analysis
@@ -54,15 +54,3 @@ def load_map(path: Path) -> ColourMap | None:
         return ColourMap(scale, reach, places)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
-
-
-def _map_of(analysis: Analysis, earlier: ColourMap | None) -> ColourMap:
-    """The map of an analysis; members of an earlier one are kept as long as it holds."""
-    colours = analysis.colours
-    members = member_hashes(analysis.population)
-    places = {
-        member: (float(lightness), float(a), float(b))
-        for member, (lightness, a, b) in zip(members, colours.places, strict=True)
-    }
-    older = earlier.places if earlier is not None and colours.known else {}
-    return ColourMap(colours.scale, colours.reach, {**older, **places})

@@ -22,7 +22,7 @@ from chromatic_descent.analysis.results import (
     interval,
 )
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.definitions import is_euclidean
+from chromatic_descent.geometry.distances.definitions import is_euclidean
 from chromatic_descent.probe_logits import Population
 
 FEWEST_FOR_NEIGHBOURS = 10  # t-SNE and UMAP of fewer members mean nothing

@@ -10,7 +10,7 @@ from chromatic_descent.analysis.distances import Distances
 from chromatic_descent.analysis.maps import Maps
 from chromatic_descent.analysis.members import Members
 from chromatic_descent.analysis.results import Array, Each, for_each, interval
-from chromatic_descent.geometry.definitions import degrees
+from chromatic_descent.geometry.distances.definitions import degrees
 from chromatic_descent.probe_logits import Population
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from chromatic_descent.analysis.results import Array, NotComputed, attempt
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.member_drivers import confusion_matrices, confusion_modes_of
+from chromatic_descent.geometry.drivers.member_drivers import confusion_matrices, confusion_modes_of
 from chromatic_descent.probe_logits import Population
 
 _MODES = 2  # of confusion, as many as there are drivers of them

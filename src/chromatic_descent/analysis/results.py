@@ -25,12 +25,7 @@ Array = NDArray[np.float64]
 class NotComputed:
     """A result that the data do not allow, and why not."""
 
-    not_computed: str
-
-    @property
-    def reason(self) -> str:
-        """Why there is no result."""
-        return self.not_computed
+    reason: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,8 @@ A result is a tree of dataclasses and mappings. Its leaves are
     data frames                       a CSV each, and JSON
     arrays                            .npz only: they are bulk (distances, layouts)
 
-A field of a dataclass that is None is left out of JSON.
+`NotComputed` is an object with the single key `not_computed`, the reason; a field that is None is
+left out.
 """
 
 import json
@@ -28,6 +29,7 @@ from chromatic_descent.files.npz import open_npz
 
 Leaf = TypeVar("Leaf")
 
+_NOT_COMPUTED = "not_computed"  # the only key of what was not, its value is the reason
 _ARRAY = "array"  # what names of arrays in a cache file begin with
 
 
@@ -84,6 +86,8 @@ def load(path: Path, key: str, kind: Any) -> Any:
 
 def _parts(value: Any) -> dict[str, Any] | None:
     """What a mapping or a dataclass holds, by key or field; None for a leaf."""
+    if isinstance(value, NotComputed):
+        return {_NOT_COMPUTED: value.reason}
     if isinstance(value, Mapping):
         return {str(key): inner for key, inner in value.items()}
     if is_dataclass(value):
@@ -125,11 +129,11 @@ def _unpack(kind: Any, node: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     if origin is Each:
         either = inner[0] | NotComputed
         return Each({key: _unpack(either, part, arrays) for key, part in node.items()})
-    if NotComputed in inner and isinstance(node, dict) and node.keys() == {"not_computed"}:
-        return NotComputed(**node)
-    if inner:  # a union with NotComputed or None
-        (only,) = (part for part in inner if part not in (NotComputed, NoneType))
-        return None if node is None else _unpack(only, node, arrays)
+    if NotComputed in inner and isinstance(node, dict) and node.keys() == {_NOT_COMPUTED}:
+        return NotComputed(node[_NOT_COMPUTED])
+    if inner and node is not None:  # a union with NotComputed or None, or of plain types
+        rest = [part for part in inner if part not in (NotComputed, NoneType)]
+        return _unpack(rest[0], node, arrays) if len(rest) == 1 else node
     if kind is pd.DataFrame:
         return pd.DataFrame(node)
     if isinstance(kind, type) and is_dataclass(kind):

@@ -1,12 +1,69 @@
-"""The complete members of one study, or of several, as one population."""
+"""What is analysed: the complete members of one study or of several, or plain arrays."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from chromatic_descent import probe_logits
 from chromatic_descent.errors import ArtefactError, UserError
 from chromatic_descent.probe_logits import Population, ProbeLogits
-from chromatic_descent.study.study import Study
+from chromatic_descent.study.study import Study, find_study
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is analysed.
+
+    Attributes:
+        population: the members.
+        study: where the results go.
+        missing: a line on each member that is not complete.
+        sources: the studies that the members are from; none for plain arrays.
+    """
+
+    population: Population
+    study: Study
+    missing: list[str] = field(default_factory=list)
+    sources: list[Study] = field(default_factory=list)
+
+
+def find_subject(
+    *,
+    study: str | None,
+    studies: Sequence[str] | None,
+    logits: str | None,
+    labels: str | None,
+    multirun: Path,
+    outputs: Path,
+) -> Subject:
+    """Load what the options name: by default the newest study in `multirun`.
+
+    Results on arrays, and on several studies together, go to `outputs`.
+
+    Raises UserError if the options contradict each other, or what they name cannot be loaded.
+    """
+    arrays = logits is not None or labels is not None
+    given = {"study=": study, "studies=": studies, "logits= and labels=": arrays or None}
+    named = [key for key, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise UserError(f"Give either {' or '.join(named)}, not both.")
+    if logits is not None and labels is not None:
+        population = probe_logits.from_arrays(logits, labels)
+        return Subject(population, Study(outputs / Path(logits).stem))
+    if arrays:
+        key, value, other = "logits", logits, "labels"
+        if logits is None:
+            key, value, other = "labels", labels, "logits"
+        raise UserError(f"{key}={value} needs {other}=FILE beside it.")
+    if studies is None:
+        one = find_study(study, multirun)
+        one.check()
+        population, missing = load_study(one)
+        return Subject(population, one, missing, [one])
+    several = [find_study(name, multirun) for name in studies]
+    together = Study(outputs / "+".join(each.name for each in several))
+    population, missing = load_studies(several)
+    return Subject(population, together, missing, several)
 
 
 def load_study(study: Study) -> tuple[Population, list[str]]:
