@@ -151,7 +151,7 @@ def _page(analysis: "Analysis", this_run: "Run", subject: Subject, asked: dict[s
     """The report as HTML, with the probe's pictures where they can be loaded."""
     from chromatic_descent.report import page
 
-    population, images = subject.population, page.picture_places(analysis)
+    population, images = subject.population, page.shown_images(analysis)
     pictures = (
         page.pictures_from_dataset(population, asked["paths"]["data"], images)
         if asked["images"] is None
