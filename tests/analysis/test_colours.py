@@ -29,8 +29,9 @@ def make_colours(points, earlier=None, members=None):
     if members is not None:
         records = [population.records[k] for k in members]
         population = replace(population, logits=population.logits[members], records=records)
-    colours = colour_members(population, "toy", squares(points), earlier)
-    return colours, map_of(population, colours, earlier)
+    hashes = member_hashes(population)
+    colours = colour_members(population, "toy", squares(points), earlier, hashes)
+    return colours, map_of(colours, hashes, earlier)
 
 
 def delta_e(first, second):

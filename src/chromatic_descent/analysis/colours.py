@@ -126,9 +126,13 @@ def squared_of(distances: Distances, name: str, members: int) -> Array:
 
 
 def colour_members(
-    population: Population, distance: str, squared: ArrayLike, earlier: ColourMap | None = None
+    population: Population,
+    distance: str,
+    squared: ArrayLike,
+    earlier: ColourMap | None = None,
+    hashes: Sequence[str] = (),
 ) -> Colours:
-    """Colour members by their squared distances [S, S], in agreement with an earlier map if any.
+    """Colour members by a distance, in agreement with an earlier map where there is one.
 
         place = (0.7, 0, 0) + scale · (±x₃, ±x₁, ±x₂) in OKLab
 
@@ -138,21 +142,27 @@ def colour_members(
 
     Members of the earlier map keep their places. New ones are placed by the new layout, turned or
     mirrored (Procrustes, at the earlier scale) to lie on the known ones. If these are fewer than
-    four, or fewer than half, they are no frame for the others, and the map starts anew.
+    four, or fewer than half, they do not fix a frame for the others, and the map starts anew.
+
+    Args:
+        population: S members.
+        distance: its name.
+        squared: [S, S] its squares.
+        earlier: the map to agree with.
+        hashes: identify the S members in the earlier map; see `member_hashes`.
 
     Source: the axes are this project's own; OKLab is Ottosson 2020, Procrustes Gower 1975.
     """
     squared = np.asarray(squared, dtype=np.float64)
     coordinates, shares = _three_axes(squared)
-    members = member_hashes(population)
-    kept, places, misfit = _places(coordinates[:, [2, 0, 1]], members, earlier)
+    kept, places, misfit = _places(coordinates[:, [2, 0, 1]], hashes, earlier)
     oklab, shown = into_gamut(places)
     along = places[:, 1] / (2 * kept.reach) if kept.reach > 0 else np.zeros(len(places))
     markers, shapes = _markers(places, group_members(population))
     pairs = np.triu_indices(len(squared), 1)
     apart = np.linalg.norm(oklab[:, None] - oklab, axis=-1)[pairs]
     correlation, stress = _fidelity(apart, np.sqrt(squared)[pairs])
-    known = [m for m in members if m in kept.places]  # none in a map that starts anew
+    known = [member for member in hashes if member in kept.places]  # none in a new map
     return Colours(
         distance=distance,
         table=pd.DataFrame(
@@ -180,11 +190,11 @@ def colour_members(
     )
 
 
-def map_of(population: Population, colours: Colours, earlier: ColourMap | None = None) -> ColourMap:
-    """The map to keep; it has the members of an earlier map that still holds, too."""
+def map_of(colours: Colours, hashes: Sequence[str], earlier: ColourMap | None = None) -> ColourMap:
+    """The map to keep: these members, and those of the earlier map if the colours agree with it."""
     places = {
         member: (float(lightness), float(a), float(b))
-        for member, (lightness, a, b) in zip(member_hashes(population), colours.places, strict=True)
+        for member, (lightness, a, b) in zip(hashes, colours.places, strict=True)
     }
     older = earlier.places if earlier is not None and colours.known else {}
     return ColourMap(colours.scale, colours.reach, {**older, **places})
@@ -206,19 +216,19 @@ def _three_axes(squared: Array) -> tuple[Array, list[float]]:
 
 
 def _places(
-    layout: Array, members: Sequence[str], earlier: ColourMap | None
+    layout: Array, hashes: Sequence[str], earlier: ColourMap | None
 ) -> tuple[ColourMap, Array, float]:
     """The map that holds, places in OKLab [S, 3], and the misfit of members known to it."""
-    known = [k for k, member in enumerate(members) if earlier and member in earlier.places]
-    enough = len(known) >= min(len(members), max(_FEWEST_KNOWN, len(members) / 2))
+    known = [k for k, member in enumerate(hashes) if earlier and member in earlier.places]
+    enough = len(known) >= min(len(layout), max(_FEWEST_KNOWN, len(layout) / 2))
     if earlier is None or not enough or (earlier.scale == 0 and layout.any()):
         scale, signs = largest_scale(layout)
         places = CENTRE + scale * signs * layout
         return ColourMap(scale, float(np.abs(places[:, 1]).max())), places, math.nan
-    places = np.array([earlier.places.get(member, CENTRE) for member in members])
+    places = np.array([earlier.places.get(member, CENTRE) for member in hashes])
     aligned = _turned_onto(places, earlier.scale * layout, known)
     misfit = float(np.linalg.norm((aligned - places)[known], axis=1).max())
-    new = np.setdiff1d(np.arange(len(members)), known)
+    new = np.setdiff1d(np.arange(len(layout)), known)
     places[new] = aligned[new]
     return earlier, places, misfit
 

@@ -98,10 +98,10 @@ def _matrix(squared: Array) -> Matrix:
 def _mantel(squared: dict[str, Array], permutations: int, seed: int) -> Mantel:
     if len(squared) < 2:
         raise UserError("Mantel's r compares distances: at least two must be defined.")
-    found = geometry.mantel_matrix(squared, permutations=permutations, seed=seed)
+    mantel = geometry.mantel_matrix(squared, permutations=permutations, seed=seed)
     return Mantel(
-        names=list(found.names),
-        r=found.correlation.tolist(),
-        p=found.p_value.tolist(),
+        names=list(mantel.names),
+        r=mantel.correlation.tolist(),
+        p=mantel.p_value.tolist(),
         permutations=permutations,
     )

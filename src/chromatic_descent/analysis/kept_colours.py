@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from chromatic_descent.analysis.analysis import Analysis
-from chromatic_descent.analysis.colours import ColourMap, colour_members, map_of, squared_of
+from chromatic_descent.analysis.colours import (
+    ColourMap,
+    colour_members,
+    map_of,
+    member_hashes,
+    squared_of,
+)
 from chromatic_descent.files.atomic import write_text
 from chromatic_descent.files.plain_json import plain_json, regular
 
@@ -22,13 +28,14 @@ def with_kept_colours(analysis: Analysis, folder: Path) -> Analysis:
     members that are new.
     """
     population, distance = analysis.population, analysis.colours.distance
+    hashes = member_hashes(population)
     path = folder / f"colours-{distance}.json"
     earlier = load_map(path)
     if earlier is not None:
         squared = squared_of(analysis.distances, distance, len(population.logits))
-        colours = colour_members(population, distance, squared, earlier)
+        colours = colour_members(population, distance, squared, earlier, hashes)
         analysis = replace(analysis, colours=colours)
-    kept = map_of(population, analysis.colours, earlier)
+    kept = map_of(analysis.colours, hashes, earlier)
     if kept != earlier:
         save_map(path, kept)
     return analysis

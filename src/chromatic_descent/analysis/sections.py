@@ -43,27 +43,29 @@ def section(compute: Callable[..., T]) -> T:
 
 def sections_of(analysis: type) -> dict[str, Section]:
     """The sections that are listed as fields of a dataclass, by name and in that order."""
-    kinds = get_type_hints(analysis)
-    found: dict[str, Section] = {}
+    results = get_type_hints(analysis)
+    sections: dict[str, Section] = {}
     for listed in fields(analysis):
-        if "compute" in listed.metadata:
-            compute = listed.metadata["compute"]
-            needs, options = [], {}
-            hints = get_type_hints(compute)
-            for parameter in inspect.signature(compute).parameters.values():
-                if parameter.kind is parameter.KEYWORD_ONLY:
-                    options[parameter.name] = parameter.default
-                elif hints[parameter.name] is not Population:
-                    kind = hints[parameter.name]
-                    needs.append(_section_of(kind, found, listed.name))
-            found[listed.name] = Section(
-                listed.name, compute, kinds[listed.name], tuple(needs), options
-            )
-    return found
+        if compute := listed.metadata.get("compute"):
+            name = listed.name
+            sections[name] = _wired(name, compute, results[name], sections)
+    return sections
 
 
-def _section_of(kind: Any, earlier: Mapping[str, Section], name: str) -> str:
-    matching = [other.name for other in earlier.values() if other.result == kind]
-    if len(matching) != 1:
-        raise TypeError(f"section {name} needs {kind}: expected one earlier section of that type.")
-    return matching[0]
+def _wired(
+    name: str, compute: Callable[..., Any], result: Any, earlier: Mapping[str, Section]
+) -> Section:
+    """A section with the earlier sections whose results its parameters take."""
+    parameters, types = inspect.signature(compute).parameters.values(), get_type_hints(compute)
+    options = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    needs = []
+    for parameter in parameters:
+        needed = types[parameter.name]
+        if parameter.name not in options and needed is not Population:
+            matching = [other.name for other in earlier.values() if other.result == needed]
+            if len(matching) != 1:
+                raise TypeError(
+                    f"section {name} needs {needed}: expected one earlier section of that type."
+                )
+            needs += matching
+    return Section(name, compute, result, tuple(needs), options)

@@ -6,8 +6,8 @@ A result is a tree of dataclasses and mappings. Its leaves are
     data frames                       a CSV each, and JSON
     arrays                            .npz only: they are bulk (distances, layouts)
 
-`NotComputed` is an object with the single key `not_computed`, the reason; a field that is None is
-left out.
+In JSON, `NotComputed` is an object with the single key `not_computed`, whose value is the reason;
+a field that is None is left out.
 """
 
 import json
@@ -29,7 +29,7 @@ from chromatic_descent.files.npz import open_npz
 
 Leaf = TypeVar("Leaf")
 
-_NOT_COMPUTED = "not_computed"  # the only key of what was not, its value is the reason
+_NOT_COMPUTED = "not_computed"
 _ARRAY = "array"  # what names of arrays in a cache file begin with
 
 
@@ -37,7 +37,8 @@ def plain(value: Any) -> Any:
     """A result as JSON knows it: frames as records, NaN as None, arrays left out."""
     inner = _parts(value)
     if inner is not None:
-        kept = {k: plain(v) for k, v in inner.items() if not isinstance(v, np.ndarray)}
+        left_out = (np.ndarray, NoneType) if is_dataclass(value) else np.ndarray
+        kept = {k: plain(v) for k, v in inner.items() if not isinstance(v, left_out)}
         return {k: v for k, v in kept.items() if v != {} or not _parts(inner[k])}
     if isinstance(value, pd.DataFrame):
         return [plain(record) for record in value.to_dict("records")]
@@ -91,8 +92,7 @@ def _parts(value: Any) -> dict[str, Any] | None:
     if isinstance(value, Mapping):
         return {str(key): inner for key, inner in value.items()}
     if is_dataclass(value):
-        named = {part.name: getattr(value, part.name) for part in fields(value)}
-        return {name: inner for name, inner in named.items() if inner is not None}
+        return {part.name: getattr(value, part.name) for part in fields(value)}
     return None
 
 
