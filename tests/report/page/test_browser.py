@@ -142,7 +142,7 @@ def test_the_maps_switches(opened):
         page.locator("#layout").select_option(option)
         assert points(page, "map")[0] != second[0]
         assert page.locator("#map-note").text_content()
-    assert "no share of variance" in page.locator("#map-note").text_content()
+    assert "not a share of variance" in page.locator("#map-note").text_content()
 
     page.locator("#layout").select_option("tsne 0")
     page.get_by_label("3-D").check()

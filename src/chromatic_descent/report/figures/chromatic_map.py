@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.maps import DistanceMap
 from chromatic_descent.analysis.results import computed
-from chromatic_descent.report.figures.kind import FigureKind, Interactive
+from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 from chromatic_descent.report.figures.panels import (
     BLUE,
     COLUMN,
@@ -91,8 +91,7 @@ def _caption(analysis: Analysis) -> str:
 
 
 def _data(analysis: Analysis, name: str) -> object:
-    view = analysis.maps[name]
-    assert computed(view)
+    view = needed(analysis.maps[name])
     columns = ["x", "y", "half_axis_1", "half_axis_2", "angle"]
     return {"layouts": _layouts(view), "ellipses": view.ellipses[columns].to_numpy()}
 
@@ -124,13 +123,12 @@ def _layouts(view: DistanceMap) -> dict[str, object]:
 
 
 def _note(view: DistanceMap, kind: str, seed: str) -> str:
-    if computed(view.smacof) and kind == "smacof":
+    if kind == "smacof":
         return (
-            f"Keeps distances as well as a plane can: stress {view.smacof.stress:.2f}, where 0 is "
-            "perfect. The axes have no meaning of their own."
+            f"Keeps distances as well as a plane can: stress {needed(view.smacof).stress:.2f}, "
+            "where 0 is perfect. The axes have no meaning of their own."
         )
-    neighbours = view.neighbours[kind]
-    assert computed(neighbours)
+    neighbours = needed(view.neighbours[kind])
     note = "Keeps neighbours, not distances: gaps and sizes of clusters mean nothing."
     trust, agreement = neighbours.trustworthiness[int(seed)], neighbours.r_between_seeds
     if computed(trust):

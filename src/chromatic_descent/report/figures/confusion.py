@@ -1,13 +1,11 @@
 """Which classes members confuse."""
 
 from chromatic_descent.analysis import Analysis
-from chromatic_descent.analysis.results import computed
-from chromatic_descent.report.figures.kind import FigureKind, Interactive
+from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 
 
 def _data(analysis: Analysis) -> object:
-    confusion = analysis.per_class.confusion
-    assert computed(confusion)
+    confusion = needed(analysis.per_class.confusion)
     return {"mean": confusion.mean, "modes": confusion.modes, "shares": confusion.shares}
 
 

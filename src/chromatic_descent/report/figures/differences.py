@@ -7,10 +7,8 @@ from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from chromatic_descent.analysis import Analysis
-from chromatic_descent.analysis.groups import Groups
-from chromatic_descent.analysis.results import NotComputed, computed
-from chromatic_descent.report.figures.kind import FigureKind, Interactive
+from chromatic_descent.analysis import Analysis, NotComputed
+from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 from chromatic_descent.report.figures.panels import COLUMN, GREY, STYLE
 from chromatic_descent.report.names import without_repulsion
 
@@ -33,7 +31,7 @@ def differences(analysis: Analysis) -> Figure:
     Black: other seeds, these images. Grey: other images, these members. A difference whose black
     bar excludes zero is a difference between configurations.
     """
-    table = _table(analysis)
+    table = needed(needed(analysis.groups).differences)
     names = list(table["group"].unique())
     quantities = [q for q in _TITLES if q in set(table["quantity"])]
     many = len(names) > 12
@@ -57,19 +55,8 @@ def differences(analysis: Analysis) -> Figure:
         axis.xaxis.set_major_locator(MaxNLocator(2 if many else 4))
     for unused in grid.flat[len(quantities) :]:
         unused.remove()
-    figure.suptitle(f"less {_groups(analysis).baseline}, over the same seeds", size=7.5)
+    figure.suptitle(f"less {needed(analysis.groups).baseline}, over the same seeds", size=7.5)
     return figure
-
-
-def _groups(analysis: Analysis) -> Groups:
-    assert computed(analysis.groups)
-    return analysis.groups
-
-
-def _table(analysis: Analysis) -> pd.DataFrame:
-    table = _groups(analysis).differences
-    assert computed(table)
-    return table
 
 
 def _needs(analysis: Analysis) -> pd.DataFrame | NotComputed:
@@ -78,7 +65,7 @@ def _needs(analysis: Analysis) -> pd.DataFrame | NotComputed:
 
 
 def _data(analysis: Analysis) -> object:
-    table = _table(analysis)
+    table = needed(needed(analysis.groups).differences)
     names = list(table["group"].unique())
     rows = table[table["quantity"].isin(_ON_THE_PAGE)]
     numbered = rows.assign(group=[names.index(group) for group in rows["group"]])
@@ -92,8 +79,8 @@ def _data(analysis: Analysis) -> object:
 
 def _caption(analysis: Analysis) -> str:
     return (
-        f"Each configuration less the baseline, {_groups(analysis).baseline}, over the seeds that "
-        "both have. Dark: 95% over other seeds, these images. Grey: over other images, these "
+        f"Each configuration less the baseline, {needed(analysis.groups).baseline}, over the seeds "
+        "that both have. Dark: 95% over other seeds, these images. Grey: over other images, these "
         "members. Where the dark line excludes zero, configurations differ; not corrected for the "
         "number of comparisons."
     )

@@ -4,9 +4,8 @@ from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
-from chromatic_descent.analysis import Analysis
-from chromatic_descent.analysis.results import NotComputed, computed
-from chromatic_descent.report.figures.kind import FigureKind, Interactive
+from chromatic_descent.analysis import Analysis, computed
+from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 from chromatic_descent.report.figures.panels import STYLE, row_of_panels
 from chromatic_descent.report.names import title_of, words
 
@@ -45,13 +44,9 @@ def dimension(analysis: Analysis) -> Figure:
 
 
 def _data(analysis: Analysis, name: str) -> object:
-    estimated = analysis.dimension.find(name)
-    curve = estimated if isinstance(estimated, NotComputed) else estimated.curve
-    if isinstance(curve, NotComputed):
-        return {"reason": curve.reason, "rows": []}
+    curve = needed(needed(analysis.dimension.find(name)).curve)
     columns = ["over", "size", "quantity", "mean", "low", "high"]
-    rows = curve[curve["quantity"].isin(_QUANTITIES)][columns]
-    return {"reason": "", "rows": rows.to_numpy()}
+    return curve[curve["quantity"].isin(_QUANTITIES)][columns].to_numpy()
 
 
 KINDS = (

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.groups import Groups
 from chromatic_descent.analysis.results import computed
-from chromatic_descent.report.figures.kind import FigureKind, Interactive
+from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 from chromatic_descent.report.figures.panels import GREY, STYLE, row_of_panels
 from chromatic_descent.report.names import without_repulsion
 
@@ -46,7 +46,7 @@ def diversity_and_gain(analysis: Analysis) -> Figure:
     out configurations far from all others, and says how many. The legend gives numbers of members
     if they differ: larger ensembles gain more.
     """
-    groups = _groups(analysis)
+    groups = needed(analysis.groups)
     table = groups.table.dropna(subset=[_DIVERSITY]).set_index("group", drop=False)
     reach = {
         key: [[value - low], [high - value]]
@@ -97,11 +97,6 @@ def diversity_and_gain(analysis: Analysis) -> Figure:
     height = 0.14 * -(-len(labels) // columns)  # inches
     figure.set_figheight(figure.get_figheight() + height + 0.2)
     return figure
-
-
-def _groups(analysis: Analysis) -> Groups:
-    assert computed(analysis.groups)
-    return analysis.groups
 
 
 def _intervals(groups: Groups) -> dict[tuple[str, str], tuple[float, float, float]]:
@@ -162,7 +157,7 @@ def _draw_cross(axis: Axes, x: float, y: float) -> None:
 
 
 def _data(analysis: Analysis) -> object:
-    groups = _groups(analysis)
+    groups = needed(analysis.groups)
     bounds = _intervals(groups)
     rows = [
         {
@@ -190,9 +185,9 @@ def _data(analysis: Analysis) -> object:
 def _caption(analysis: Analysis) -> str:
     return (
         "Diversity of a configuration’s members against what combining them gains, and against "
-        "what their ensemble is worth; one point per configuration, numbered as in the table, with 95% "
-        f"intervals over seeds; the cross is the baseline, {_groups(analysis).baseline}. Bad "
-        "members gain much: a configuration is worth having if its ensemble is better."
+        "what their ensemble is worth; one point per configuration, numbered as in the table, with "
+        f"95% intervals over seeds; the cross is the baseline, {needed(analysis.groups).baseline}. "
+        "Bad members gain much: a configuration is worth having if its ensemble is better."
     )
 
 

@@ -6,8 +6,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from chromatic_descent.analysis import Analysis
-from chromatic_descent.analysis.results import NotComputed
-from chromatic_descent.report.figures.kind import FigureKind, Interactive
+from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 from chromatic_descent.report.figures.panels import STYLE
 from chromatic_descent.report.names import title_of
 
@@ -44,15 +43,12 @@ def drivers(analysis: Analysis) -> Figure:
 
 
 def _data(analysis: Analysis, name: str) -> object:
-    correlated = analysis.drivers.find(name)
-    if isinstance(correlated, NotComputed):
-        return {"reason": correlated.reason}
-    table = correlated.table
+    table = needed(analysis.drivers.find(name)).table
     size = table["r"].abs().fillna(0).groupby(table["driver"], sort=False).max()
     order = list(size.sort_values(ascending=False, kind="stable").index[:_ON_THE_PAGE])
     columns = ["axis", "driver", "r", "low", "high", "p_holm"]
     rows = table[table["driver"].isin(order) & (table["axis"] <= 2)][columns]
-    return {"reason": "", "order": order, "rows": rows.to_numpy()}
+    return {"order": order, "rows": rows.to_numpy()}
 
 
 KINDS = (

@@ -1,14 +1,11 @@
 """Whether the spread of members predicts what their ensemble gains."""
 
 from chromatic_descent.analysis import Analysis
-from chromatic_descent.analysis.results import computed
-from chromatic_descent.report.figures.kind import FigureKind, Interactive
+from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 
 
 def _data(analysis: Analysis) -> object:
-    gain = analysis.ensembles.gain
-    assert computed(gain)
-    return {"rows": gain.subsets[["spread", "nll_gain"]].to_numpy()}
+    return needed(analysis.ensembles.gain).subsets[["spread", "nll_gain"]].to_numpy()
 
 
 KINDS = (

@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from chromatic_descent.analysis import Analysis
-from chromatic_descent.analysis.results import computed
-from chromatic_descent.report.figures.kind import FigureKind, Interactive
+from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 from chromatic_descent.report.figures.panels import FEW, STYLE, row_of_panels
 from chromatic_descent.report.names import member_labels, title_of
 
@@ -39,9 +38,8 @@ def heatmaps(analysis: Analysis) -> Figure:
 
 
 def _distances(analysis: Analysis, name: str) -> NDArray[np.float64]:
-    matrix = analysis.distances.matrices[name]
-    assert computed(matrix)
-    distances: NDArray[np.float64] = np.sqrt(np.maximum(matrix.squared, 0))
+    squared = needed(analysis.distances.matrices[name]).squared
+    distances: NDArray[np.float64] = np.sqrt(np.maximum(squared, 0))
     return distances
 
 
@@ -60,12 +58,11 @@ def _draw_strips(axis: Axes, colours: NDArray[np.float64]) -> None:
 
 def _data(analysis: Analysis, name: str) -> object:
     """Distances above the diagonal, row by row, in the order of the tree; and the tree."""
-    view = analysis.maps[name]
-    assert computed(view)
-    order = view.clustering.order
+    clustering = needed(analysis.maps[name]).clustering
+    order = clustering.order
     above = np.triu_indices(len(order), 1)
     ordered = _distances(analysis, name)[np.ix_(order, order)]
-    return {"order": order, "upper": ordered[above], "tree": view.clustering.tree}
+    return {"order": order, "upper": ordered[above], "tree": clustering.tree}
 
 
 KINDS = (

@@ -5,9 +5,8 @@ from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from chromatic_descent.analysis import Analysis
-from chromatic_descent.analysis.results import computed
-from chromatic_descent.report.figures.kind import FigureKind, ShownBy
+from chromatic_descent.analysis import Analysis, computed
+from chromatic_descent.report.figures.kind import FigureKind, ShownBy, needed
 from chromatic_descent.report.figures.panels import BLUE, RED, STYLE, draw_members, row_of_panels
 
 _AXES = 3
@@ -16,8 +15,7 @@ _AXES = 3
 @style.context(STYLE)
 def inpca(analysis: Analysis) -> Figure:
     """InPCA of Bhattacharyya's distance: the first two axes, and the spectrum with its signs."""
-    layout = analysis.inpca
-    assert computed(layout)
+    layout = needed(analysis.inpca)
     figure, (left, right) = row_of_panels(2)
     draw_members(left, layout.coordinates[:, :2], analysis)
     left.set_title(f"InPCA, explained stress {layout.explained_stress[1]:.0%}")
@@ -45,8 +43,8 @@ def layout_for_page(analysis: Analysis) -> dict[str, object] | None:
     return {
         "title": "InPCA (Bhattacharyya)",
         "note": "Always of the Bhattacharyya distance, whatever distance is chosen above: the "
-        f"first two axes explain {stress[min(1, len(stress) - 1)]:.0%} of the stress, which is not a "
-        "share of variance. Along imaginary axes squared distances count as negative.",
+        f"first two axes explain {stress[min(1, len(stress) - 1)]:.0%} of the stress, which is "
+        "not a share of variance. Along imaginary axes squared distances count as negative.",
         "xyz": list(xyz),
         "axes": [_axis(k, layout.eigenvalues[k]) for k in range(len(xyz))],
     }

@@ -5,8 +5,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from chromatic_descent.analysis import Analysis
-from chromatic_descent.analysis.results import NotComputed
-from chromatic_descent.report.figures.kind import FigureKind, Interactive
+from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 from chromatic_descent.report.figures.panels import BLUE, STYLE, row_of_panels
 from chromatic_descent.report.names import title_of, words
 
@@ -30,11 +29,8 @@ def interventions(analysis: Analysis) -> Figure:
 
 
 def _data(analysis: Analysis, name: str) -> object:
-    correlated = analysis.drivers.find(name)
-    if isinstance(correlated, NotComputed):
-        return {"reason": correlated.reason}
-    table = correlated.interventions
-    return {"reason": "", "rows": table[["intervention", "removed", "low", "high"]].to_numpy()}
+    table = needed(analysis.drivers.find(name)).interventions
+    return table[["intervention", "removed", "low", "high"]].to_numpy()
 
 
 KINDS = (

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from chromatic_descent.analysis import Analysis
-from chromatic_descent.analysis.results import NotComputed
+from chromatic_descent.analysis import Analysis, NotComputed
+from chromatic_descent.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,13 @@ class FigureKind:
     def caption_of(self, analysis: Analysis) -> str:
         """The caption of this analysis' figure."""
         return self.caption if isinstance(self.caption, str) else self.caption(analysis)
+
+
+def needed(result: T | NotComputed) -> T:
+    """The result; raises UserError, with the reason, if it was not computed."""
+    if isinstance(result, NotComputed):
+        raise UserError(result.reason)
+    return result
 
 
 def why_not(result: Any) -> str:

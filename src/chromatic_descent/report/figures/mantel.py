@@ -5,9 +5,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from chromatic_descent.analysis import Analysis
-from chromatic_descent.analysis.distances import Mantel
-from chromatic_descent.analysis.results import computed
-from chromatic_descent.report.figures.kind import FigureKind, Interactive
+from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 from chromatic_descent.report.figures.panels import STYLE
 from chromatic_descent.report.names import words
 
@@ -15,7 +13,7 @@ from chromatic_descent.report.names import words
 @style.context(STYLE)
 def mantel(analysis: Analysis) -> Figure:
     """Mantel's r between every two distances: how far they tell the same story."""
-    result = _mantel(analysis)
+    result = needed(analysis.distances.mantel)
     labels, r = [words(name) for name in result.names], np.array(result.r)
     figure = Figure(figsize=(4.6, 4.2))
     axis = figure.subplots()
@@ -30,13 +28,8 @@ def mantel(analysis: Analysis) -> Figure:
     return figure
 
 
-def _mantel(analysis: Analysis) -> Mantel:
-    assert computed(analysis.distances.mantel)
-    return analysis.distances.mantel
-
-
 def _data(analysis: Analysis) -> object:
-    result = _mantel(analysis)
+    result = needed(analysis.distances.mantel)
     return {"names": [words(name) for name in result.names], "r": result.r}
 
 

@@ -4,6 +4,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from chromatic_descent.analysis import Analysis
+from chromatic_descent.errors import UserError
 from chromatic_descent.report.figures.kind import FigureKind, Interactive, why_not
 from chromatic_descent.report.figures.panels import BLUE, GREY, STYLE, row_of_panels
 from chromatic_descent.report.names import title_of, words
@@ -36,18 +37,12 @@ def nulls(analysis: Analysis) -> Figure:
 
 def _data(analysis: Analysis, name: str) -> object:
     each = analysis.nulls[name]
-    return {
-        "reason": why_not(each),
-        "tests": [
-            {
-                "title": words(null),
-                "observed": test.observed,
-                "p": test.p_value,
-                "draws": test.null,
-            }
-            for null, test in each.computed().items()
-        ],
-    }
+    if reason := why_not(each):
+        raise UserError(reason)
+    return [
+        {"title": words(null), "observed": test.observed, "p": test.p_value, "draws": test.null}
+        for null, test in each.computed().items()
+    ]
 
 
 KINDS = (

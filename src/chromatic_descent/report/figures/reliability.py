@@ -4,16 +4,14 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from chromatic_descent.analysis import Analysis
-from chromatic_descent.analysis.results import computed
-from chromatic_descent.report.figures.kind import FigureKind, Interactive
+from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 from chromatic_descent.report.figures.panels import GREY, STYLE, row_of_panels
 
 
 @style.context(STYLE)
 def reliability(analysis: Analysis) -> Figure:
     """Accuracy by confidence, of members and of their ensemble, before and after calibration."""
-    table = analysis.ensembles.reliability
-    assert computed(table)
+    table = needed(analysis.ensembles.reliability)
     figure, axes = row_of_panels(2)
     for axis, calibrated in zip(axes, (False, True), strict=True):
         axis.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
@@ -30,9 +28,8 @@ def reliability(analysis: Analysis) -> Figure:
 
 
 def _data(analysis: Analysis) -> object:
-    table = analysis.ensembles.reliability
-    assert computed(table)
-    return {"rows": table[["of", "calibrated", "confidence", "accuracy", "count"]].to_numpy()}
+    table = needed(analysis.ensembles.reliability)
+    return table[["of", "calibrated", "confidence", "accuracy", "count"]].to_numpy()
 
 
 KINDS = (
@@ -41,8 +38,8 @@ KINDS = (
         section="ensembles",
         title="Reliability diagrams",
         caption="How often predictions are right, by their confidence, before and after "
-        "temperature scaling; larger points hold more predictions. On the diagonal the confidence is deserved. "
-        "A calibrated model may still be useless.",
+        "temperature scaling; larger points hold more predictions. On the diagonal the confidence "
+        "is deserved. A calibrated model may still be useless.",
         needs=lambda analysis: analysis.ensembles.reliability,
         draw=reliability,
         page=Interactive(("reliability-before", "reliability-after"), _data, size="squarish"),

@@ -4,9 +4,8 @@ import numpy as np
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from chromatic_descent.analysis import Analysis
-from chromatic_descent.analysis.results import computed
-from chromatic_descent.report.figures.kind import FigureKind, Interactive
+from chromatic_descent.analysis import Analysis, computed
+from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 from chromatic_descent.report.figures.panels import BLUE, RED, STYLE, row_of_panels
 from chromatic_descent.report.names import title_of, words
 
@@ -41,10 +40,9 @@ def spectra(analysis: Analysis) -> Figure:
 
 
 def _data(analysis: Analysis, name: str) -> object:
-    view, dimension = analysis.maps[name], analysis.dimension.find(name)
-    assert computed(view)
+    dimension = analysis.dimension.find(name)
     return {
-        "share": np.nan_to_num(view.shares),
+        "share": np.nan_to_num(needed(analysis.maps[name]).shares),
         "bands": dimension.null_bands if computed(dimension) else {},
     }
 
@@ -55,9 +53,9 @@ KINDS = (
         section="structure",
         title="Spectrum with null bands",
         caption="Share of the variance by axis, beside that of members that are spread alike in "
-        "all directions (isotropic), and of members that err independently from image to image: bands "
-        "hold 95% of draws, axis by axis. A bar above its band is more than chance; the height "
-        "above it is how much more.",
+        "all directions (isotropic), and of members that err independently from image to image: "
+        "bands hold 95% of draws, axis by axis. A bar above its band is more than chance; the "
+        "height above it is how much more.",
         needs=lambda analysis: analysis.maps,
         draw=spectra,
         page=Interactive(("spectrum",), data_by_distance=_data),

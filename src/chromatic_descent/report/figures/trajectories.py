@@ -6,9 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from chromatic_descent.analysis import Analysis
-from chromatic_descent.analysis.results import computed
-from chromatic_descent.analysis.trajectories import Trajectories
-from chromatic_descent.report.figures.kind import FigureKind, Interactive
+from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 from chromatic_descent.report.figures.panels import STYLE, draw_members, row_of_panels
 
 
@@ -18,7 +16,7 @@ def trajectories(analysis: Analysis) -> Figure:
 
     A path has the colour of its end.
     """
-    paths = _paths(analysis)
+    paths = needed(analysis.trajectories)
     figure, (left, right) = row_of_panels(2)
     epochs = np.array(paths.epochs)
     for path, progress, colour in zip(
@@ -36,22 +34,17 @@ def trajectories(analysis: Analysis) -> Figure:
     return figure
 
 
-def _paths(analysis: Analysis) -> Trajectories:
-    assert computed(analysis.trajectories)
-    return analysis.trajectories
-
-
 def _caption(analysis: Analysis) -> str:
     return (
         "Paths of all members from ignorance (every class equally probable) towards the truth: "
-        f"InPCA of all checkpoints together. The plane explains "
-        f"{_paths(analysis).explained_stress[1]:.0%} of the stress. Low-dimensional paths do not "
-        "make their ends low-dimensional."
+        "InPCA of all checkpoints together. The plane explains "
+        f"{needed(analysis.trajectories).explained_stress[1]:.0%} of the stress. Low-dimensional "
+        "paths do not make their ends low-dimensional."
     )
 
 
 def _plane(analysis: Analysis) -> object:
-    paths = _paths(analysis)
+    paths = needed(analysis.trajectories)
     return {
         "epochs": paths.epochs,
         "landmarks": paths.landmarks,
@@ -60,7 +53,7 @@ def _plane(analysis: Analysis) -> object:
 
 
 def _by_epoch(analysis: Analysis) -> object:
-    paths = _paths(analysis)
+    paths = needed(analysis.trajectories)
     return {
         "epochs": paths.epochs,
         "progress": paths.progress,

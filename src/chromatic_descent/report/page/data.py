@@ -13,7 +13,7 @@ from chromatic_descent.analysis.configurations import group_members
 from chromatic_descent.report.figures.inpca import layout_for_page
 from chromatic_descent.report.names import member_labels, title_of
 from chromatic_descent.report.page import words
-from chromatic_descent.report.page.figures import figure_data, figure_data_by_distance
+from chromatic_descent.report.page.figures import figure_data
 
 _DIGITS = 5
 _SYMBOLS = {  # Plotly's names of matplotlib's markers
@@ -45,7 +45,7 @@ def page_data(analysis: Analysis, distance: str) -> dict[str, Any]:
             "distances": {
                 name: {
                     "title": title_of(name).replace("\n", " "),
-                    **figure_data_by_distance(analysis, name),
+                    **figure_data(analysis, name),
                 }
                 for name in analysis.maps.computed()
             },

@@ -10,7 +10,7 @@ _SHOWN_AXES = 2
 
 
 def main_distance(analysis: Analysis) -> str:
-    """The distance that members are coloured by if it has a map, otherwise the first that has one."""
+    """The distance that members are coloured by, or the first with a map if that one has none."""
     name, maps = analysis.colours.distance, analysis.maps.computed()
     return name if name in maps else next(iter(maps), name)
 

@@ -39,7 +39,7 @@ def sentence(population: Population, of: Provenance) -> str:
 
 
 def configs(population: Population) -> tuple[dict[str, Any], dict[str, list[Any]]]:
-    """Flat config keys with the value that all members share, and with each member's value otherwise."""
+    """Flat config keys with the value that all members share; the others, with each member's."""
     flat = [dict(flatten(record["config"])) for record in population.records]
     keys = [key for key in dict.fromkeys(k for config in flat for k in config) if key]
     common: dict[str, Any] = {}

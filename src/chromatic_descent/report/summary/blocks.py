@@ -1,18 +1,17 @@
 """What a section of the report says: paragraphs, lists and tables, whatever they are written in."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
-from chromatic_descent.analysis import Analysis, NotComputed
+from chromatic_descent.analysis import Analysis, Each, NotComputed
 from chromatic_descent.analysis.output import Run
-from chromatic_descent.analysis.results import Each
 from chromatic_descent.report.names import words
 
-Cell = Callable[[Any], str]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -36,10 +35,10 @@ Block = str | Lines | Table
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the report, with the figures that name it.
+    """A section of the report; the figures that name it stand in it too.
 
     Attributes:
-        id: of the section; if `page/sections/` has a template of that name, the page uses it.
+        id: if `page/sections/` has a template of that name, the page shows it instead of `blocks`.
         heading: in the summary and on the page.
         short: in the page's contents; empty if the page does not show the section by itself.
         blocks: what it says; None if the summary leaves it out.
@@ -63,34 +62,40 @@ def short(value: float) -> str:
     return f"{value:.3g}" if math.isfinite(value) else "–"
 
 
-def columns(names: Iterable[str], cell: Cell) -> dict[str, Cell]:
-    """Columns that are written alike."""
-    return dict.fromkeys(names, cell)
+def records(
+    frame: pd.DataFrame,
+    texts: Sequence[str] = (),
+    numbers: Sequence[str] = (),
+    shorts: Sequence[str] = (),
+) -> Table:
+    """Columns of a data frame, written as they are, by `number` and by `short`."""
+    shown = [*frame[list(texts)].map(str).to_numpy().T] if texts else []
+    shown += [[number(value) for value in frame[name]] for name in numbers]
+    shown += [[short(value) for value in frame[name]] for name in shorts]
+    names = [*texts, *numbers, *shorts]
+    return Table([words(name) for name in names], [list(row) for row in zip(*shown, strict=True)])
 
 
-def records(rows: pd.DataFrame | Sequence[Mapping[Any, Any]], cells: Mapping[str, Cell]) -> Table:
-    """A table of some columns of some rows."""
-    listed = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
-    return Table(
-        [words(name) for name in cells],
-        [[cell(row[name]) for name, cell in cells.items()] for row in listed],
-    )
+def by_distance(
+    results: Each[T] | NotComputed,
+    frame_of: Callable[[T], pd.DataFrame],
+    texts: Sequence[str],
+    shorts: Sequence[str],
+) -> list[Block]:
+    """One table of all distances, if there is a result for one."""
+    found = {} if isinstance(results, NotComputed) else results.computed()
+    if not found:
+        return []
+    frames = [frame_of(result).assign(distance=name) for name, result in found.items()]
+    return [records(pd.concat(frames), ("distance", *texts), shorts=shorts)]
 
 
-def by_distance(frames: Mapping[str, pd.DataFrame], cells: Mapping[str, Cell]) -> list[Block]:
-    """One table of several distances' tables, if there are any."""
-    rows = [
-        {"distance": name, **{str(key): value for key, value in row.items()}}
-        for name, frame in frames.items()
-        for row in frame.to_dict("records")
-    ]
-    return [records(rows, {"distance": str, **cells})] if rows else []
-
-
-def not_computed(result: Each[Any] | NotComputed | Mapping[str, str], kind: str) -> list[Block]:
+def not_computed(
+    results: Each[Any] | NotComputed | Mapping[str, str], kind: str = "distance"
+) -> list[Block]:
     """A line on each result that was not computed, and why; or on the whole section."""
-    if isinstance(result, NotComputed):
-        return [f"Not computed: {result.reason}."]
-    reasons = result.reasons() if isinstance(result, Each) else result
+    if isinstance(results, NotComputed):
+        return [f"Not computed: {results.reason}."]
+    reasons = results.reasons() if isinstance(results, Each) else results
     lines = [f"{kind} {name}: {reason}" for name, reason in reasons.items()]
     return [Lines("Not computed:", lines)] if lines else []

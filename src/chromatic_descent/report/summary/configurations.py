@@ -10,11 +10,8 @@ from chromatic_descent.report.summary.blocks import (
     Lines,
     Section,
     Table,
-    columns,
     not_computed,
-    number,
     records,
-    short,
 )
 
 _COMPARED = (  # quantities whose differences the summary shows
@@ -28,17 +25,16 @@ _COMPARED = (  # quantities whose differences the summary shows
 def _blocks(analysis: Analysis, _: Run) -> list[Block]:
     groups = analysis.groups
     if isinstance(groups, NotComputed):
-        return not_computed(groups, "configuration")
+        return not_computed(groups)
     scores = (
         *("member_accuracy", "member_nll", "temperature", "ensemble_accuracy", "ensemble_nll"),
         *("ensemble_calibrated_nll", "ensemble_ece", "accuracy_gain"),
     )
     others = ("normalised_disagreement", "hellinger", "seconds")
-    named = columns(("group", "members"), str)
     parts: list[Block] = [
         f"One row per configuration; the baseline is `{groups.baseline}`. Seconds are of "
         "training, for a member.",
-        records(groups.table, {**named, **columns(scores, number), **columns(others, short)}),
+        records(groups.table, ("group", "members"), scores, others),
     ]
     if computed(groups.differences):
         parts += [
@@ -50,16 +46,14 @@ def _blocks(analysis: Analysis, _: Run) -> list[Block]:
     if computed(groups.directions):
         shares = ("outside", "outside_by_chance", "outside_alone", "outside_alone_by_chance")
         amounts = ("distance_outside", "distance_outside_by_chance", "participation_ratio")
-        cells = {**columns(("group", "seeds"), str), **columns((*shares, *amounts), short)}
         parts += [
             "What lies outside the span of the baseline's members (as a share of variance, and as "
             "a squared Hellinger distance), beside the same for the baseline's own members:",
-            records(groups.directions, cells),
+            records(groups.directions, ("group", "seeds"), shorts=(*shares, *amounts)),
         ]
     if computed(groups.foreign):
         seen = ("entropy", "mutual_information", "auroc_entropy", "auroc_max_probability")
-        cells = {**columns(("group", "data"), str), **columns(seen, short)}
-        parts += ["On other data:", records(groups.foreign, cells)]
+        parts += ["On other data:", records(groups.foreign, ("group", "data"), shorts=seen)]
     if computed(groups.left_out):
         rows = groups.left_out.to_dict("records")
         lines = [f"{row['group']}, {row['what']}: {row['reason']}" for row in rows]

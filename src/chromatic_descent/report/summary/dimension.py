@@ -2,20 +2,13 @@
 
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.output import Run
-from chromatic_descent.report.summary.blocks import (
-    Block,
-    Section,
-    by_distance,
-    columns,
-    not_computed,
-    short,
-)
+from chromatic_descent.report.summary.blocks import Block, Section, by_distance, not_computed
 
 
 def _blocks(analysis: Analysis, _: Run) -> list[Block]:
-    estimates = {name: each.estimates for name, each in analysis.dimension.computed().items()}
-    cells = {**columns(("quantity",), str), **columns(("value", "low", "high"), short)}
-    return [*by_distance(estimates, cells), *not_computed(analysis.dimension, "distance")]
+    dimension, columns = analysis.dimension, ("value", "low", "high")
+    table = by_distance(dimension, lambda each: each.estimates, ("quantity",), columns)
+    return [*table, *not_computed(dimension)]
 
 
 SECTION = Section("dimension", "Dimension", "Dimension", _blocks)

@@ -6,7 +6,7 @@ from chromatic_descent.report.summary.blocks import Block, Section, not_computed
 
 
 def _blocks(analysis: Analysis, _: Run) -> list[Block]:
-    return not_computed(analysis.distances.matrices, "distance")
+    return not_computed(analysis.distances.matrices)
 
 
 SECTION = Section("distances", "Distances", "Distances", _blocks)

@@ -10,7 +10,7 @@ _AXES = 3
 def _blocks(analysis: Analysis, _: Run) -> list[Block]:
     paths = analysis.trajectories
     if isinstance(paths, NotComputed):
-        return not_computed(paths, "member")
+        return not_computed(paths)
     stress = paths.explained_stress[:_AXES][-1]
     return [
         f"InPCA of {len(paths.epochs)} checkpoints per member: the first three axes explain "

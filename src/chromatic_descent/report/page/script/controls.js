@@ -2,7 +2,8 @@
 const drawn = new Set();
 const draw = (element) => {
   const { draw: make, part } = drawingOf(element);
-  const { data, layout: chosen } = make(dataOf(element.dataset.of), part);
+  const from = dataOf(element.dataset.of);
+  const { data, layout: chosen } = from.missing ? nothing(from.missing) : make(from, part);
   Plotly.react(element, data, chosen, {
     displayModeBar: false,
     responsive: true,

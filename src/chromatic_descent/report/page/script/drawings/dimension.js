@@ -1,10 +1,10 @@
 /* How the dimension grows with members and with probe images. */
 const OVER = { members: "members", images: "probe images" };
-drawing("dimension", ["distance"], (dimension, part) => {
+drawing("dimension", ["distance"], (all, part) => {
   const [quantity, over] = part.split("-"),
-    rows = dimension.rows.filter((row) => row[0] === over && row[2] === quantity),
+    rows = all.filter((row) => row[0] === over && row[2] === quantity),
     hex = css("--c1");
-  if (!rows.length) return nothing(dimension.reason || "too few members");
+  if (!rows.length) return nothing("too few members");
   const x = column(rows, 1),
     most = quantity === "participation_ratio" && over === "members",
     bound = quantity === "top_2_share" && over === "members";

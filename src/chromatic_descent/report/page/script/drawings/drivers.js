@@ -1,6 +1,5 @@
 /* What drives the axes. */
-drawing("drivers", ["distance"], ({ reason, order, rows }) => {
-  if (reason) return nothing(reason);
+drawing("drivers", ["distance"], ({ order, rows }) => {
   const data = [1, 2].map((k) => {
     const shown = rows.filter((row) => row[0] === k && row[2] !== null),
       hex = colour(k - 1);
@@ -48,8 +47,7 @@ drawing("drivers", ["distance"], ({ reason, order, rows }) => {
     }),
   };
 });
-drawing("interventions", ["distance"], ({ reason, rows: all }) => {
-  if (reason) return nothing(reason);
+drawing("interventions", ["distance"], (all) => {
   const rows = all.filter((row) => row[1] !== null);
   return {
     data: [

@@ -46,7 +46,7 @@ drawing("pick", [], ({ titles, rows: all }, metric) => {
     layout: layout({ showlegend: true, xaxis: axis("members picked", WHOLE), yaxis: axis(titles[metric]) }),
   };
 });
-drawing("reliability", [], ({ rows: all }, stage) => {
+drawing("reliability", [], (all, stage) => {
   const rows = all.filter((row) => row[1] === (stage === "after") && row[4] > 0);
   const lines = Object.entries(groupBy(rows, [0])).map(([of, part], k) => {
     const most = Math.max(...column(part, 4));
@@ -82,7 +82,7 @@ drawing("reliability", [], ({ rows: all }, stage) => {
     }),
   };
 });
-drawing("gain", [], ({ rows }) => {
+drawing("gain", [], (rows) => {
   return {
     data: [
       {

@@ -33,8 +33,7 @@ drawing("spectrum", ["distance"], ({ share, bands }) => {
     }),
   };
 });
-drawing("nulls", ["distance"], ({ tests, reason }) => {
-  if (!tests.length) return nothing(reason);
+drawing("nulls", ["distance"], (tests) => {
   const data = [],
     annotations = [],
     shapes = [],
