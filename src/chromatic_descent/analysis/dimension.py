@@ -17,19 +17,12 @@ _CURVE_DRAWS = 49  # from each null, at every size: it is the curve's course tha
 
 @dataclass(frozen=True, eq=False)
 class Dimension:
-    """The dimension of S members under one distance.
+    """The dimension of S members under one distance; shares are of variance, by axis."""
 
-    Attributes:
-        estimates: a row per quantity: quantity, value, low, high.
-        null_quantiles: by null, the 95% quantile of each axis' share of variance.
-        null_bands: by null, the central 95% of the same [2, k].
-        curve: a row per over (members, images), size and quantity: mean, low, high.
-    """
-
-    estimates: pd.DataFrame
-    null_quantiles: dict[str, list[float]]
-    null_bands: dict[str, Array]
-    curve: pd.DataFrame | NotComputed
+    estimates: pd.DataFrame  # quantity, value, low, high
+    null_quantiles: dict[str, list[float]]  # by null, the 95% quantile of the shares
+    null_bands: dict[str, Array]  # by null, the central 95% of the shares [2, k]
+    curve: pd.DataFrame | NotComputed  # over (members, images), size, quantity, mean, low, high
 
 
 Dimensions = Each[Dimension]

@@ -15,31 +15,19 @@ from chromatic_descent.probe_logits import Population
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """Distances between S members.
+    """Squared distances between S members, and their mean and SD over pairs."""
 
-    Attributes:
-        squared: [S, S] squared distances.
-        mean, sd: of the squared distance over pairs of members.
-    """
-
-    squared: Array
+    squared: Array  # [S, S]
     mean: float
     sd: float
 
 
 @dataclass(frozen=True)
 class Mantel:
-    """How alike K distances are.
-
-    Attributes:
-        names: the distances.
-        r: [K, K], Mantel's r between every two.
-        p: [K, K], their p-values.
-        permutations: of members, from which the p-values come.
-    """
+    """Mantel's r between every two of K distances, with p-values from permutations of members."""
 
     names: list[str]
-    r: list[list[float]]
+    r: list[list[float]]  # [K, K]
     p: list[list[float]]
     permutations: int
 

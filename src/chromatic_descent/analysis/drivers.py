@@ -19,22 +19,13 @@ _CLASS = re.compile(r"^(class \w+): (\d+)$")  # a driver of one class, by its nu
 
 @dataclass(frozen=True, eq=False)
 class AxisDrivers:
-    """What drives the axes under one distance.
+    """What drives the axes under one distance."""
 
-    Attributes:
-        table: a row per axis and driver: axis, group, driver, r, low, high, p, p_holm.
-        groups: a row per axis and group of drivers: axis, group, drivers, r2, p, p_holm.
-        permutations: of members, from which the p-values come.
-        left_out: candidates that do not vary between members, or whose class is too rare.
-        interventions: a row per intervention on the logits: intervention, removed (share of the
-            variance of the first two axes), low, high, removed_total, top_2_share, correlation.
-    """
-
-    table: pd.DataFrame
-    groups: pd.DataFrame
-    permutations: int
-    left_out: list[str]
-    interventions: pd.DataFrame
+    table: pd.DataFrame  # axis, group, driver, r, low, high, p, p_holm
+    groups: pd.DataFrame  # of drivers: axis, group, drivers, r2, p, p_holm
+    permutations: int  # of members, from which the p-values come
+    left_out: list[str]  # drivers that do not vary between members, or whose class is too rare
+    interventions: pd.DataFrame  # on the logits, and what they remove of the top-2 variance
 
 
 Drivers = Each[AxisDrivers]

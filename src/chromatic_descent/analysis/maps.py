@@ -39,18 +39,11 @@ class Stability(Interval):
 
 @dataclass(frozen=True)
 class SplitHalf:
-    """Procrustes r between the maps of two disjoint halves of the probe, over random splits.
-
-    Attributes:
-        r: of the whole maps.
-        r_by_chance: the same with the members of one half shuffled.
-        axes, axes_by_chance: the same of single axes.
-        splits: how many.
-    """
+    """Procrustes r between the maps of two disjoint halves of the probe, over random splits."""
 
     r: Interval
-    r_by_chance: Interval
-    axes: list[Interval]
+    r_by_chance: Interval  # with the members of one half shuffled
+    axes: list[Interval]  # of single axes
     axes_by_chance: list[Interval]
     splits: int
 
@@ -65,54 +58,30 @@ class Smacof:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """What t-SNE or UMAP is worth.
+    """How faithful t-SNE or UMAP is."""
 
-    Attributes:
-        seeds: how many layouts were made.
-        trustworthiness: of each.
-        r_between_seeds: mean Procrustes r between layouts of two seeds.
-        means_nothing: whether there are too few members.
-    """
-
-    seeds: int
-    trustworthiness: list[float | NotComputed]
-    r_between_seeds: float | NotComputed
-    means_nothing: bool
+    seeds: int  # layouts
+    trustworthiness: list[float | NotComputed]  # of each layout
+    r_between_seeds: float | NotComputed  # mean Procrustes r between two layouts
+    means_nothing: bool  # too few members
 
 
 @dataclass(frozen=True, eq=False)
 class DistanceMap:
-    """The map of S members under one distance.
-
-    Attributes:
-        eigenvalues: of the classical MDS.
-        explained: cumulative share of variance by axis.
-        top_2_share: of the first two axes; NaN if the members are identical.
-        top_2_share_equidistant: the same if all members were equally far apart.
-        negative_mass: share of the eigenvalues' magnitude that is negative.
-        coordinates: [S, k] of the classical MDS.
-        stability: Procrustes r with the maps of resampled probes.
-        ellipses: a row per member: centre x, y, half_axis_1, half_axis_2, angle (radians) of the
-            95% ellipse over resampled probes.
-        split_half: Procrustes r between the maps of two halves of the probe.
-        smacof: how well a plane can keep the distances.
-        neighbours: what t-SNE and UMAP are worth, by `tsne` and `umap`.
-        layouts: a row per member and layout in the plane: member, layout, x, y.
-        clustering: average-linkage clustering of the distances.
-    """
+    """The map of S members under one distance: classical MDS, and how far it can be trusted."""
 
     eigenvalues: list[float]
-    explained: list[float]
-    top_2_share: float
-    top_2_share_equidistant: float
-    negative_mass: float
-    coordinates: Array
+    explained: list[float]  # cumulative share of variance
+    top_2_share: float  # NaN if the members are identical
+    top_2_share_equidistant: float  # if all members were equally far apart
+    negative_mass: float  # share of the eigenvalues' magnitude that is negative
+    coordinates: Array  # [S, k]
     stability: Stability
-    ellipses: pd.DataFrame
+    ellipses: pd.DataFrame  # member, x, y, half_axis_1, half_axis_2, angle (radians), of 95%
     split_half: SplitHalf | NotComputed
     smacof: Smacof | NotComputed
-    neighbours: Each[Neighbours]
-    layouts: pd.DataFrame
+    neighbours: Each[Neighbours]  # by tsne, umap
+    layouts: pd.DataFrame  # in the plane: member, layout, x, y
     clustering: Clustering
 
     @property

@@ -16,27 +16,17 @@ from chromatic_descent.probe_logits import Population
 
 @dataclass(frozen=True, eq=False)
 class NullTest:
-    """The top-2 share of a map against a null.
-
-    Attributes:
-        observed: the top-2 share of the members.
-        null_mean, null_low, null_high: of the null, its mean and central 95%.
-        effect: (observed − mean) in SDs of the null.
-        p_value: of observing so much or more under the null.
-        draws: from the null.
-        null: [draws], their top-2 shares.
-        rejects: the hypothesis that a small p-value rejects, in words.
-    """
+    """The top-2 share of a map against a null."""
 
     observed: float
     null_mean: float
-    null_low: float
+    null_low: float  # the central 95% of the null
     null_high: float
-    effect: float
-    p_value: float
+    effect: float  # (observed − mean) in SDs of the null
+    p_value: float  # of observing so much or more
     draws: int
-    null: Array
-    rejects: str
+    null: Array  # [draws]
+    rejects: str  # what a small p-value rejects, in words
 
 
 Nulls = dict[str, Each[NullTest]]
