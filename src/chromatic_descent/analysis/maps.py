@@ -82,7 +82,10 @@ def maps(
     if unknown := [
         name
         for name in maps
-        if not geometry.distance(name, temperature=fitted).on(logits).euclidean
+        if not (
+            name in geometry.EUCLIDEAN
+            or (is_own(name) and geometry.distance(name).on(logits).euclidean)
+        )
     ]:
         raise UserError(
             f"maps={unknown}: expected names from {list(geometry.EUCLIDEAN)}, or a function of "
