@@ -1,12 +1,12 @@
 """In how many dimensions do members differ?"""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from chromatic_descent import geometry
+from chromatic_descent.analysis.distances import bind
 from chromatic_descent.analysis.maps import Maps
 from chromatic_descent.analysis.members import Members
 from chromatic_descent.analysis.results import Array, Each, NotComputed, attempt, for_each
@@ -39,12 +39,12 @@ def estimate_dimension(
 ) -> Dimensions:
     """Estimate the dimension under each distance, and how it grows with members and images."""
     logits = population.logits
-    bound: dict[str, Any] = {"temperature": members.temperature, "seed": seed}
 
     def estimate(name: str) -> Dimension:
-        spectra = geometry.null_spectra(logits, name, draws=draws, **bound)
+        distance = bind(name, population, members)
+        spectra = geometry.null_spectra(logits, distance, draws=draws, seed=seed)
         estimates = geometry.dimension_estimates(
-            *(logits, name), resamples=bootstrap, nulls=spectra, draws=draws, **bound
+            *(logits, distance), resamples=bootstrap, nulls=spectra, draws=draws, seed=seed
         )
         shares = {null: _shares(drawn)[:, : len(logits) - 1] for null, drawn in spectra.items()}
         return Dimension(
@@ -52,7 +52,11 @@ def estimate_dimension(
             null_quantiles={n: np.quantile(s, 0.95, axis=0).tolist() for n, s in shares.items()},
             null_bands={n: np.quantile(s, [0.025, 0.975], axis=0) for n, s in shares.items()},
             curve=attempt(
-                geometry.dimension_curve, logits, name, draws=min(draws, _CURVE_DRAWS), **bound
+                geometry.dimension_curve,
+                logits,
+                distance,
+                draws=min(draws, _CURVE_DRAWS),
+                seed=seed,
             ),
         )
 

@@ -56,26 +56,24 @@ def measure_distances(
             "own."
         )
 
+    bound = {name: bind(name, population, members) for name in distances}
+
     def measure(name: str) -> Matrix:
-        squared = geometry.distance_matrix(
-            *(population.logits, name),
-            labels=population.labels,
-            temperature=members.temperature,
-        )
-        return _matrix(squared)
+        return _matrix(geometry.distance_matrix(population.logits, bound[name]))
 
     try:  # all in one pass over the logits
-        squared = geometry.distance_matrices(
-            *(population.logits, distances),
-            labels=population.labels,
-            temperature=members.temperature,
-        )
+        squared = geometry.distance_matrices(population.logits, list(bound.values()))
         matrices = Each({name: _matrix(squared[name]) for name in distances})
     except UserError:  # at least one is not defined for these members: find out which
         # A mistake in a function of the user's own is an error.
         matrices = Each({n: measure(n) if is_own(n) else attempt(measure, n) for n in distances})
     defined = {name: matrix.squared for name, matrix in matrices.computed().items()}
     return Distances(matrices, attempt(_mantel, defined, permutations, seed))
+
+
+def bind(name: str, population: Population, members: Members) -> geometry.Distance:
+    """A distance with the labels and temperatures that it may need."""
+    return geometry.distance(name, labels=population.labels, temperature=members.temperature)
 
 
 def _matrix(squared: Array) -> Matrix:

@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from chromatic_descent import geometry
+from chromatic_descent.analysis.distances import bind
 from chromatic_descent.analysis.factors import varied
 from chromatic_descent.analysis.maps import Maps
 from chromatic_descent.analysis.members import Members
@@ -46,20 +46,25 @@ def correlate_drivers(
         for factor, levels in varied(population).items()
         if factor != "seed"
     }
-    bound: dict[str, Any] = {"temperature": members.temperature, "seed": seed}
+    fitted = members.temperature
 
     def with_class_name(driver: str) -> str:
         return _CLASS.sub(lambda m: f"{m[1]}: {population.classes[int(m[2])]}", driver)
 
     def correlate(name: str) -> AxisDrivers:
-        inputs = (population.logits, population.labels, name)
-        drivers = geometry.drive_axes(*inputs, recipe=recipe, splits=splits, **bound)
+        distance = bind(name, population, members)
+        inputs = (population.logits, population.labels, distance)
+        drivers = geometry.drive_axes(
+            *inputs, temperature=fitted, recipe=recipe, splits=splits, seed=seed
+        )
         return AxisDrivers(
             table=drivers.drivers.assign(driver=drivers.drivers["driver"].map(with_class_name)),
             groups=drivers.groups,
             permutations=drivers.permutations,
             left_out=[with_class_name(driver) for driver in drivers.left_out],
-            interventions=geometry.interventions(*inputs, resamples=bootstrap, **bound),
+            interventions=geometry.interventions(
+                *inputs, temperature=fitted, resamples=bootstrap, seed=seed
+            ),
         )
 
     return Each(for_each(maps, correlate))

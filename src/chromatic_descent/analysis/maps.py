@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from chromatic_descent import geometry
 from chromatic_descent.analysis.clustering import Clustering, cluster
-from chromatic_descent.analysis.distances import Distances
+from chromatic_descent.analysis.distances import Distances, bind
 from chromatic_descent.analysis.members import Members
 from chromatic_descent.analysis.results import (
     Array,
@@ -22,7 +21,7 @@ from chromatic_descent.analysis.results import (
     interval,
 )
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.distances.definitions import is_euclidean
+from chromatic_descent.own_code import is_own
 from chromatic_descent.probe_logits import Population
 
 FEWEST_FOR_NEIGHBOURS = 10  # t-SNE and UMAP of fewer members mean nothing
@@ -107,7 +106,7 @@ def lay_out_maps(
 ) -> Maps:
     """Lay the members out under each distance, and ask how far the probe images matter."""
     logits = population.logits
-    if unknown := [name for name in maps if not is_euclidean(logits, name)]:
+    if unknown := [name for name in maps if not _is_euclidean(name, logits)]:
         raise UserError(
             f"maps={unknown}: expected names from {list(geometry.EUCLIDEAN)}, or a function of "
             "your own that returns features (docs/extending.md)."
@@ -120,8 +119,8 @@ def lay_out_maps(
     def lay_out(name: str) -> DistanceMap:
         squared = distances.matrices.computed()[name].squared
         mds = geometry.classical_mds(squared, dimensions=max(2, len(squared) - 1))
-        bound: dict[str, Any] = {"temperature": members.temperature, "seed": seed}
-        resampled = geometry.bootstrap_layouts(logits, name, resamples=bootstrap, **bound)
+        bound = bind(name, population, members)
+        resampled = geometry.bootstrap_layouts(logits, bound, resamples=bootstrap, seed=seed)
         layouts = {"mds": mds.coordinates[:, :2]}
         neighbours: dict[str, Neighbours | NotComputed] = {}
         for method, count in counts.items():
@@ -147,7 +146,7 @@ def lay_out_maps(
             coordinates=mds.coordinates[:, :_KEPT_AXES],
             stability=Stability(**vars(interval(resampled.correlations)), resamples=bootstrap),
             ellipses=_ellipses(population, resampled),
-            split_half=attempt(_split_half, logits, name, splits=splits, **bound),
+            split_half=attempt(_split_half, logits, bound, splits, seed),
             smacof=smacof,
             neighbours=Each(neighbours),
             layouts=_layout_table(population, layouts),
@@ -155,6 +154,13 @@ def lay_out_maps(
         )
 
     return Each(for_each(defined, lay_out))
+
+
+def _is_euclidean(name: str, logits: NDArray[np.floating]) -> bool:
+    """Whether a distance has features; a distance of the user's own is tried on the logits."""
+    if is_own(name):
+        return geometry.distance(name).on(logits).euclidean
+    return name in geometry.EUCLIDEAN
 
 
 def _neighbours(
@@ -193,8 +199,10 @@ def _ellipses(population: Population, resampled: geometry.Bootstrap) -> pd.DataF
     )
 
 
-def _split_half(logits: NDArray[np.floating], name: str, **options: Any) -> SplitHalf:
-    halves = geometry.split_half(logits, name, **options)
+def _split_half(
+    logits: NDArray[np.floating], distance: geometry.Distance, splits: int, seed: int
+) -> SplitHalf:
+    halves = geometry.split_half(logits, distance, splits=splits, seed=seed)
     return SplitHalf(
         r=interval(halves.correlations),
         r_by_chance=interval(halves.chance),
