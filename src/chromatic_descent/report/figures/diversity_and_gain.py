@@ -57,8 +57,8 @@ def diversity_and_gain(analysis: Analysis) -> Figure:
     colours = colormaps["turbo"](np.linspace(0.05, 0.95, max(len(series) - 1, 1)))
 
     def point(group: str, gain: str) -> tuple[float, float]:
-        across, up = table.loc[group, [_DIVERSITY, gain]].to_numpy(dtype=float)
-        return across, up
+        row = table.loc[group, [_DIVERSITY, gain]].to_numpy(dtype=float)
+        return float(row[0]), float(row[1])
 
     sizes_differ = table["members"].nunique() > 1
     for axis, (gain, label) in zip(axes, _GAINS.items(), strict=True):

@@ -90,14 +90,14 @@ def _page_figure(kind: FigureKind, analysis: Analysis) -> PageFigure:
     else:
         picture = _picture(kind, analysis)
     caption = kind.caption_of(analysis)
-    return PageFigure(
-        kind.name, kind.title, caption, kind.csv, size, by_distance, panels, picture
-    )
+    return PageFigure(kind.name, kind.title, caption, kind.csv, size, by_distance, panels, picture)
 
 
 def _picture(kind: FigureKind, analysis: Analysis) -> str:
     """The figure for files, as a data URI."""
-    assert kind.draw is not None, f"figure {kind.name} can be drawn neither on the page nor in a file"
+    assert kind.draw is not None, (
+        f"figure {kind.name} can be drawn neither on the page nor in a file"
+    )
     buffer = io.BytesIO()
     kind.draw(analysis).savefig(buffer, format="png", dpi=200)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

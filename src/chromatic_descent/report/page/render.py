@@ -30,9 +30,7 @@ _COLOUR = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
 _FEW = 40  # members that are shown one by one beside an image
 
 
-def render(
-    analysis: Analysis, run: Run, pictures: Pictures, commands: Sequence[str] = ()
-) -> str:
+def render(analysis: Analysis, run: Run, pictures: Pictures, commands: Sequence[str] = ()) -> str:
     """The page of an analysis.
 
     Args:

@@ -71,7 +71,9 @@ def factors(varying: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
     for key, values in varying.items():
         texts = [as_text(value) for value in values]
         levels = list(dict.fromkeys(texts))
-        by_partition.setdefault(tuple(map(levels.index, texts)), (key.removesuffix("._target_"), values))
+        by_partition.setdefault(
+            tuple(map(levels.index, texts)), (key.removesuffix("._target_"), values)
+        )
     return dict(by_partition.values())
 
 

@@ -1,14 +1,12 @@
-"""Populations to make pages of, from small to hostile."""
+"""Populations to make reports of, from small to hostile, and their analyses."""
 
 import numpy as np
 
 from chromatic_descent import analysis
-from chromatic_descent.analysis.results import plain
-from chromatic_descent.analyze import _provenance
+from chromatic_descent.analysis.output import Run
 from chromatic_descent.probe_logits import Population
-from chromatic_descent.report import colour, page
-from tests.analysis.test_groups import make_trial
-from tests.makers import QUICK, make_population
+from chromatic_descent.report import page
+from tests.makers import QUICK, make_population, make_trial
 
 HOSTILE = "</script><script>window.broken = 1</script><b onmouseover='x'>\"quoted\" & 'so' 🎨 %{x} {{ 7 * 7 }}"
 
@@ -19,9 +17,9 @@ def planted(members, images=200, classes=10, axes=3, seed=0):
     population = make_population(members, images=images, classes=4, seed=seed)
     labels = rng.integers(classes, size=images)
     directions = rng.normal(size=(axes, images, classes))
-    places = rng.normal(size=(members, axes)) * (2.0, 1.4, 1.0)[:axes]
+    scores = rng.normal(size=(members, axes)) * (2.0, 1.4, 1.0)[:axes]
     noise = 0.4 * rng.normal(size=(members, images, classes))
-    logits = 2 * np.eye(classes)[labels] + np.tensordot(places, directions, 1) + noise
+    logits = 2 * np.eye(classes)[labels] + np.tensordot(scores, directions, 1) + noise
     return Population(
         logits=logits.astype(np.float32),
         labels=labels,
@@ -42,8 +40,8 @@ def recipes(seeds=4):
         for _ in range(seeds)
     ]
     population = make_population(len(configs), configs=configs, images=200)
-    for place, config in enumerate(configs):
-        population.logits[place] *= 1 + config["label_smoothing"]
+    for index, config in enumerate(configs):
+        population.logits[index] *= 1 + config["label_smoothing"]
     return population
 
 
@@ -57,23 +55,23 @@ def studies(seeds=6):
     ]
     population = make_population(len(configs), images=200, configs=configs)
     population.logits[seeds:] += np.random.default_rng(1).normal(size=(200, 4)).astype(np.float32)
-    for place, record in enumerate(population.records):
-        record["seed"] = place % seeds
-        record["member"] = f"SEED_{place % seeds:04d}-{record['config']['study']}"
+    for index, record in enumerate(population.records):
+        record["seed"] = index % seeds
+        record["member"] = f"SEED_{index % seeds:04d}-{record['config']['study']}"
     return population
 
 
 def hostile(members=6):
     """Names, classes and config values that would run if they were not text."""
     population = make_population(members, images=60, epochs=3)
-    for place, record in enumerate(population.records):
-        record["member"] = f"{place} {HOSTILE}"
+    for index, record in enumerate(population.records):
+        record["member"] = f"{index} {HOSTILE}"
         record["dataset"] = {
             "name": HOSTILE,
             "fingerprint": "f",
             "classes": [HOSTILE, "<i>", '"', "&amp;"],
         }
-        record["config"] = {HOSTILE: HOSTILE, "level": [HOSTILE, place % 2]}
+        record["config"] = {HOSTILE: HOSTILE, "level": [HOSTILE, index % 2]}
         record["versions"] = {HOSTILE: HOSTILE}
     return population
 
@@ -99,24 +97,28 @@ def same(members):
     return population
 
 
+def make_run(name="toy", missing=(), config=None):
+    return Run(
+        study=name,
+        created="2026-01-01T00:00:00+00:00",
+        version="0",
+        command=f"chromatic-analyze study={name}",
+        config=config or {},
+        missing=list(missing),
+    )
+
+
 def analysed(population, name="toy", **options):
-    """The analysis and what analysis.json would hold."""
+    """The analysis, and the run that would have made it."""
     options = {**QUICK, "draws": 39, "bootstrap": 20, "splits": 10, **options}
-    found = colour.coloured(analysis.analyse(population, **options))
-    numbers = {
-        "schema_version": 1,
-        "study": name,
-        "created": "2026-01-01T00:00:00+00:00",
-        "version": "0",
-        "command": f"chromatic-analyze study={name}",
-        "config": options,
-        "missing": [],
-        "provenance": _provenance(population),
-        **plain(found.results),
-    }
-    return found, numbers
+    return analysis.analyse(population, **options), make_run(name, config=options)
 
 
 def html(population, name="toy", pictures=None, **options):
-    found, numbers = analysed(population, name, **options)
-    return page.render(numbers, found, pictures or page.Pictures(reason="a toy has none"))
+    result, run = analysed(population, name, **options)
+    return page.render(result, run, pictures or page.Pictures(reason="a toy has none"))
+
+
+def quickly_analysed(members, **options):
+    """The analysis of members that were recorded along training."""
+    return analysis.analyse(make_population(members, epochs=3), **{**QUICK, **options})

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from chromatic_descent.report import terminal
-from tests.report.test_report import analyse, make_numbers
+from chromatic_descent.report.summary import terminal
+from tests.report.cases import quickly_analysed
 
 
 def drawn(text):
@@ -49,7 +49,7 @@ def test_alike_members_lie_beside_each_other_and_too_many_are_left_out():
 
 @pytest.mark.parametrize("members", [1, 2, 12, 30])
 def test_the_map_stands_beside_names_and_accuracies(members):
-    grid = terminal.chromatic_map(make_numbers(analyse(members, maps=["hellinger"])))
+    grid = terminal.chromatic_map(quickly_analysed(members, maps=["hellinger"]))
     if members == 1:
         assert grid is None
         return
@@ -75,3 +75,11 @@ def test_it_is_shown_where_it_can_be_seen(terminal_is, environment, shown):
     console = Console(force_terminal=terminal_is, file=io.StringIO(), _environ=environment)
     assert terminal.shows_colours(console) == shown
     console.print(terminal.half_block_map([[0, 0], [1, 1]], ["#ff0000", "#00ff00"]))
+
+
+def test_the_table_holds_each_map():
+    console = Console(record=True, width=120)
+    console.print(terminal.table(quickly_analysed(5), "toy"))
+    text = console.export_text()
+    for part in ("toy: 5 members", "logit_mse_matched", "hellinger", "top-2 share"):
+        assert part in text
