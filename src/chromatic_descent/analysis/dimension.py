@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 
 from chromatic_descent import geometry
-from chromatic_descent.analysis.distances import bind
+from chromatic_descent.analysis.distances import Distances
 from chromatic_descent.analysis.maps import Maps
-from chromatic_descent.analysis.members import Members
 from chromatic_descent.analysis.results import Array, Each, NotComputed, attempt, for_each
 from chromatic_descent.probe_logits import Population
 
@@ -30,8 +29,8 @@ Dimensions = Each[Dimension]
 
 def estimate_dimension(
     population: Population,
-    members: Members,
     maps: Maps,
+    distances: Distances,
     *,
     bootstrap: int = 200,
     draws: int = 99,
@@ -41,7 +40,7 @@ def estimate_dimension(
     logits = population.logits
 
     def estimate(name: str) -> Dimension:
-        distance = bind(name, population, members)
+        distance = distances.bound(population, name)
         spectra = geometry.null_spectra(logits, distance, draws=draws, seed=seed)
         estimates = geometry.dimension_estimates(
             *(logits, distance), resamples=bootstrap, nulls=spectra, draws=draws, seed=seed

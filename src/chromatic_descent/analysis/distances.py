@@ -38,6 +38,11 @@ class Distances:
 
     matrices: Each[Matrix]
     mantel: Mantel | NotComputed
+    temperature: Array  # [S], to which distances are bound that match temperatures
+
+    def bound(self, population: Population, name: str) -> geometry.Distance:
+        """A distance with the labels and temperatures that it may need."""
+        return geometry.distance(name, labels=population.labels, temperature=self.temperature)
 
 
 def measure_distances(
@@ -56,7 +61,8 @@ def measure_distances(
             "own."
         )
 
-    bound = {name: bind(name, population, members) for name in distances}
+    inputs = {"labels": population.labels, "temperature": members.temperature}
+    bound = {name: geometry.distance(name, **inputs) for name in distances}
 
     def measure(name: str) -> Matrix:
         return _matrix(geometry.distance_matrix(population.logits, bound[name]))
@@ -68,12 +74,8 @@ def measure_distances(
         # A mistake in a function of the user's own is an error.
         matrices = Each({n: measure(n) if is_own(n) else attempt(measure, n) for n in distances})
     defined = {name: matrix.squared for name, matrix in matrices.computed().items()}
-    return Distances(matrices, attempt(_mantel, defined, permutations, seed))
-
-
-def bind(name: str, population: Population, members: Members) -> geometry.Distance:
-    """A distance with the labels and temperatures that it may need."""
-    return geometry.distance(name, labels=population.labels, temperature=members.temperature)
+    mantel = attempt(_mantel, defined, permutations, seed)
+    return Distances(matrices, mantel, members.temperature)
 
 
 def _matrix(squared: Array) -> Matrix:

@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 
 from chromatic_descent import geometry
-from chromatic_descent.analysis.distances import bind
+from chromatic_descent.analysis.distances import Distances
 from chromatic_descent.analysis.factors import varied
 from chromatic_descent.analysis.maps import Maps
-from chromatic_descent.analysis.members import Members
 from chromatic_descent.analysis.results import Each, for_each
 from chromatic_descent.probe_logits import Population
 
@@ -33,8 +32,8 @@ Drivers = Each[AxisDrivers]
 
 def correlate_drivers(
     population: Population,
-    members: Members,
     maps: Maps,
+    distances: Distances,
     *,
     bootstrap: int = 200,
     splits: int = 20,
@@ -46,16 +45,15 @@ def correlate_drivers(
         for factor, levels in varied(population).items()
         if factor != "seed"
     }
-    fitted = members.temperature
 
     def with_class_name(driver: str) -> str:
         return _CLASS.sub(lambda m: f"{m[1]}: {population.classes[int(m[2])]}", driver)
 
     def correlate(name: str) -> AxisDrivers:
-        distance = bind(name, population, members)
+        distance = distances.bound(population, name)
         inputs = (population.logits, population.labels, distance)
         drivers = geometry.drive_axes(
-            *inputs, temperature=fitted, recipe=recipe, splits=splits, seed=seed
+            *inputs, temperature=distances.temperature, recipe=recipe, splits=splits, seed=seed
         )
         return AxisDrivers(
             table=drivers.drivers.assign(driver=drivers.drivers["driver"].map(with_class_name)),
@@ -63,7 +61,7 @@ def correlate_drivers(
             permutations=drivers.permutations,
             left_out=[with_class_name(driver) for driver in drivers.left_out],
             interventions=geometry.interventions(
-                *inputs, temperature=fitted, resamples=bootstrap, seed=seed
+                *inputs, temperature=distances.temperature, resamples=bootstrap, seed=seed
             ),
         )
 

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from chromatic_descent import geometry
 from chromatic_descent.analysis.clustering import Clustering, cluster
-from chromatic_descent.analysis.distances import Distances, bind
-from chromatic_descent.analysis.members import Members
+from chromatic_descent.analysis.distances import Distances
 from chromatic_descent.analysis.results import (
     Array,
     Each,
@@ -94,7 +93,6 @@ Maps = Each[DistanceMap]
 
 def lay_out_maps(
     population: Population,
-    members: Members,
     distances: Distances,
     *,
     maps: Sequence[str] = MAPS,
@@ -119,7 +117,7 @@ def lay_out_maps(
     def lay_out(name: str) -> DistanceMap:
         squared = distances.matrices.computed()[name].squared
         mds = geometry.classical_mds(squared, dimensions=max(2, len(squared) - 1))
-        bound = bind(name, population, members)
+        bound = distances.bound(population, name)
         resampled = geometry.bootstrap_layouts(logits, bound, resamples=bootstrap, seed=seed)
         layouts = {"mds": mds.coordinates[:, :2]}
         neighbours: dict[str, Neighbours | NotComputed] = {}

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chromatic_descent import geometry
-from chromatic_descent.analysis.distances import Distances, bind
+from chromatic_descent.analysis.distances import Distances
 from chromatic_descent.analysis.maps import Maps
-from chromatic_descent.analysis.members import Members
 from chromatic_descent.analysis.results import Array, Each, for_each, interval
 from chromatic_descent.probe_logits import Population
 
@@ -33,7 +32,6 @@ Nulls = dict[str, Each[NullTest]]
 
 def run_null_tests(
     population: Population,
-    members: Members,
     maps: Maps,
     distances: Distances,
     *,
@@ -45,7 +43,7 @@ def run_null_tests(
     logits, labels = population.logits, population.labels
     _, images, classes = logits.shape
     drawn: dict[str, Any] = {"draws": draws, "seed": seed}
-    bound = {name: bind(name, population, members) for name in maps}
+    bound = {name: distances.bound(population, name) for name in maps}
     squared = {name: matrix.squared for name, matrix in distances.matrices.computed().items()}
 
     def isotropic(name: str) -> geometry.NullTest:
