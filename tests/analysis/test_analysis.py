@@ -14,7 +14,7 @@ from chromatic_descent.errors import UserError
 from tests.makers import QUICK, make_population
 
 
-def test_it_is_what_the_rooms_say():
+def test_sections_agree_with_geometry_and_ensemble():
     population = make_population(images=300)
     result = analysis.analyse(population, **QUICK)
     table = result.members.table
@@ -24,16 +24,17 @@ def test_it_is_what_the_rooms_say():
     np.testing.assert_allclose(table["temperature"], temperature)
     for name in geometry.DISTANCES:
         squared = geometry.distance_matrix(
-            population.logits, name, labels=population.labels, temperature=temperature
+            population.logits,
+            geometry.distance(name, labels=population.labels, temperature=temperature),
         )
-        found = result.distances.matrices[name].squared
-        np.testing.assert_allclose(found, squared, rtol=1e-9, atol=1e-12)
+        matrix = result.distances.matrices[name]
+        np.testing.assert_allclose(matrix.squared, squared, rtol=1e-9, atol=1e-12)
     curves = result.ensembles.curves
     full = curves.query(
         "size == 6 and metric == 'nll' and combiner == 'mean_logit' and stage == 'raw'"
     )
-    wanted = ensemble.nll(ensemble.mean_logit(population.logits), population.labels)
-    assert full["mean"].item() == pytest.approx(float(wanted))
+    expected = ensemble.nll(ensemble.mean_logit(population.logits), population.labels)
+    assert full["mean"].item() == pytest.approx(float(expected))
     assert all(computed(test) for test in result.nulls["hellinger"].values())
 
 
@@ -72,7 +73,7 @@ def test_nothing_is_computed_twice(tmp_path):
 
 
 @pytest.mark.parametrize("members", [1, 2, 3])
-def test_few_members_get_what_they_can_have_and_a_reason_for_the_rest(members):
+def test_few_members_get_some_results_and_a_reason_for_each_of_the_others(members):
     result = analysis.analyse(make_population(members), **{**QUICK, "tsne": 2})
     assert len(result.members.table) == members
     assert set(result.ensembles.curves["size"]) == set(range(1, members + 1))
@@ -107,7 +108,7 @@ def test_a_distance_that_is_not_defined_does_not_stop_the_others():
     assert computed(matrices["hellinger"])
 
 
-def test_recipe_factors_are_found_and_what_varies_together_is_one():
+def test_keys_that_vary_together_are_one_recipe_factor():
     recipes = [
         {"width": w, "optim": {"name": n, "lr": r}, "note": f"unlike {w}{n}", "same": 1}
         for w in (8, 16, 32)
@@ -124,10 +125,10 @@ def test_recipe_factors_are_found_and_what_varies_together_is_one():
     assert "no recipe factor varies" in analysis.analyse(make_population(5), **QUICK).factors.reason
 
 
-def test_trajectories_are_laid_out_where_they_were_recorded():
-    found = analysis.analyse(make_population(4, epochs=3), **QUICK).trajectories
-    assert found.epochs == [0, 1, 2]
-    assert found.coordinates.shape[:2] == (4, 3)
+def test_recorded_trajectories_are_laid_out():
+    result = analysis.analyse(make_population(4, epochs=3), **QUICK).trajectories
+    assert result.epochs == [0, 1, 2]
+    assert result.coordinates.shape[:2] == (4, 3)
     without = analysis.analyse(make_population(4), **QUICK).trajectories
     assert "probe.every=1" in without.reason
 
@@ -139,7 +140,7 @@ def test_unknown_names(key):
 
 
 @pytest.mark.parametrize("option", ["bootstrap", "draws", "permutations", "splits", "subsets"])
-def test_numbers_out_of_range_are_refused_not_skipped(option):
+def test_a_count_out_of_range_is_an_error(option):
     least = 3 if option == "bootstrap" else 1
     with pytest.raises(
         UserError, match=f"{option}={least - 1}: expected a whole number from {least}"

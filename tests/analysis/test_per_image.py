@@ -12,16 +12,16 @@ from tests.makers import QUICK, make_population
 def test_images_on_which_members_disagree_most_come_first():
     population = make_population(5, images=50)
     result = pick_images(population, Each({}))
-    found = result.disputed
+    disputed = result.disputed
     answer = population.logits.argmax(axis=-1)
     pairs = [(i, j) for i in range(5) for j in range(i)]
     differing = np.array([[answer[i, n] != answer[j, n] for i, j in pairs] for n in range(50)])
     share = differing.mean(axis=1)
-    np.testing.assert_allclose(found["disagreement"], np.sort(share)[::-1][: len(found)])
-    np.testing.assert_allclose(found["disagreement"], share[found["image"]])
-    np.testing.assert_array_equal(found["label"], population.labels[found["image"]])
-    np.testing.assert_array_equal(found["index"], population.indices[found["image"]])
-    assert result.images.tolist() == sorted(found["image"])
+    np.testing.assert_allclose(disputed["disagreement"], np.sort(share)[::-1][: len(disputed)])
+    np.testing.assert_allclose(disputed["disagreement"], share[disputed["image"]])
+    np.testing.assert_array_equal(disputed["label"], population.labels[disputed["image"]])
+    np.testing.assert_array_equal(disputed["index"], population.indices[disputed["image"]])
+    assert result.images.tolist() == sorted(disputed["image"])
     for image in result.images:
         np.testing.assert_array_equal(result.predicted_for(image), answer[:, image])
 
@@ -29,11 +29,13 @@ def test_images_on_which_members_disagree_most_come_first():
 def test_an_axis_is_made_of_the_images_that_its_ends_answer_differently():
     rng = np.random.default_rng(0)
     labels = rng.integers(3, size=40)
-    place = np.linspace(-1, 1, 8)
+    position = np.linspace(-1, 1, 8)
     logits = np.zeros((8, 40, 3))
     right = np.eye(3)[labels]
-    logits[:, 7] += 3 * place[:, None] * right[7]  # the + end (or −: a sign is arbitrary) is right
-    logits[:, 11] -= 3 * place[:, None] * right[11]
+    logits[:, 7] += (
+        3 * position[:, None] * right[7]
+    )  # the + end (or −: a sign is arbitrary) is right
+    logits[:, 11] -= 3 * position[:, None] * right[11]
     logits += 0.01 * rng.normal(size=logits.shape)
     population = Population(
         logits=logits.astype(np.float32),
@@ -46,7 +48,7 @@ def test_an_axis_is_made_of_the_images_that_its_ends_answer_differently():
     first = ends[ends["axis"] == 1]
     tops = {end: first[first["end"] == end].iloc[0] for end in ("+", "-")}
     x = result.maps["hellinger"].coordinates[:, 0]
-    up = np.corrcoef(x, place)[0, 1] > 0
+    up = np.corrcoef(x, position)[0, 1] > 0
     assert tops["+"]["image"] == (7 if up else 11)
     assert tops["-"]["image"] == (11 if up else 7)
     assert tops["+"]["index"] == tops["+"]["image"] + 100

@@ -42,5 +42,5 @@ def test_each_name_is_tried_by_itself():
 
 
 def test_the_central_95_percent():
-    found = interval(np.arange(41.0))
-    assert (found.mean, found.low, found.high) == (20, 1, 39)
+    result = interval(np.arange(41.0))
+    assert (result.mean, result.low, result.high) == (20, 1, 39)

@@ -12,16 +12,10 @@ _FEW = 300  # members from which on an optimal order, which takes S³ steps, is 
 
 @dataclass(frozen=True, eq=False)
 class Clustering:
-    """A tree of S members.
+    """A tree of S members; its leaves are at 0, 1, 2, …, its heights are distances, not squared."""
 
-    Attributes:
-        order: [S], members in the order of the leaves.
-        tree: [S − 1, 2, 4], the corners of each join: their positions along the leaves, which are
-            at 0, 1, 2, …, and their heights, distances (not squared).
-    """
-
-    order: NDArray[np.int64]
-    tree: Array
+    order: NDArray[np.int64]  # [S], members in the order of the leaves
+    tree: Array  # [S − 1, 2, 4], the corners of each join: positions and heights
 
 
 def cluster(squared: Array) -> Clustering:

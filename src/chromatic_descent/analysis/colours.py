@@ -32,17 +32,12 @@ _SAFE = "#31558f", "#fde737"  # dark blue to light yellow: read alike by all kin
 
 @dataclass(frozen=True)
 class ColourMap:
-    """What is kept of a chromatic map, so that a later one can agree with it.
+    """What is kept of a chromatic map, so that a later one can agree with it."""
 
-    Attributes:
-        scale: ΔE OK per unit of the distance; 0 if all members coincide.
-        reach: the largest |a|, half the length of the ramp of safe colours.
-        places: OKLab before it is mapped into sRGB, by a hash of a member's logits: a member that
-            was trained anew is another member.
-    """
-
-    scale: float
-    reach: float
+    scale: float  # ΔE OK per unit of the distance; 0 if all members coincide
+    reach: float  # the largest |a|, half the length of the ramp of safe colours
+    # OKLab before it is mapped into sRGB, by a hash of a member's logits: a member that was trained
+    # anew is another member.
     places: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
 
@@ -65,10 +60,6 @@ class Colours:
         misfit: the largest ΔE OK from a known member's colour to where this analysis alone would
             have put it; NaN if none is known.
         scale, reach: of the map, see `ColourMap`.
-        places: [S, 3], OKLab before it is mapped into sRGB.
-        coordinates: [S, 3], the first three axes of the classical MDS, zero where there are fewer.
-        shares: [k], their shares of the variance.
-        pairs: [S (S − 1) / 2, 2], the distance and ΔE OK of every two members.
     """
 
     distance: str
@@ -80,10 +71,10 @@ class Colours:
     misfit: float
     scale: float
     reach: float
-    places: Array
-    coordinates: Array
-    shares: list[float]
-    pairs: Array
+    places: Array  # [S, 3], OKLab before it is mapped into sRGB
+    coordinates: Array  # [S, 3] on the first three axes of the classical MDS, 0 beyond the last
+    shares: list[float]  # of variance, on these axes
+    pairs: Array  # [S (S − 1) / 2, 2], the distance and ΔE OK of every two members
 
     @property
     def hex(self) -> list[str]:

@@ -1,14 +1,13 @@
 """In how many dimensions do members differ?"""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from chromatic_descent import geometry
+from chromatic_descent.analysis.distances import Distances
 from chromatic_descent.analysis.maps import Maps
-from chromatic_descent.analysis.members import Members
 from chromatic_descent.analysis.results import Array, Each, NotComputed, attempt, for_each
 from chromatic_descent.probe_logits import Population
 
@@ -17,19 +16,12 @@ _CURVE_DRAWS = 49  # from each null, at every size: it is the curve's course tha
 
 @dataclass(frozen=True, eq=False)
 class Dimension:
-    """The dimension of S members under one distance.
+    """The dimension of S members under one distance; shares are of variance, by axis."""
 
-    Attributes:
-        estimates: a row per quantity: quantity, value, low, high.
-        null_quantiles: by null, the 95% quantile of each axis' share of variance.
-        null_bands: by null, the central 95% of the same [2, k].
-        curve: a row per over (members, images), size and quantity: mean, low, high.
-    """
-
-    estimates: pd.DataFrame
-    null_quantiles: dict[str, list[float]]
-    null_bands: dict[str, Array]
-    curve: pd.DataFrame | NotComputed
+    estimates: pd.DataFrame  # quantity, value, low, high
+    null_quantiles: dict[str, list[float]]  # by null, the 95% quantile of the shares
+    null_bands: dict[str, Array]  # by null, the central 95% of the shares [2, k]
+    curve: pd.DataFrame | NotComputed  # over (members, images), size, quantity, mean, low, high
 
 
 Dimensions = Each[Dimension]
@@ -37,8 +29,8 @@ Dimensions = Each[Dimension]
 
 def estimate_dimension(
     population: Population,
-    members: Members,
     maps: Maps,
+    distances: Distances,
     *,
     bootstrap: int = 200,
     draws: int = 99,
@@ -46,12 +38,12 @@ def estimate_dimension(
 ) -> Dimensions:
     """Estimate the dimension under each distance, and how it grows with members and images."""
     logits = population.logits
-    bound: dict[str, Any] = {"temperature": members.temperature, "seed": seed}
 
     def estimate(name: str) -> Dimension:
-        spectra = geometry.null_spectra(logits, name, draws=draws, **bound)
+        distance = distances.bound(population, name)
+        spectra = geometry.null_spectra(logits, distance, draws=draws, seed=seed)
         estimates = geometry.dimension_estimates(
-            *(logits, name), resamples=bootstrap, nulls=spectra, draws=draws, **bound
+            *(logits, distance), resamples=bootstrap, nulls=spectra, draws=draws, seed=seed
         )
         shares = {null: _shares(drawn)[:, : len(logits) - 1] for null, drawn in spectra.items()}
         return Dimension(
@@ -59,7 +51,11 @@ def estimate_dimension(
             null_quantiles={n: np.quantile(s, 0.95, axis=0).tolist() for n, s in shares.items()},
             null_bands={n: np.quantile(s, [0.025, 0.975], axis=0) for n, s in shares.items()},
             curve=attempt(
-                geometry.dimension_curve, logits, name, draws=min(draws, _CURVE_DRAWS), **bound
+                geometry.dimension_curve,
+                logits,
+                distance,
+                draws=min(draws, _CURVE_DRAWS),
+                seed=seed,
             ),
         )
 

@@ -15,31 +15,19 @@ from chromatic_descent.probe_logits import Population
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """Distances between S members.
+    """Squared distances between S members, and their mean and SD over pairs."""
 
-    Attributes:
-        squared: [S, S] squared distances.
-        mean, sd: of the squared distance over pairs of members.
-    """
-
-    squared: Array
+    squared: Array  # [S, S]
     mean: float
     sd: float
 
 
 @dataclass(frozen=True)
 class Mantel:
-    """How alike K distances are.
-
-    Attributes:
-        names: the distances.
-        r: [K, K], Mantel's r between every two.
-        p: [K, K], their p-values.
-        permutations: of members, from which the p-values come.
-    """
+    """Mantel's r between every two of K distances, with p-values from permutations of members."""
 
     names: list[str]
-    r: list[list[float]]
+    r: list[list[float]]  # [K, K]
     p: list[list[float]]
     permutations: int
 
@@ -50,6 +38,11 @@ class Distances:
 
     matrices: Each[Matrix]
     mantel: Mantel | NotComputed
+    temperature: Array  # [S], to which distances are bound that match temperatures
+
+    def bound(self, population: Population, name: str) -> geometry.Distance:
+        """A distance with the labels and temperatures that it may need."""
+        return geometry.distance(name, labels=population.labels, temperature=self.temperature)
 
 
 def measure_distances(
@@ -68,26 +61,21 @@ def measure_distances(
             "own."
         )
 
+    inputs = {"labels": population.labels, "temperature": members.temperature}
+    bound = {name: geometry.distance(name, **inputs) for name in distances}
+
     def measure(name: str) -> Matrix:
-        squared = geometry.distance_matrix(
-            *(population.logits, name),
-            labels=population.labels,
-            temperature=members.temperature,
-        )
-        return _matrix(squared)
+        return _matrix(geometry.distance_matrix(population.logits, bound[name]))
 
     try:  # all in one pass over the logits
-        squared = geometry.distance_matrices(
-            *(population.logits, distances),
-            labels=population.labels,
-            temperature=members.temperature,
-        )
+        squared = geometry.distance_matrices(population.logits, list(bound.values()))
         matrices = Each({name: _matrix(squared[name]) for name in distances})
     except UserError:  # at least one is not defined for these members: find out which
         # A mistake in a function of the user's own is an error.
         matrices = Each({n: measure(n) if is_own(n) else attempt(measure, n) for n in distances})
     defined = {name: matrix.squared for name, matrix in matrices.computed().items()}
-    return Distances(matrices, attempt(_mantel, defined, permutations, seed))
+    mantel = attempt(_mantel, defined, permutations, seed)
+    return Distances(matrices, mantel, members.temperature)
 
 
 def _matrix(squared: Array) -> Matrix:

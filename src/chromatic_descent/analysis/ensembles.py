@@ -32,19 +32,12 @@ class ImageMean:
 
 @dataclass(frozen=True, eq=False)
 class Diversity:
-    """Diversity of the members' predicted classes.
+    """Diversity of the members' predicted classes, by measure."""
 
-    Attributes:
-        means: of each measure over pairs of members.
-        standard_errors: of the means, over probe images.
-        pairs: each measure by pair [S, S].
-        oracle_accuracy: share of images that at least one member gets right.
-    """
-
-    means: dict[str, float]
-    standard_errors: dict[str, float]
-    pairs: dict[str, Array]
-    oracle_accuracy: float
+    means: dict[str, float]  # over pairs of members
+    standard_errors: dict[str, float]  # of the means, over probe images
+    pairs: dict[str, Array]  # [S, S]
+    oracle_accuracy: float  # share of images that at least one member gets right
 
 
 @dataclass(frozen=True)
@@ -60,42 +53,23 @@ class Decomposition:
 
 @dataclass(frozen=True, eq=False)
 class Gain:
-    """Whether the spread of a subset of members predicts what its ensemble gains.
+    """Whether the spread of a subset of members predicts what its ensemble gains."""
 
-    Attributes:
-        distance: the one that spread is measured by.
-        table: a row per target: target, correlation, low, high, p_value, size, subsets.
-        subsets: a row per subset: spread, and the value of each target.
-    """
-
-    distance: str
-    table: pd.DataFrame
-    subsets: pd.DataFrame
+    distance: str  # by which spread is measured
+    table: pd.DataFrame  # target, correlation, low, high, p_value, size, subsets
+    subsets: pd.DataFrame  # spread, and the value of each target
 
 
 @dataclass(frozen=True, eq=False)
 class Ensembles:
-    """Everything about ensembles of these members.
+    """What ensembles of these members are worth, and why."""
 
-    Attributes:
-        curves: a row per combiner, stage (raw, calibrated), size and metric: mean, low, high over
-            subsets of members, item_low, item_high over images, subsets.
-        reliability: a row per bin, of (members, ensemble), calibrated or not: confidence,
-            accuracy, count.
-        uncertainty: total, expected and mutual_information (nats).
-        diversity: of the members' predicted classes.
-        decompositions: by loss.
-        selection: members picked on one half of the probe and scored on the other: a row per
-            method, size and metric.
-        gain: whether spread predicts gain.
-    """
-
-    curves: pd.DataFrame
-    reliability: pd.DataFrame | NotComputed
-    uncertainty: dict[str, ImageMean] | NotComputed
+    curves: pd.DataFrame  # a row per combiner, stage (raw, calibrated), size and metric
+    reliability: pd.DataFrame | NotComputed  # of, calibrated, confidence, accuracy, count
+    uncertainty: dict[str, ImageMean] | NotComputed  # total, expected, mutual_information (nats)
     diversity: Diversity | NotComputed
-    decompositions: dict[str, Decomposition] | NotComputed
-    selection: pd.DataFrame | NotComputed
+    decompositions: dict[str, Decomposition] | NotComputed  # by loss
+    selection: pd.DataFrame | NotComputed  # picked on half the probe, scored on the other half
     gain: Gain | NotComputed
 
 

@@ -11,7 +11,7 @@ from chromatic_descent.analysis.configurations import (
     is_repelled,
     plainest,
 )
-from chromatic_descent.analysis.group_comparison import GroupRows, LeftOutRow, comparison
+from chromatic_descent.analysis.group_comparison import comparison, left_out
 from chromatic_descent.analysis.members import Members
 from chromatic_descent.analysis.results import NotComputed, for_each
 from chromatic_descent.errors import UserError
@@ -20,33 +20,18 @@ from chromatic_descent.probe_logits import Population
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """Configurations against each other; a group is the members of one configuration.
+    """Configurations against each other; a group is the members of one configuration."""
 
-    Attributes:
-        baseline: the group that others are compared with.
-        repelled: the groups whose members were trained with repulsion.
-        configs: a row per group and key of the config that varies: group, key, value (JSON).
-        table: a row per group: group, members (how many), means over members and scores of their
-            ensemble.
-        intervals: a row per group and quantity: group, quantity, value, low, high, over, seeds.
-        differences: a row per group, quantity and over (seeds, images), group less baseline over
-            the seeds that both have: group, quantity, value, low, high, over, seeds, p_value.
-        directions: a row per group: what lies outside the span of the baseline's members.
-        shifts: a row per group, shift and severity: scores on corrupted images.
-        foreign: a row per group and data: uncertainty on images of other data, AUROCs.
-        left_out: a row per group and what was not computed for it: group, what, reason.
-    """
-
-    baseline: str
-    repelled: list[str]
-    configs: pd.DataFrame
-    table: pd.DataFrame
-    intervals: pd.DataFrame | NotComputed
-    differences: pd.DataFrame | NotComputed
-    directions: pd.DataFrame | NotComputed
-    shifts: pd.DataFrame | NotComputed
-    foreign: pd.DataFrame | NotComputed
-    left_out: pd.DataFrame | NotComputed
+    baseline: str  # the group that the others are compared with
+    repelled: list[str]  # the groups whose members were trained with repulsion
+    configs: pd.DataFrame  # group, key that varies, value (JSON)
+    table: pd.DataFrame  # a row per group: means over members, scores of their ensemble
+    intervals: pd.DataFrame | NotComputed  # group, quantity, value, low, high, over, seeds
+    differences: pd.DataFrame | NotComputed  # from the baseline: the same, and p_value
+    directions: pd.DataFrame | NotComputed  # outside the span of the baseline's members
+    shifts: pd.DataFrame | NotComputed  # scores by group, shift and severity
+    foreign: pd.DataFrame | NotComputed  # uncertainty on other data, and AUROCs
+    left_out: pd.DataFrame | NotComputed  # group, what, reason
 
 
 def compare_groups(
@@ -71,25 +56,26 @@ def compare_groups(
     if len(who[chosen]) < 2:
         raise UserError(f"baseline={chosen} has one member: expected one with two or more.")
     compare = comparison(population, members, who, chosen, bootstrap, seed)
-    groups: list[GroupRows] = []
-    for name, rows in for_each(who, compare.rows_of).items():
-        if isinstance(rows, NotComputed):
-            rows = GroupRows({}, left_out=[LeftOutRow(name, "everything", rows.reason)])
-        groups.append(rows)
+    groups = [
+        {"left_out": left_out(name, "everything", rows.reason)}
+        if isinstance(rows, NotComputed)
+        else rows
+        for name, rows in for_each(who, compare.rows_of).items()
+    ]
 
-    def collect(table: str, otherwise: str) -> pd.DataFrame | NotComputed:
-        rows = [row for group in groups for row in getattr(group, table)]
+    def table(name: str, otherwise: str) -> pd.DataFrame | NotComputed:
+        rows = [row for group in groups for row in group.get(name, [])]
         return pd.DataFrame(rows) if rows else NotComputed(otherwise)
 
     return Groups(
         baseline=chosen,
         repelled=[n for n, some in who.items() if is_repelled(config_of(population, some))],
         configs=config_table(population, who),
-        table=pd.DataFrame([group.table for group in groups if group.table]),
-        intervals=collect("intervals", "fewer than 3 members in every configuration"),
-        differences=collect("differences", "no configuration shares enough seeds"),
-        directions=collect("directions", "no configuration shares enough seeds"),
-        shifts=collect("shifts", "no shifted images were recorded: probe.shifted=1000"),
-        foreign=collect("foreign", "no other data were recorded: probe.foreign=1000"),
-        left_out=collect("left_out", "nothing was left out"),
+        table=pd.DataFrame([row for group in groups for row in group.get("table", [])]),
+        intervals=table("intervals", "fewer than 3 members in every configuration"),
+        differences=table("differences", "no configuration shares enough seeds"),
+        directions=table("directions", "no configuration shares enough seeds"),
+        shifts=table("shifts", "no shifted images were recorded: probe.shifted=1000"),
+        foreign=table("foreign", "no other data were recorded: probe.foreign=1000"),
+        left_out=table("left_out", "nothing was left out"),
     )

@@ -12,17 +12,11 @@ _KEPT_AXES = 10
 
 @dataclass(frozen=True, eq=False)
 class InPCA:
-    """A layout of S members by InPCA.
+    """A layout of S members by InPCA; axes of negative eigenvalues are imaginary."""
 
-    Attributes:
-        coordinates: [S, k]; axes of negative eigenvalues are imaginary.
-        eigenvalues: in nats, the largest magnitude first, with their signs.
-        explained_stress: cumulative, by axis.
-    """
-
-    coordinates: Array
-    eigenvalues: list[float]
-    explained_stress: list[float]
+    coordinates: Array  # [S, k]
+    eigenvalues: list[float]  # nats, the largest magnitude first
+    explained_stress: list[float]  # cumulative
 
 
 def lay_out_by_inpca(population: Population, distances: Distances) -> InPCA | NotComputed:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 from chromatic_descent import geometry
 from chromatic_descent.analysis.clustering import Clustering, cluster
 from chromatic_descent.analysis.distances import Distances
-from chromatic_descent.analysis.members import Members
 from chromatic_descent.analysis.results import (
     Array,
     Each,
@@ -22,7 +20,7 @@ from chromatic_descent.analysis.results import (
     interval,
 )
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.distances.definitions import is_euclidean
+from chromatic_descent.own_code import is_own
 from chromatic_descent.probe_logits import Population
 
 FEWEST_FOR_NEIGHBOURS = 10  # t-SNE and UMAP of fewer members mean nothing
@@ -39,18 +37,11 @@ class Stability(Interval):
 
 @dataclass(frozen=True)
 class SplitHalf:
-    """Procrustes r between the maps of two disjoint halves of the probe, over random splits.
-
-    Attributes:
-        r: of the whole maps.
-        r_by_chance: the same with the members of one half shuffled.
-        axes, axes_by_chance: the same of single axes.
-        splits: how many.
-    """
+    """Procrustes r between the maps of two disjoint halves of the probe, over random splits."""
 
     r: Interval
-    r_by_chance: Interval
-    axes: list[Interval]
+    r_by_chance: Interval  # with the members of one half shuffled
+    axes: list[Interval]  # of single axes
     axes_by_chance: list[Interval]
     splits: int
 
@@ -65,54 +56,30 @@ class Smacof:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """What t-SNE or UMAP is worth.
+    """How faithful t-SNE or UMAP is."""
 
-    Attributes:
-        seeds: how many layouts were made.
-        trustworthiness: of each.
-        r_between_seeds: mean Procrustes r between layouts of two seeds.
-        means_nothing: whether there are too few members.
-    """
-
-    seeds: int
-    trustworthiness: list[float | NotComputed]
-    r_between_seeds: float | NotComputed
-    means_nothing: bool
+    seeds: int  # layouts
+    trustworthiness: list[float | NotComputed]  # of each layout
+    r_between_seeds: float | NotComputed  # mean Procrustes r between two layouts
+    means_nothing: bool  # too few members
 
 
 @dataclass(frozen=True, eq=False)
 class DistanceMap:
-    """The map of S members under one distance.
-
-    Attributes:
-        eigenvalues: of the classical MDS.
-        explained: cumulative share of variance by axis.
-        top_2_share: of the first two axes; NaN if the members are identical.
-        top_2_share_equidistant: the same if all members were equally far apart.
-        negative_mass: share of the eigenvalues' magnitude that is negative.
-        coordinates: [S, k] of the classical MDS.
-        stability: Procrustes r with the maps of resampled probes.
-        ellipses: a row per member: centre x, y, half_axis_1, half_axis_2, angle (radians) of the
-            95% ellipse over resampled probes.
-        split_half: Procrustes r between the maps of two halves of the probe.
-        smacof: how well a plane can keep the distances.
-        neighbours: what t-SNE and UMAP are worth, by `tsne` and `umap`.
-        layouts: a row per member and layout in the plane: member, layout, x, y.
-        clustering: average-linkage clustering of the distances.
-    """
+    """The map of S members under one distance: classical MDS, and how far it can be trusted."""
 
     eigenvalues: list[float]
-    explained: list[float]
-    top_2_share: float
-    top_2_share_equidistant: float
-    negative_mass: float
-    coordinates: Array
+    explained: list[float]  # cumulative share of variance
+    top_2_share: float  # NaN if the members are identical
+    top_2_share_equidistant: float  # if all members were equally far apart
+    negative_mass: float  # share of the eigenvalues' magnitude that is negative
+    coordinates: Array  # [S, k]
     stability: Stability
-    ellipses: pd.DataFrame
+    ellipses: pd.DataFrame  # member, x, y, half_axis_1, half_axis_2, angle (radians), of 95%
     split_half: SplitHalf | NotComputed
     smacof: Smacof | NotComputed
-    neighbours: Each[Neighbours]
-    layouts: pd.DataFrame
+    neighbours: Each[Neighbours]  # by tsne, umap
+    layouts: pd.DataFrame  # in the plane: member, layout, x, y
     clustering: Clustering
 
     @property
@@ -126,7 +93,6 @@ Maps = Each[DistanceMap]
 
 def lay_out_maps(
     population: Population,
-    members: Members,
     distances: Distances,
     *,
     maps: Sequence[str] = MAPS,
@@ -138,7 +104,7 @@ def lay_out_maps(
 ) -> Maps:
     """Lay the members out under each distance, and ask how far the probe images matter."""
     logits = population.logits
-    if unknown := [name for name in maps if not is_euclidean(logits, name)]:
+    if unknown := [name for name in maps if not _is_euclidean(name, logits)]:
         raise UserError(
             f"maps={unknown}: expected names from {list(geometry.EUCLIDEAN)}, or a function of "
             "your own that returns features (docs/extending.md)."
@@ -151,8 +117,8 @@ def lay_out_maps(
     def lay_out(name: str) -> DistanceMap:
         squared = distances.matrices.computed()[name].squared
         mds = geometry.classical_mds(squared, dimensions=max(2, len(squared) - 1))
-        bound: dict[str, Any] = {"temperature": members.temperature, "seed": seed}
-        resampled = geometry.bootstrap_layouts(logits, name, resamples=bootstrap, **bound)
+        bound = distances.bound(population, name)
+        resampled = geometry.bootstrap_layouts(logits, bound, resamples=bootstrap, seed=seed)
         layouts = {"mds": mds.coordinates[:, :2]}
         neighbours: dict[str, Neighbours | NotComputed] = {}
         for method, count in counts.items():
@@ -178,7 +144,7 @@ def lay_out_maps(
             coordinates=mds.coordinates[:, :_KEPT_AXES],
             stability=Stability(**vars(interval(resampled.correlations)), resamples=bootstrap),
             ellipses=_ellipses(population, resampled),
-            split_half=attempt(_split_half, logits, name, splits=splits, **bound),
+            split_half=attempt(_split_half, logits, bound, splits, seed),
             smacof=smacof,
             neighbours=Each(neighbours),
             layouts=_layout_table(population, layouts),
@@ -186,6 +152,13 @@ def lay_out_maps(
         )
 
     return Each(for_each(defined, lay_out))
+
+
+def _is_euclidean(name: str, logits: NDArray[np.floating]) -> bool:
+    """Whether a distance has features; a distance of the user's own is tried on the logits."""
+    if is_own(name):
+        return geometry.distance(name).on(logits).euclidean
+    return name in geometry.EUCLIDEAN
 
 
 def _neighbours(
@@ -224,8 +197,10 @@ def _ellipses(population: Population, resampled: geometry.Bootstrap) -> pd.DataF
     )
 
 
-def _split_half(logits: NDArray[np.floating], name: str, **options: Any) -> SplitHalf:
-    halves = geometry.split_half(logits, name, **options)
+def _split_half(
+    logits: NDArray[np.floating], distance: geometry.Distance, splits: int, seed: int
+) -> SplitHalf:
+    halves = geometry.split_half(logits, distance, splits=splits, seed=seed)
     return SplitHalf(
         r=interval(halves.correlations),
         r_by_chance=interval(halves.chance),

@@ -12,13 +12,9 @@ from chromatic_descent.probe_logits import Population
 
 @dataclass(frozen=True, eq=False)
 class Members:
-    """Scores of S members.
+    """Scores of S members."""
 
-    Attributes:
-        table: a row per member: member, seed, every metric, temperature, confidence, entropy.
-    """
-
-    table: pd.DataFrame
+    table: pd.DataFrame  # member, seed, every metric, temperature, confidence, entropy
 
     @property
     def temperature(self) -> Array:

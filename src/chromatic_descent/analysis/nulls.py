@@ -2,41 +2,28 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from chromatic_descent import geometry
 from chromatic_descent.analysis.distances import Distances
 from chromatic_descent.analysis.maps import Maps
-from chromatic_descent.analysis.members import Members
 from chromatic_descent.analysis.results import Array, Each, for_each, interval
-from chromatic_descent.geometry.distances.definitions import degrees
 from chromatic_descent.probe_logits import Population
 
 
 @dataclass(frozen=True, eq=False)
 class NullTest:
-    """The top-2 share of a map against a null.
-
-    Attributes:
-        observed: the top-2 share of the members.
-        null_mean, null_low, null_high: of the null, its mean and central 95%.
-        effect: (observed − mean) in SDs of the null.
-        p_value: of observing so much or more under the null.
-        draws: from the null.
-        null: [draws], their top-2 shares.
-        rejects: the hypothesis that a small p-value rejects, in words.
-    """
+    """The top-2 share of a map against a null."""
 
     observed: float
     null_mean: float
-    null_low: float
+    null_low: float  # the central 95% of the null
     null_high: float
-    effect: float
-    p_value: float
+    effect: float  # (observed − mean) in SDs of the null
+    p_value: float  # of observing so much or more
     draws: int
-    null: Array
-    rejects: str
+    null: Array  # [draws]
+    rejects: str  # what a small p-value rejects, in words
 
 
 Nulls = dict[str, Each[NullTest]]
@@ -45,7 +32,6 @@ Nulls = dict[str, Each[NullTest]]
 
 def run_null_tests(
     population: Population,
-    members: Members,
     maps: Maps,
     distances: Distances,
     *,
@@ -56,21 +42,28 @@ def run_null_tests(
     """Test the top-2 share under each distance against each null."""
     logits, labels = population.logits, population.labels
     _, images, classes = logits.shape
-    bound: dict[str, Any] = {"temperature": members.temperature, "draws": draws, "seed": seed}
+    drawn: dict[str, Any] = {"draws": draws, "seed": seed}
+    bound = {name: distances.bound(population, name) for name in maps}
     squared = {name: matrix.squared for name, matrix in distances.matrices.computed().items()}
 
     def isotropic(name: str) -> geometry.NullTest:
-        free = classes if name == "logit_mse" else degrees(logits, name)
-        return geometry.isotropic(squared[name], degrees=images * free, draws=draws, seed=seed)
+        free = bound[name].on(logits).degrees(classes)
+        return geometry.isotropic(squared[name], degrees=images * free, **drawn)
 
     ladder: dict[str, Callable[[str], geometry.NullTest]] = {
         "permuted_distances": lambda name: geometry.permuted_distances(
             squared[name], permutations=permutations, seed=seed
         ),
         "isotropic": isotropic,
-        "independent_errors": partial(geometry.independent_errors, logits, **bound),
-        "within_class_shuffles": partial(geometry.within_class_shuffles, logits, labels, **bound),
-        "temperature_and_bias": partial(geometry.temperature_and_bias, logits, **bound),
+        "independent_errors": lambda name: geometry.independent_errors(
+            logits, bound[name], **drawn
+        ),
+        "within_class_shuffles": lambda name: geometry.within_class_shuffles(
+            logits, labels, bound[name], **drawn
+        ),
+        "temperature_and_bias": lambda name: geometry.temperature_and_bias(
+            logits, bound[name], **drawn
+        ),
     }
     # The longest first, so that no core is left to do it alone at the end.
     tests = [(null, name) for null in reversed(ladder) for name in reversed(list(maps))]

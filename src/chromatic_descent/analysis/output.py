@@ -22,23 +22,14 @@ SCHEMA_VERSION = 2
 
 @dataclass(frozen=True)
 class Run:
-    """One run of `chromatic-analyze`: what it was asked, of what, and when.
-
-    Attributes:
-        study: the study's name.
-        created: the time, ISO 8601 in UTC.
-        version: of this package.
-        command: that was typed.
-        config: the options of the analysis.
-        missing: a line on each member that is not complete.
-    """
+    """One run of `chromatic-analyze`: what it was asked, of what, and when."""
 
     study: str
-    created: str
-    version: str
+    created: str  # ISO 8601, UTC
+    version: str  # of this package
     command: str
-    config: Mapping[str, Any]
-    missing: list[str]
+    config: Mapping[str, Any]  # the options of the analysis
+    missing: list[str]  # a line on each member that is not complete
 
 
 def write(analysis: Analysis, run: Run, study: Study) -> None:

@@ -16,31 +16,19 @@ _MOST_CLASSES = 100  # in a confusion matrix that can be read
 
 @dataclass(frozen=True, eq=False)
 class Confusion:
-    """How members confuse C classes.
+    """How members confuse C classes; rows of a confusion matrix are true classes."""
 
-    Attributes:
-        mean: [C, C], the mean confusion matrix; rows are true classes.
-        modes: [k, C, C], principal components of the members' confusion matrices.
-        scores: [S, k], each member's coordinates on them.
-        shares: of the variance between members, by mode.
-    """
-
-    mean: Array
-    modes: Array
-    scores: Array
-    shares: list[float]
+    mean: Array  # [C, C], over members
+    modes: Array  # [k, C, C], principal components of the members' matrices
+    scores: Array  # [S, k], the members' coordinates on them
+    shares: list[float]  # of the variance between members, by mode
 
 
 @dataclass(frozen=True, eq=False)
 class PerClass:
-    """Results by class.
+    """Results by class."""
 
-    Attributes:
-        class_accuracy: [S, C], NaN for a class without images.
-        confusion: how members confuse classes.
-    """
-
-    class_accuracy: Array
+    class_accuracy: Array  # [S, C], NaN for a class without images
     confusion: Confusion | NotComputed
 
 

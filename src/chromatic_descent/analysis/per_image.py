@@ -20,21 +20,12 @@ _AXES, _AT_AN_END = 3, 6  # axes, and images for each end of one
 
 @dataclass(frozen=True, eq=False)
 class PerImage:
-    """Results by image. `image` is a position in the probe, `index` one in the test split.
+    """Results by image. `image` is a position in the probe, `index` one in the test split."""
 
-    Attributes:
-        disputed: a row per image on which most pairs of members disagree: image, index, label,
-            disagreement (share of pairs), mutual_information (nats).
-        axis_ends: by distance, a row per axis, end (+ or −) and image: axis, end, image, index,
-            label, slope.
-        images: [K], all of these images.
-        predicted: [S, K], the class that each member predicts for them.
-    """
-
-    disputed: pd.DataFrame | NotComputed
-    axis_ends: dict[str, pd.DataFrame]
-    images: NDArray[np.int64]
-    predicted: NDArray[np.int64]
+    disputed: pd.DataFrame | NotComputed  # image, index, label, disagreement, mutual_information
+    axis_ends: dict[str, pd.DataFrame]  # by distance: axis, end (+, −), image, index, label, slope
+    images: NDArray[np.int64]  # [K], all of these images
+    predicted: NDArray[np.int64]  # [S, K], the class that each member predicts for them
 
     def predicted_for(self, image: int) -> NDArray[np.int64]:
         """The class that each member predicts for one of these images [S]."""

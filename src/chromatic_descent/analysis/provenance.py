@@ -10,32 +10,19 @@ from chromatic_descent.probe_logits import Population
 
 @dataclass(frozen=True)
 class Provenance:
-    """What members were trained with, merged where they agree.
-
-    Attributes:
-        dataset: its name.
-        classes: their names.
-        images: of the probe.
-        probe_hash: identifies the probe.
-        repelled: how many members were trained with repulsion.
-        config_hashes, precisions: of trained members; None if there are none here.
-        trained_with: versions of libraries, of the first trained member.
-        hardware: of the first trained member.
-        training_seconds: of all trained members together.
-        imported: by member, the file it was imported from: file, sha256, place in it, origin.
-    """
+    """What members were trained with; None for what no member here was."""
 
     dataset: str
     classes: list[str]
-    images: int
+    images: int  # of the probe
     probe_hash: str
-    repelled: int
+    repelled: int  # members that were trained with repulsion
     config_hashes: list[str] | None = None
     precisions: list[str] | None = None
-    trained_with: Mapping[str, Any] | None = None
-    hardware: Mapping[str, Any] | None = None
-    training_seconds: float | None = None
-    imported: Mapping[str, Any] | None = None
+    trained_with: Mapping[str, Any] | None = None  # versions, of the first trained member
+    hardware: Mapping[str, Any] | None = None  # of the first trained member
+    training_seconds: float | None = None  # of all members together
+    imported: Mapping[str, Any] | None = None  # by member: file, sha256, place in it, origin
 
 
 def provenance(population: Population) -> Provenance:

@@ -18,21 +18,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the analysis.
+    """A section of the analysis."""
 
-    Attributes:
-        name: of the field, and in `analysis.json`.
-        compute: the function.
-        result: the type of its result.
-        needs: names of the earlier sections that it takes, in the order of its parameters.
-        options: its options with their defaults.
-    """
-
-    name: str
+    name: str  # of the field, and in `analysis.json`
     compute: Callable[..., Any]
-    result: Any
-    needs: tuple[str, ...]
-    options: Mapping[str, Any]
+    result: Any  # its type
+    needs: tuple[str, ...]  # the earlier sections that it takes, in order
+    options: Mapping[str, Any]  # with their defaults
 
 
 def section(compute: Callable[..., T]) -> T:

@@ -12,38 +12,23 @@ from chromatic_descent.probe_logits import Population
 
 @dataclass(frozen=True, eq=False)
 class Trajectories:
-    """Paths of S members over T recorded epochs.
+    """Paths of S members over T recorded epochs, in the InPCA of all checkpoints together."""
 
-    Attributes:
-        epochs: [T], the epochs that were recorded.
-        explained_stress: of the InPCA of all checkpoints together; cumulative, by axis.
-        coordinates: [S, T, k] in that InPCA.
-        landmarks: [2, k], where ignorance and the truth lie in it.
-        progress: [S, T], from 0 (ignorance) to 1 (truth).
-        path_length, path_low, path_high: [S], with a 95% interval over images.
-        straightness: [S], the distance from first to last epoch as a share of the path length.
-        between: [T], root mean squared Hellinger distance between two members.
-        step: [T], the same between a member and itself one recorded epoch earlier.
-        ratio, ratio_low, ratio_high: [T], between / step, with a 95% interval over images.
-        separation_epoch, separation_low, separation_high: the epoch from which on the ratio
-            exceeds 1, with a 95% interval over images; infinite if it does not by the last.
-    """
-
-    epochs: list[int]
-    explained_stress: list[float]
-    coordinates: Array
-    landmarks: list[list[float]]
-    progress: list[list[float]]
-    path_length: list[float]
+    epochs: list[int]  # [T]
+    explained_stress: list[float]  # cumulative, by axis
+    coordinates: Array  # [S, T, k]
+    landmarks: list[list[float]]  # [2, k], ignorance and the truth
+    progress: list[list[float]]  # [S, T], from 0 (ignorance) to 1 (truth)
+    path_length: list[float]  # [S], with a 95% interval over images
     path_low: list[float]
     path_high: list[float]
-    straightness: list[float]
-    between: list[float]
-    step: list[float]
-    ratio: list[float]
+    straightness: list[float]  # [S], the distance from start to end by the path length
+    between: list[float]  # [T], root mean squared Hellinger distance between two members
+    step: list[float]  # [T], between a member and itself one recorded epoch earlier
+    ratio: list[float]  # [T], between / step, with a 95% interval over images
     ratio_low: list[float]
     ratio_high: list[float]
-    separation_epoch: float
+    separation_epoch: float  # from which on the ratio exceeds 1; infinite if it never does
     separation_low: float
     separation_high: float
 
