@@ -104,16 +104,14 @@ def test_a_new_figure_is_one_file_and_a_line_in_the_table(counterpart, monkeypat
     """It is then in the files, in the summary and on the page."""
     planted = types.ModuleType("chromatic_descent.report.figures.planted")
     planted.planted = draw_planted
-    planted.KINDS = (
-        FigureKind(
-            name="planted",
-            section="dimension",
-            title="A planted figure",
-            caption="It shows that one file is enough.",
-            needs=lambda analysis: analysis.maps,
-            draw=draw_planted,
-            page=counterpart,
-        ),
+    planted.KIND = FigureKind(
+        name="planted",
+        section="dimension",
+        title="A planted figure",
+        caption="It shows that one file is enough.",
+        needs=lambda analysis: analysis.maps,
+        draw=draw_planted,
+        page=counterpart,
     )
     monkeypatch.setitem(sys.modules, planted.__name__, planted)
     monkeypatch.setattr(figures, "FIGURES", (*figures.FIGURES, "planted"))

@@ -54,16 +54,14 @@ def _axis(axis: int, eigenvalue: float) -> str:
     return f"axis {axis + 1}" + (" (imaginary)" if eigenvalue < 0 else "")
 
 
-KINDS = (
-    FigureKind(
-        name="inpca",
-        section="map",
-        title="InPCA of the members",
-        caption="InPCA of Bhattacharyya’s distance. Along imaginary axes squared distances count "
-        "as negative.",
-        needs=lambda analysis: analysis.inpca,
-        draw=inpca,
-        page=ShownBy("chromatic_map"),
-        folder="embeddings",
-    ),
+KIND = FigureKind(
+    name="inpca",
+    section="map",
+    title="InPCA of the members",
+    caption="InPCA of Bhattacharyya’s distance. Along imaginary axes squared distances count "
+    "as negative.",
+    needs=lambda analysis: analysis.inpca,
+    draw=inpca,
+    page=ShownBy("chromatic_map"),
+    folder="embeddings",
 )
