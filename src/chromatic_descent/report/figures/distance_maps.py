@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from chromatic_descent.analysis import Analysis
-from chromatic_descent.report.figures.kind import FigureKind, ShownBy
+from chromatic_descent.report.figures.kind import FigureKind
 from chromatic_descent.report.figures.panels import (
     STYLE,
     axis_label,
@@ -45,6 +45,6 @@ KIND = FigureKind(
     "probe images are resampled; equal lengths are equal distances.",
     needs=lambda analysis: analysis.maps,
     draw=distance_maps,
-    page=ShownBy("chromatic_map"),
+    page="chromatic_map",
     folder="embeddings",
 )

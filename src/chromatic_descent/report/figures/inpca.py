@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from chromatic_descent.analysis import Analysis, computed
-from chromatic_descent.report.figures.kind import FigureKind, ShownBy, needed
+from chromatic_descent.report.figures.kind import FigureKind, needed
 from chromatic_descent.report.figures.panels import BLUE, RED, STYLE, draw_members, row_of_panels
 
 _AXES = 3
@@ -62,6 +62,6 @@ KIND = FigureKind(
     "as negative.",
     needs=lambda analysis: analysis.inpca,
     draw=inpca,
-    page=ShownBy("chromatic_map"),
+    page="chromatic_map",
     folder="embeddings",
 )

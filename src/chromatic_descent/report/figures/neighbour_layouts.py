@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.maps import DistanceMap, Neighbours
 from chromatic_descent.analysis.results import Each, computed
-from chromatic_descent.report.figures.kind import FigureKind, ShownBy
+from chromatic_descent.report.figures.kind import FigureKind
 from chromatic_descent.report.figures.panels import STYLE, draw_members, row_of_panels
 from chromatic_descent.report.names import heading_of
 
@@ -49,7 +49,7 @@ def _kind(method: str, title: str) -> FigureKind:
         "nothing.",
         needs=partial(_needs, method),
         draw=partial(neighbour_layouts, method=method),
-        page=ShownBy("chromatic_map"),
+        page="chromatic_map",
         folder="embeddings",
     )
 
