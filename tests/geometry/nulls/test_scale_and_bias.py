@@ -189,13 +189,13 @@ def collapsed():
         (tempered(), "nonsense", {}, "nonsense"),
         (np.repeat(tempered()[:1], 6, axis=0), "hellinger", {}, "identical"),
         (tempered() * np.nan, "hellinger", {}, "NaN or infinite"),
-        (collapsed(), "hellinger", {}, "member 4 is no scaled version"),
-        (tempered(items=1), "logit_mse", {}, "answers all probe items alike"),
+        (collapsed(), "hellinger", {}, "member 4 is not a scaled version"),
+        (tempered(items=1), "logit_mse", {}, "gives all probe items the same logits"),
         (
             np.tile(np.arange(6.0)[:, None, None] * np.eye(4)[0], (1, 9, 1)),
             "logit_mse",
             {},
-            "answers all probe items alike",
+            "gives all probe items the same logits",
         ),
     ],
 )

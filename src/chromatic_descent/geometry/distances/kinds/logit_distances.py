@@ -1,8 +1,8 @@
-"""Distances between logits, from raw to those that see their direction only.
+"""Distances between logits, from raw logits to their direction only.
 
 A member's logits hold two things that do not change its predictions: an item's *shift*, one number
 added to all its logits, changes no probability, and a member's *temperature* changes how sure it
-is. `LOGIT_MSE` contains both, so show it beside the centred and the matched distance.
+is. `LOGIT_MSE` sees both, so show it next to the centred and the matched distance.
 """
 
 import numpy as np
@@ -89,8 +89,8 @@ LOGIT_MSE_MATCHED = Distance.of_features(
     gram=Gram((_CENTRED,), _matched_from_centred, about_mean="centred"),
 )
 
-# Equal logits on all classes have no direction: φ = 0, which is ½ from every direction and 0 from
-# another such item.
+# If all classes have equal logits there is no direction, and φ = 0: at ½ from every direction, and
+# at 0 from another item without one.
 LOGIT_COSINE = Distance.of_features(
     name="logit_cosine",
     title="logit cosine",
