@@ -142,8 +142,7 @@ class Distance:
     vector: Callable[[Floats], Array]
     by_item: Callable[[Array, Array], Array] = squared_differences
     divisor: float = 1.0
-    per_class: bool = False  # the divisor is C
-    linear: bool = False  # vectors are linear in the logits
+    of_logits: bool = False  # vectors are logits, centred or divided by T at most; the divisor is C
     width: int | None = None  # K, where it limits in how many dimensions members may differ
     # ... along any axis of float64 logits that may be overwritten (features only), ...
     features_along: Callable[[Array, int], Array] | None = None
@@ -203,7 +202,7 @@ class Distance:
 
     def scale(self, classes: int) -> float:
         """Return what Σ_k of squared differences of vectors is divided by."""
-        return float(classes) if self.per_class else self.divisor
+        return float(classes) if self.of_logits else self.divisor
 
     def degrees(self, classes: int) -> int:
         """Return in how many dimensions members may differ on one item, at most."""
@@ -236,7 +235,7 @@ class Distance:
         With `errors_only`: 1 where both are wrong with different predictions, otherwise 0.
         """
         distances = self.by_item(x[others], x[member])
-        if self.per_class or self.divisor != 1:
+        if self.of_logits or self.divisor != 1:
             distances /= self.scale(x.shape[-1])
         return distances
 

@@ -96,7 +96,7 @@ def temperature_and_bias(
     for draw in range(draws):
         dealt = [deal_out(fit.left[block], rng) for block in blocks]  # [S, n, C] each
         refit = _refit(dealt, fit, blocks)
-        if known.linear:
+        if known.of_logits:
             # b + s F lies in the span of the fit, and the residual is orthogonal to it.
             gram = fixed + np.outer(weight, weight) * refit.enlarge**2 * refit.gram
         else:

@@ -58,8 +58,7 @@ LOGIT_MSE = Distance.of_features(
     blind_to="nothing",
     unit="logits²",
     features=lambda f, axis: f,
-    per_class=True,
-    linear=True,
+    of_logits=True,
     sees_shift=True,
     gram=Gram.of("raw", beside=Gram((_CENTRED, _SHIFT), _raw_from_centred)),
 )
@@ -71,8 +70,7 @@ LOGIT_MSE_CENTRED = Distance.of_features(
     blind_to="an image's shift",
     unit="logits²",
     features=centred,
-    per_class=True,
-    linear=True,
+    of_logits=True,
     gram=Gram.of("centred"),
 )
 
@@ -83,8 +81,7 @@ LOGIT_MSE_MATCHED = Distance.of_features(
     blind_to="shift, temperature",
     unit="none",
     features=centred,
-    per_class=True,
-    linear=True,
+    of_logits=True,
     matched=True,
     gram=Gram((_CENTRED,), _matched_from_centred, about_mean="centred"),
 )
