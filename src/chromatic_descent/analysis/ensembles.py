@@ -159,13 +159,9 @@ def _uncertainty(population: Population) -> dict[str, ImageMean]:
 
 
 def _diversity(population: Population) -> Diversity:
-    diversity = ensemble.diversity(population.logits, population.labels)
-    return Diversity(
-        means=diversity.means,
-        standard_errors=diversity.standard_errors,
-        pairs=diversity.pairs,
-        oracle_accuracy=ensemble.oracle_accuracy(population.logits, population.labels),
-    )
+    pairwise = ensemble.diversity(population.logits, population.labels)
+    oracle = ensemble.oracle_accuracy(population.logits, population.labels)
+    return Diversity(**vars(pairwise), oracle_accuracy=oracle)
 
 
 def _decompositions(population: Population) -> dict[str, Decomposition]:
