@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chromatic_descent import ensemble, geometry
 from chromatic_descent.analysis.results import Result, computed, for_each
-from chromatic_descent.ensemble.curves import check_combiners
+from chromatic_descent.ensemble.combination import check_combiners
 from chromatic_descent.errors import UserError
 from chromatic_descent.own_code import is_own
 from chromatic_descent.probe_logits import Population

@@ -1,0 +1,108 @@
+"""Log-probabilities of logits, member by member: what combiners and scores start from."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chromatic_descent.errors import UserError
+
+# Functions that need every member's probabilities take them in blocks of about this many values
+# (2 MiB).
+_BLOCK = 2**18
+
+
+def log_softmax(logits: ArrayLike) -> NDArray[np.float64]:
+    """Return log-probabilities: log p_c = f_c − log Σ_c' exp(f_c'), in nats.
+
+    Stable for logits of any size: the largest is subtracted first.
+
+    Args:
+        logits: [..., C], any floating type.
+
+    Returns:
+        [..., C] float64, at most 0.
+
+    Raises:
+        UserError: fewer than 2 classes, or logits that are not finite.
+
+    >>> import numpy as np
+    >>> np.exp(log_softmax([[0.0, 0.0], [1e4, -1e4]]))
+    array([[0.5, 0.5],
+           [1. , 0. ]])
+    """
+    return _log_softmax(check_logits(logits))
+
+
+def _log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    values = logits.astype(np.float64)
+    values -= values.max(axis=-1, keepdims=True)
+    values -= np.log(np.exp(values).sum(axis=-1, keepdims=True))
+    return values
+
+
+def log_mean_exp(log_p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log (1/S) Σ_i exp(log p_i), stably: [S, ...] -> [...]."""
+    top = log_p.max(axis=0)
+    combined: NDArray[np.float64] = top + np.log(np.exp(log_p - top).mean(axis=0))
+    return combined
+
+
+def log_softmax_blocks(
+    stack: NDArray[np.floating],
+) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Yield members' log-probabilities [S, n, C] by blocks of items, with the items' slice."""
+    members, items, classes = stack.shape
+    step = max(1, _BLOCK // (members * classes))
+    for start in range(0, items, step):
+        block = slice(start, start + step)
+        yield block, _log_softmax(stack[:, block])
+
+
+def at_label(values: NDArray[np.float64], labels: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the entry of each item's label: [..., N, C] -> [..., N]."""
+    return values[..., np.arange(len(labels)), labels]
+
+
+def check_logits(logits: ArrayLike) -> NDArray[np.floating]:
+    """Return `logits` as an array, or raise UserError unless it is finite [..., C>=2]."""
+    array = np.asarray(logits)
+    if array.dtype.kind in "iu":
+        array = array.astype(np.float64)
+    if array.dtype.kind != "f":
+        raise UserError(f"logits must be real numbers; found dtype {array.dtype}")
+    if array.ndim < 1 or array.shape[-1] < 2 or array.size == 0:
+        raise UserError(
+            f"logits must have shape [..., C] with at least 2 classes; found {list(array.shape)}"
+        )
+    # Member by member: the array may be on disk, and larger than memory.
+    parts = array if array.ndim > 2 else [array]
+    bad = sum(part.size - int(np.count_nonzero(np.isfinite(part))) for part in parts)
+    if bad:
+        raise UserError(f"logits must be finite; found {bad} of {array.size} to be NaN or infinite")
+    return array
+
+
+def check_stack(logits: ArrayLike) -> NDArray[np.floating]:
+    """Return `logits` as an array, or raise UserError unless it is finite [S, N, C>=2]."""
+    array = check_logits(logits)
+    if array.ndim != 3:
+        raise UserError(f"the members' logits must have shape [S, N, C]; found {list(array.shape)}")
+    return array
+
+
+def check_labels(labels: ArrayLike, items: int, classes: int) -> NDArray[np.intp]:
+    """Return `labels` as an array, or raise UserError unless it is [N] of 0 to C − 1."""
+    array = np.asarray(labels)
+    if array.shape != (items,):
+        raise UserError(
+            f"labels must have shape [{items}], one per item; found {list(array.shape)}"
+        )
+    if array.dtype.kind not in "iu":
+        raise UserError(f"labels must be whole numbers; found dtype {array.dtype}")
+    if array.min() < 0 or array.max() >= classes:
+        raise UserError(
+            f"labels must be from 0 to {classes - 1}, as there are {classes} classes; found "
+            f"{array.min()} to {array.max()}"
+        )
+    return array.astype(np.intp)
