@@ -30,7 +30,7 @@ from scipy.spatial.distance import pdist
 from scipy.special import log_softmax, softmax
 
 from chromatic_descent import ensemble, geometry
-from chromatic_descent.geometry.grams import GRAMS
+from chromatic_descent.geometry.distances.grams import GRAMS
 
 CLASSES = 10
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)

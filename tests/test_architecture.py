@@ -35,7 +35,8 @@ ORDER = (  # from the ground up; the names in one row do not import each other
 WITHIN_GEOMETRY = (
     ("distances",),
     ("layouts",),
-    ("nulls", "dimension", "permutation_tests"),
+    ("nulls",),
+    ("dimension", "permutation_tests"),
     ("drivers",),
 )
 LONGEST_FILE, MEDIAN_FILE, MOST_PARAMETERS, MOST_FILES_IN_A_ROOM = 350, 140, 8, 7

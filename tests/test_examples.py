@@ -12,7 +12,7 @@ PACKAGE = Path(chromatic_descent.__file__).parent
 WITH_EXAMPLES = sorted(
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
     for path in PACKAGE.rglob("*.py")
-    if path.parent.name not in ("geometry", "ensemble")
+    if not {"geometry", "ensemble"} & set(path.relative_to(PACKAGE).parts)
     and ">>> " in path.read_text(encoding="utf-8")
 )
 

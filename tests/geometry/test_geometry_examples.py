@@ -8,11 +8,12 @@ import pytest
 
 from chromatic_descent import geometry
 
-MODULES = sorted(module.name for module in pkgutil.iter_modules(geometry.__path__))
+MODULES = sorted(
+    module.name for module in pkgutil.walk_packages(geometry.__path__, f"{geometry.__name__}.")
+)
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name):
-    # By its full name: functions such as `inpca` stand before modules of the same name.
-    module = importlib.import_module(f"{geometry.__name__}.{name}")
+    module = importlib.import_module(name)
     assert doctest.testmod(module).failed == 0

@@ -3,11 +3,8 @@ import pytest
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry import DISTANCES, bootstrap_layouts, reweighted_distances
-from chromatic_descent.geometry.resampling import (
-    reflected_interval,
-    resampled_counts,
-    weighted_distances,
-)
+from chromatic_descent.geometry.distances.items import weighted_distances
+from chromatic_descent.geometry.resampling import reflected_interval, resampled_counts
 
 
 def test_counts_are_those_of_the_bootstrap():
@@ -29,7 +26,7 @@ def test_counts_are_those_of_the_bootstrap():
 
 @pytest.mark.parametrize("name", [name for name in DISTANCES if name != "cka"])
 def test_many_members_are_as_few(name, monkeypatch):
-    from chromatic_descent.geometry import resampling
+    from chromatic_descent.geometry.distances import items
 
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(7, 90, 3)), rng.integers(3, size=90)
@@ -39,7 +36,7 @@ def test_many_members_are_as_few(name, monkeypatch):
     np.testing.assert_array_equal(
         list(weighted_distances(logits, name, weights, **given)), expected
     )
-    monkeypatch.setattr(resampling, "_MANY", 2)
+    monkeypatch.setattr(items, "_MANY", 2)
     fast = np.array(list(weighted_distances(logits, name, weights, **given)))
     np.testing.assert_allclose(fast, expected, atol=1e-5 * expected.max())
     assert not np.diagonal(fast, axis1=1, axis2=2).any()

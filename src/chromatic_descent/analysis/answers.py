@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from chromatic_descent import ensemble
 from chromatic_descent.analysis.results import Result, attempt, computed
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.member_drivers import confusion_matrices, confusion_modes_of
+from chromatic_descent.geometry.drivers.member_drivers import confusion_matrices, confusion_modes_of
 from chromatic_descent.probe_logits import Population
 
 _DISPUTED = 24  # images on which members disagree most

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from chromatic_descent import geometry
 from chromatic_descent.analysis.results import Result, attempt, computed, for_each
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.definitions import is_euclidean
+from chromatic_descent.geometry.distances.definitions import is_euclidean
 from chromatic_descent.own_code import is_own
 from chromatic_descent.probe_logits import Population
 

@@ -5,7 +5,7 @@ from typing import Any
 from chromatic_descent import geometry
 from chromatic_descent.analysis.maps import interval, temperatures
 from chromatic_descent.analysis.results import Result, for_each
-from chromatic_descent.geometry.definitions import degrees
+from chromatic_descent.geometry.distances.definitions import degrees
 from chromatic_descent.probe_logits import Population
 
 

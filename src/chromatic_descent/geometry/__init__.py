@@ -3,48 +3,36 @@
 Pure functions on NumPy arrays; a `.npy` of logits [S, N, C] from any source is enough.
 """
 
-from chromatic_descent.geometry.alignment import Alignment, procrustes
-from chromatic_descent.geometry.definitions import DISTANCES, EUCLIDEAN, features
-from chromatic_descent.geometry.dimension import (
+from chromatic_descent.geometry.checks import check_logits
+from chromatic_descent.geometry.dimension.curve import dimension_curve, dimension_estimates
+from chromatic_descent.geometry.dimension.directions import (
+    NewDirections,
+    new_directions,
+    outside_share,
+)
+from chromatic_descent.geometry.dimension.estimates import (
     TwoNN,
     parallel_analysis,
     participation_ratio,
     two_nn,
 )
-from chromatic_descent.geometry.dimension_curve import dimension_curve, dimension_estimates
-from chromatic_descent.geometry.directions import NewDirections, new_directions, outside_share
-from chromatic_descent.geometry.distances import distance_matrices, distance_matrix
-from chromatic_descent.geometry.drivers import AxisDrivers, drive_axes, holm
-from chromatic_descent.geometry.embeddings import (
+from chromatic_descent.geometry.distances.definitions import DISTANCES, EUCLIDEAN, features
+from chromatic_descent.geometry.distances.items import reweighted_distances
+from chromatic_descent.geometry.distances.matrices import distance_matrices, distance_matrix
+from chromatic_descent.geometry.drivers.axes import AxisDrivers, drive_axes, holm
+from chromatic_descent.geometry.drivers.interventions import INTERVENTIONS, intervene, interventions
+from chromatic_descent.geometry.drivers.member_drivers import member_drivers
+from chromatic_descent.geometry.layouts.alignment import Alignment, procrustes
+from chromatic_descent.geometry.layouts.inpca import InPCA, inpca
+from chromatic_descent.geometry.layouts.mds import (
     ClassicalMDS,
     Smacof,
     classical_mds,
     explained_stress,
     smacof,
 )
-from chromatic_descent.geometry.inpca import InPCA, inpca
-from chromatic_descent.geometry.intervention import INTERVENTIONS, intervene, interventions
-from chromatic_descent.geometry.items import reweighted_distances
-from chromatic_descent.geometry.logits import check_logits
-from chromatic_descent.geometry.mantel import MantelMatrix, mantel, mantel_matrix
-from chromatic_descent.geometry.member_drivers import member_drivers
-from chromatic_descent.geometry.neighbours import seed_spread, trustworthiness, tsne, umap
-from chromatic_descent.geometry.nulls import (
-    NullTest,
-    equidistant_share,
-    isotropic,
-    permuted_distances,
-)
-from chromatic_descent.geometry.permanova import Permanova, permanova
-from chromatic_descent.geometry.resampling import reflected_interval, resampled_counts
-from chromatic_descent.geometry.scale_and_bias import temperature_and_bias
-from chromatic_descent.geometry.shuffles import independent_errors, within_class_shuffles
-from chromatic_descent.geometry.spectra import (
-    independent_errors_spectra,
-    isotropic_spectra,
-    null_spectra,
-)
-from chromatic_descent.geometry.stability import (
+from chromatic_descent.geometry.layouts.neighbours import seed_spread, trustworthiness, tsne, umap
+from chromatic_descent.geometry.layouts.stability import (
     Bootstrap,
     Ellipses,
     SplitHalf,
@@ -52,7 +40,23 @@ from chromatic_descent.geometry.stability import (
     confidence_ellipses,
     split_half,
 )
-from chromatic_descent.geometry.trajectory import Trajectories, progress, trajectories
+from chromatic_descent.geometry.layouts.trajectories import Trajectories, progress, trajectories
+from chromatic_descent.geometry.nulls.distance_nulls import (
+    equidistant_share,
+    isotropic,
+    permuted_distances,
+)
+from chromatic_descent.geometry.nulls.null_test import NullTest
+from chromatic_descent.geometry.nulls.scale_and_bias import temperature_and_bias
+from chromatic_descent.geometry.nulls.shuffles import independent_errors, within_class_shuffles
+from chromatic_descent.geometry.nulls.spectra import (
+    independent_errors_spectra,
+    isotropic_spectra,
+    null_spectra,
+)
+from chromatic_descent.geometry.permutation_tests.mantel import MantelMatrix, mantel, mantel_matrix
+from chromatic_descent.geometry.permutation_tests.permanova import Permanova, permanova
+from chromatic_descent.geometry.resampling import reflected_interval, resampled_counts
 
 __all__ = [
     "DISTANCES",

@@ -1,18 +1,9 @@
 """What the item bootstraps of this package share: counts, distances under them, and intervals."""
 
-from collections.abc import Iterator
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.items import check_items, reweighted_distances
-from chromatic_descent.geometry.kernels import weighted_kernels
-from chromatic_descent.geometry.logits import Logits
-
-# From so many members on distances under weightings are made in float32: off by 1e-6 of the
-# largest, in a tenth of the time.
-_MANY = 100
 
 
 def resampled_counts(items: int, resamples: int, seed: int) -> NDArray[np.float32]:
@@ -31,36 +22,6 @@ def resampled_counts(items: int, resamples: int, seed: int) -> NDArray[np.float3
     for row in counts:
         row[:] = np.bincount(rng.integers(items, size=items), minlength=items)
     return counts
-
-
-def weighted_distances(
-    logits: Logits,
-    name: str,
-    weights: NDArray[np.floating],
-    *,
-    labels: ArrayLike | None = None,
-    temperature: ArrayLike | None = None,
-) -> Iterator[NDArray[np.float64]]:
-    """Yield the squared distances [S, S] under each item weighting [B, N], as for a bootstrap.
-
-    Those of `reweighted_distances`; with 100 members or more from float32 kernels.
-
-    Raises:
-        UserError: as `reweighted_distances`.
-
-    >>> logits = np.array([[[0.0, 2.0], [0.0, 0.0]], [[1.0, 5.0], [0.0, 0.0]]])
-    >>> [float(d[0, 1]) for d in weighted_distances(logits, "logit_mse", np.array([[1.0, 1.0]]))]
-    [2.5]
-    """
-    array, y, t = check_items(logits, name, labels, temperature)
-    if len(array) < _MANY:
-        yield from reweighted_distances(array, name, weights, labels=labels, temperature=t)
-        return
-    for kernel in weighted_kernels(array, name, weights, labels=y, temperature=t):
-        norms = kernel.diagonal()
-        squared = np.maximum(norms[:, None] + norms - 2 * kernel, 0)
-        np.fill_diagonal(squared, 0)
-        yield squared
 
 
 def reflected_interval(

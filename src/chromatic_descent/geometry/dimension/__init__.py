@@ -1,0 +1,1 @@
+"""How many dimensions the members fill, and who opens new ones."""

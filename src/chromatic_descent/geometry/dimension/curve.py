@@ -1,0 +1,286 @@
+"""Dimension with its uncertainty, and how it grows with the members and images it is seen with.
+
+Quantities in the tables of this file, all of the spectrum λ of −½ J D² J unless said otherwise:
+
+    participation_ratio   (Σ λ₊)² / Σ λ₊²
+    top_1_share, top_2_share   Σ_{i≤k} λ_i / Σ λ₊
+    top_2_stress          explained stress, 1 − √(Σ_{i>2} λ_i² / Σ λ_i²)
+    axes_isotropic        axes above null 2, isotropic members: parallel analysis at 95%
+    axes_independent_errors   axes above null 3: the same; for distances in `EUCLIDEAN`
+    two_nn                TwoNN of the distances, with at least 50 members; NaN where duplicates
+                          leave fewer
+
+Spectra and nulls are compared as shares of their sums.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Logits
+from chromatic_descent.geometry.dimension.estimates import (
+    FEWEST_FOR_TWO_NN,
+    leading_axes,
+    participation_ratio,
+    two_nn,
+)
+from chromatic_descent.geometry.distances.items import check_items, weighted_distances
+from chromatic_descent.geometry.distances.matrices import distance_matrix
+from chromatic_descent.geometry.layouts.mds import double_centred, explained_stress
+from chromatic_descent.geometry.nulls.spectra import null_spectra
+from chromatic_descent.geometry.resampling import reflected_interval, resampled_counts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array: TypeAlias = NDArray[np.float64]
+
+_QUANTILE = 0.95  # of the nulls, for parallel analysis
+
+
+def dimension_estimates(
+    logits: Logits,
+    name: str,
+    *,
+    labels: ArrayLike | None = None,
+    temperature: ArrayLike | None = None,
+    resamples: int = 200,
+    draws: int = 199,
+    seed: int = 0,
+    nulls: Mapping[str, Array] | None = None,
+) -> "pd.DataFrame":
+    """Estimate the dimension of a population in every way, each with a 95% interval.
+
+    Intervals of what depends on the spectrum come from a bootstrap over probe items, and are for
+    the value that infinitely many such items would give these members; they are reflected, since
+    resampling makes a spectrum steeper (`reflected_interval`). For the counts of axes each
+    eigenvalue is reflected. The interval of TwoNN is over members; see `two_nn`.
+
+    Args:
+        logits: [S, N, C], or the path of a .npy or .npz file.
+        name: one of `DISTANCES` but `cka`, which is no mean over items.
+        labels: [N], whole numbers; needed by `error_disagreement`.
+        temperature: [S]; needed by `logit_mse_matched`.
+        resamples: B, of the items.
+        draws: P, from each null.
+        seed: of every random draw.
+        nulls: what `null_spectra` gave for these logits, if it is there already.
+
+    Returns:
+        One row per quantity: quantity, value, low, high. Counts of axes, or shares.
+
+    Raises:
+        UserError: as `distance_matrix`; identical members, which have no dimension; fewer than 1
+            resample.
+
+    Source: see each function.
+
+    >>> rng = np.random.default_rng(0)
+    >>> plane = np.tensordot(rng.normal(size=(12, 2)), rng.normal(size=(2, 300, 4)), 1)
+    >>> table = dimension_estimates(plane + 0.1 * rng.normal(size=plane.shape), "logit_mse")
+    >>> table.set_index("quantity").value["axes_isotropic"]
+    np.float64(2.0)
+    """
+    import pandas as pd
+
+    array, _, _ = check_items(logits, name, labels, temperature)
+    members, items, _ = array.shape
+    squared = distance_matrix(array, name, labels=labels, temperature=temperature)
+    _check_apart(squared)
+    spectrum = _spectrum(squared)  # [S]
+    counts = resampled_counts(items, resamples, seed)
+    resampled = np.array(
+        [
+            _spectrum(matrix)
+            for matrix in weighted_distances(
+                array, name, counts, labels=labels, temperature=temperature
+            )
+        ]
+    )
+    rows: list[tuple[str, float, float, float]] = []
+    for quantity, of in _STATISTICS.items():
+        value = of(spectrum[None])[0]
+        # A share lies in [0, 1]; a participation ratio in [1, S − 1].
+        bounds = (1.0, members - 1.0) if quantity == "participation_ratio" else (0.0, 1.0)
+        low, high = np.clip(reflected_interval(value, of(resampled)), *bounds)
+        rows.append((quantity, value, low, high))
+    if nulls is None:
+        nulls = null_spectra(array, name, temperature=temperature, draws=draws, seed=seed)
+    for null, spectra in nulls.items():
+        shares = _shares(spectra)
+        count = float(leading_axes(_shares(spectrum), shares, _QUANTILE))
+        reflected = leading_axes(_shares(2 * spectrum - resampled), shares, _QUANTILE)
+        low, high = np.quantile(reflected, [0.025, 0.975], method="inverted_cdf")
+        rows.append((f"axes_{null}", count, min(low, count), max(high, count)))
+    if members >= FEWEST_FOR_TWO_NN:
+        rows.append(("two_nn", *_two_nn(squared)))
+    return pd.DataFrame(rows, columns=["quantity", "value", "low", "high"])
+
+
+def dimension_curve(
+    logits: Logits,
+    name: str,
+    *,
+    labels: ArrayLike | None = None,
+    temperature: ArrayLike | None = None,
+    members: Sequence[int] | None = None,
+    images: Sequence[int] | None = None,
+    subsets: int = 20,
+    draws: int = 99,
+    seed: int = 0,
+) -> "pd.DataFrame":
+    """Estimate the dimension from fewer members, and from fewer images, as a tidy table.
+
+    A dimension that is the population's own stops growing once there are enough members; one that
+    keeps growing with S is a property of the sample. Each size is measured on random subsets drawn
+    without replacement, of members (all images) and of images (all members). low and high are the
+    2.5% and 97.5% quantiles *over subsets*, which overlap: they narrow to nothing at the full size
+    and are no confidence interval. Each size has one set of draws from each null, that of null 3
+    from one of its subsets.
+
+    Args:
+        logits: [S, N, C], or the path of a .npy or .npz file.
+        name: one of `DISTANCES` but `cka`, which is no mean over items.
+        labels: [N], whole numbers; needed by `error_disagreement`.
+        temperature: [S]; needed by `logit_mse_matched`.
+        members: sizes from 2 to S; six from 3 to S unless given.
+        images: sizes from 1 to N; N halved up to five times unless given.
+        subsets: of each size; one of the full size.
+        draws: P, from each null.
+        seed: of every random draw.
+
+    Returns:
+        One row per size and quantity: over (members, images), size, quantity, mean, low, high,
+        subsets. NaN where a subset's members are identical.
+
+    Raises:
+        UserError: as `distance_matrix`; identical members; a size, `subsets` or `draws` out of
+            range.
+
+    >>> curve = dimension_curve(np.random.default_rng(0).normal(size=(6, 400, 3)), "logit_mse")
+    >>> curve[curve.over == "members"]["size"].unique().tolist()
+    [3, 4, 5, 6]
+    """
+    import pandas as pd
+
+    array, _, given = check_items(logits, name, labels, temperature)
+    count, items, _ = array.shape
+    if members is None:
+        members = np.unique(np.geomspace(min(3, count), count, 6).round().astype(int)).tolist()
+    if images is None:
+        images = sorted({max(1, items >> k) for k in range(6)})
+    _check_sizes(members, 2, count, "members")
+    _check_sizes(images, 1, items, "images")
+    if subsets < 1:
+        raise UserError(f"subsets must be at least 1; found {subsets}")
+    squared = distance_matrix(array, name, labels=labels, temperature=temperature)
+    _check_apart(squared)
+
+    rows = []
+
+    def add(over: str, size: int, batch: Iterable[Array], nulls: dict[str, Array]) -> None:
+        values = _measure(batch, nulls)
+        for quantity, of_subsets in values.items():
+            low, high = np.quantile(of_subsets, [0.025, 0.975])
+            rows.append((over, size, quantity, of_subsets.mean(), low, high, len(of_subsets)))
+
+    for size in members:
+        chosen = _subsets(count, size, subsets, [seed, 0, size])  # [M, s]
+        one = chosen[0]
+        hot = None if given is None else given[one]
+        nulls = null_spectra(array[one], name, temperature=hot, draws=draws, seed=seed)
+        add("members", size, (squared[np.ix_(some, some)] for some in chosen), nulls)
+    for size in images:
+        chosen = _subsets(items, size, subsets, [seed, 1, size])  # [M, n]
+        some = array[:, chosen[0]]
+        nulls = null_spectra(some, name, temperature=given, draws=draws, seed=seed)
+        weights = np.zeros((len(chosen), items), dtype=np.float32)
+        np.put_along_axis(weights, chosen, 1, axis=1)
+        batch = weighted_distances(array, name, weights, labels=labels, temperature=given)
+        add("images", size, batch, nulls)
+    return pd.DataFrame(
+        rows, columns=["over", "size", "quantity", "mean", "low", "high", "subsets"]
+    )
+
+
+def _measure(batch: Iterable[Array], nulls: dict[str, Array]) -> dict[str, Array]:
+    """Return every quantity of squared distances [s, s], one value for each, given null spectra."""
+    near, each = [], []
+    for squared in batch:
+        each.append(_spectrum(squared))
+        if len(squared) >= FEWEST_FOR_TWO_NN:
+            near.append(_two_nn(squared)[0])
+    spectra = np.array(each)
+    values = {quantity: of(spectra) for quantity, of in _STATISTICS.items()}
+    for null, drawn in nulls.items():
+        count = leading_axes(_shares(spectra), _shares(drawn), _QUANTILE)
+        values[f"axes_{null}"] = np.asarray(count, dtype=np.float64)
+    if near:
+        values["two_nn"] = np.array(near)
+    return values
+
+
+def _two_nn(squared: Array) -> tuple[float, float, float]:
+    """Return TwoNN and its interval; NaN where duplicates leave too few members."""
+    try:
+        near = two_nn(squared)
+    except UserError:
+        return np.nan, np.nan, np.nan
+    return near.dimension, near.low, near.high
+
+
+def _spectrum(squared: Array) -> Array:
+    """Return eigenvalues of −½ J D² J, descending."""
+    values: Array = np.asarray(np.linalg.eigvalsh(double_centred(squared)), np.float64)[::-1]
+    return values
+
+
+def _shares(spectra: Array) -> Array:
+    """Return eigenvalues as shares of their sum; zeros where the sum is."""
+    total = spectra.sum(axis=-1, keepdims=True)
+    shares: Array = np.divide(spectra, total, out=np.zeros_like(spectra), where=total > 0)
+    return shares
+
+
+def _top_share(dimensions: int) -> Callable[[Array], Array]:
+    def share(spectra: Array) -> Array:
+        positive = np.maximum(spectra, 0)
+        total = positive.sum(axis=-1)
+        top = positive[..., :dimensions].sum(axis=-1)
+        found: Array = np.divide(top, total, out=np.full_like(top, np.nan), where=total > 0)
+        return found
+
+    return share
+
+
+def _top_2_stress(spectra: Array) -> Array:
+    return np.array([explained_stress(values)[min(2, len(values)) - 1] for values in spectra])
+
+
+# Of a batch of descending spectra: [B, S] -> [B].
+_STATISTICS: dict[str, Callable[[Array], Array]] = {
+    "participation_ratio": participation_ratio,
+    "top_1_share": _top_share(1),
+    "top_2_share": _top_share(2),
+    "top_2_stress": _top_2_stress,
+}
+
+
+def _subsets(of: int, size: int, count: int, seed: list[int]) -> NDArray[np.intp]:
+    """Draw subsets without replacement: [count, size], sorted; one of the full size."""
+    rng = np.random.default_rng(seed)
+    drawn = [np.sort(rng.permutation(of)[:size]) for _ in range(count if size < of else 1)]
+    return np.array(drawn)
+
+
+def _check_apart(squared: Array) -> None:
+    if not squared.any():
+        raise UserError("all distances are zero: the members are identical and have no dimension")
+
+
+def _check_sizes(sizes: Sequence[int], least: int, most: int, what: str) -> None:
+    if not len(sizes) or not all(least <= size <= most for size in sizes):
+        raise UserError(f"sizes of {what} must be from {least} to {most}; found {list(sizes)}")

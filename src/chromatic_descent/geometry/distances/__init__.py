@@ -1,0 +1,1 @@
+"""Squared distances between members, and everything that defines one."""

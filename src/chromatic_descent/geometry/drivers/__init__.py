@@ -1,0 +1,1 @@
+"""What drives the axes of a map: member properties, correlations, interventions."""

@@ -1,0 +1,226 @@
+"""Take a driver away, and see how much of the map goes with it.
+
+A correlation says that an axis goes along with, say, temperature; removing every member's
+temperature and drawing the map again says how much of it *was* temperature.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Logits, check_labels, check_logits, check_temperature
+from chromatic_descent.geometry.distances.items import weighted_distances
+from chromatic_descent.geometry.distances.matrices import distance_matrix
+from chromatic_descent.geometry.layouts.alignment import procrustes
+from chromatic_descent.geometry.layouts.mds import classical_mds, double_centred
+from chromatic_descent.geometry.resampling import reflected_interval, resampled_counts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array: TypeAlias = NDArray[np.float64]
+Temperature: TypeAlias = Array | None
+
+INTERVENTIONS = ("temperature", "class_bias", "confusion", "all")
+"""What can be taken away from members, see `intervene`; `all` is the three in this order."""
+
+
+def intervene(
+    logits: Logits, labels: ArrayLike, kind: str, *, temperature: ArrayLike | None = None
+) -> Array:
+    """Return the members' logits with what they have of one driver replaced by what all have of it.
+
+    With f̃ = f − mean_c f and bars for means over members:
+
+        temperature   f_i · T̄ / T_i, T̄ the geometric mean of the T_i: as sure as the average
+        class_bias    f_i − (b_i − b̄), b_ic = mean_n f̃_inc
+        confusion     f_in − s_i V[y_n], V the leading principal component over members, and s_i
+                      the scores on it, of the class means A_i[c, c'] = mean_{n: y_n = c} f̃_inc',
+                      classes weighing as many items as they have
+        all           the three in this order, each from the result of the one before
+
+    V is the pattern "on items of class c the logit of c' is higher" in which members differ most.
+    Both `class_bias` and `confusion` are orthogonal projections of what a member says beyond the
+    mean: the first removes everything that is the same on all items, the second one function that
+    is the same on all items of a class, the one on which members differ most. They overlap with
+    each other and with temperature, so that what they remove does not add up.
+
+    Args:
+        logits: [S, N, C], or the path of a .npy or .npz file.
+        labels: [N], whole numbers from 0 to C − 1; used by `confusion`.
+        kind: one of `INTERVENTIONS`.
+        temperature: [S], fitted to the members; needed by `temperature` and `all`.
+
+    Returns:
+        [S, N, C] float64, logits.
+
+    Raises:
+        UserError: an unknown kind; logits, labels or temperature of another shape or out of range,
+            or the temperature missing.
+
+    >>> import numpy as np
+    >>> logits = np.array([[[3.0, 1.0], [1.0, 1.0]], [[1.0, 1.0], [1.0, 3.0]]])
+    >>> intervene(logits, [0, 1], "class_bias")[0]  # member 0 favours class 0 by 0.5
+    array([[2.5, 1.5],
+           [0.5, 1.5]])
+    """
+    array = check_logits(logits)
+    y = check_labels(labels, "intervene", *array.shape[1:])
+    fitted = None if temperature is None else check_temperature(temperature, len(array))
+    _check_kind(kind, fitted)
+    f = array.astype(np.float64)
+    if kind in ("temperature", "all") and fitted is not None:
+        f *= (_common(fitted) / fitted)[:, None, None]
+    if kind in ("class_bias", "all"):
+        bias = _centred(f.mean(axis=1))  # [S, C]
+        f -= (bias - bias.mean(axis=0))[:, None]
+    if kind in ("confusion", "all"):
+        _project_out_confusion(f, y)
+    return f
+
+
+def interventions(
+    logits: Logits,
+    labels: ArrayLike,
+    name: str,
+    *,
+    temperature: ArrayLike | None = None,
+    kinds: Sequence[str] | None = None,
+    resamples: int = 200,
+    seed: int = 0,
+) -> "pd.DataFrame":
+    """Redraw the map after each intervention, and say what share of its first two axes is gone.
+
+        removed = 1 − (λ'₁ + λ'₂) / (λ₁ + λ₂)
+
+    with λ the eigenvalues of −½ J D² J before and λ' after; in absolute terms, so that taking away
+    half of everything removes half. Where the second pair of axes is nearly as long as the first,
+    as among members that share nothing, it takes over, and little can be removed: read `removed`
+    with the spectrum, and with `removed_total`, the same for all axes. Below 0: the axes grew.
+
+    The interval is a bootstrap over probe items, see `reflected_interval`;
+    what is taken from each member (T_i, b_i, s_i and V) is held fixed, as estimated on all items.
+    Among members without any structure it removes some noise, a share of at most C/N of all.
+
+    Args:
+        logits: [S, N, C], or the path of a .npy or .npz file.
+        labels: [N], whole numbers from 0 to C − 1.
+        name: one of `DISTANCES` but `cka`, which is no mean over items.
+        temperature: [S], fitted to the members; after `temperature` and `all`,
+            `logit_mse_matched` uses its geometric mean for every member.
+        kinds: of `INTERVENTIONS`; all of them unless given, or all that need no temperature when
+            there is none.
+        resamples: B, of the items.
+        seed: of the resampling.
+
+    Returns:
+        One row per kind: intervention, before, after (λ₁ + λ₂, in the squared distance's unit),
+        removed, low, high, removed_total, top_2_share (after, of all variance), correlation (of the
+        two maps, Procrustes r; NaN when nothing is left).
+
+    Raises:
+        UserError: as `intervene` and `distance_matrix`; identical members; fewer than 1 resample.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> labels = rng.integers(3, size=200)
+    >>> temperature = np.linspace(0.5, 2, 8)
+    >>> logits = rng.normal(size=(200, 3)) * temperature[:, None, None]  # nothing else differs
+    >>> table = interventions(logits, labels, "logit_mse", temperature=temperature)
+    >>> table.set_index("intervention").removed["temperature"].round(6)
+    np.float64(1.0)
+    """
+    import pandas as pd
+
+    array = check_logits(logits)
+    members, items, _ = array.shape
+    y = check_labels(labels, "interventions", *array.shape[1:])
+    fitted = None if temperature is None else check_temperature(temperature, members)
+    if kinds is None:
+        kinds = INTERVENTIONS if fitted is not None else ("class_bias", "confusion")
+    for kind in kinds:
+        _check_kind(kind, fitted)
+    counts = resampled_counts(items, resamples, seed)
+
+    def top_two_again(logits: NDArray[np.floating], temperature: Temperature) -> Array:
+        matrices = weighted_distances(logits, name, counts, labels=y, temperature=temperature)
+        return np.array([_top_two(squared) for squared in matrices])
+
+    dimensions = min(2, members)
+    squared = distance_matrix(array, name, labels=y, temperature=fitted)
+    if not squared.any():
+        raise UserError("all distances are zero: the members are identical and their map a point")
+    mds = classical_mds(squared, dimensions)
+    before, before_again = _top_two(squared), top_two_again(array, fitted)
+
+    rows = []
+    for kind in kinds:
+        changed = intervene(array, y, kind, temperature=fitted)
+        matched = fitted
+        if kind in ("temperature", "all") and fitted is not None:
+            matched = np.full(members, _common(fitted))
+        left = distance_matrix(changed, name, labels=y, temperature=matched)
+        again = top_two_again(changed, matched)
+        left[left < 1e-20 * squared.max()] = 0  # nothing but round-off is left
+        removed = np.array(1 - _top_two(left) / before)
+        low, high = reflected_interval(removed, 1 - again / before_again)
+        after = classical_mds(left, dimensions)
+        rows.append(
+            {
+                "intervention": kind,
+                "before": before,
+                "after": _top_two(left),
+                "removed": float(removed),
+                "low": float(low),
+                "high": min(1.0, float(high)),
+                "removed_total": float(1 - left.sum() / squared.sum()),
+                "top_2_share": float(after.explained[-1]),
+                "correlation": procrustes(mds.coordinates, after.coordinates).correlation,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _project_out_confusion(f: Array, labels: NDArray[np.intp]) -> None:
+    """Remove the leading confusion mode from logits [S, N, C], in place."""
+    members, items, classes = f.shape
+    counts = np.bincount(labels, minlength=classes)
+    present = np.flatnonzero(counts)
+    member_of = (labels == present[:, None]) / counts[present, None]  # [c, N] averages each class
+    means = _centred(np.matmul(member_of, f))  # [S, c, C]
+    means -= means.mean(axis=0)
+    weight = np.sqrt(counts[present] / items)[:, None]
+    # With classes weighted by √(share of items), inner products are those of functions of items.
+    u, s, vt = np.linalg.svd((means * weight).reshape(members, -1), full_matrices=False)
+    pattern = np.zeros((classes, classes))
+    pattern[present] = vt[0].reshape(len(present), classes) / weight  # V
+    f -= (u[:, 0] * s[0])[:, None, None] * pattern[labels]
+
+
+def _top_two(squared: Array) -> float:
+    """Return λ₁ + λ₂ of −½ J D² J."""
+    return float(np.maximum(np.linalg.eigvalsh(double_centred(squared))[-2:], 0).sum())
+
+
+def _common(temperature: Array) -> float:
+    """Return the geometric mean."""
+    return float(np.exp(np.log(temperature).mean()))
+
+
+def _centred(values: Array) -> Array:
+    """Return values less their mean over classes, the last axis."""
+    centred: Array = values - values.mean(axis=-1, keepdims=True)
+    return centred
+
+
+def _check_kind(kind: str, temperature: Temperature) -> None:
+    if kind not in INTERVENTIONS:
+        raise UserError(f"intervention must be one of {', '.join(INTERVENTIONS)}; found {kind!r}")
+    if kind in ("temperature", "all") and temperature is None:
+        raise UserError(
+            f"the intervention {kind!r} needs `temperature`, one per member: fit it with "
+            "chromatic_descent.ensemble.fit_temperature(logits, labels)"
+        )

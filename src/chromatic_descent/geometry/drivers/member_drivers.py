@@ -1,0 +1,233 @@
+"""What each member is like, in numbers that might explain where it lies on the map.
+
+Everything here is a mean over probe items, computed once per item and then averaged over any subset
+of them: drivers of the two halves of a probe cost little more than those of the whole.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Logits, check_labels, check_logits, check_temperature
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SURENESS = ("temperature", "confidence", "entropy")
+_TAKEN = (*_SURENESS, "sureness", "accuracy", "class accuracy", "class bias", "confusion")
+
+
+def member_drivers(
+    logits: Logits,
+    labels: ArrayLike,
+    *,
+    temperature: ArrayLike | None = None,
+    recipe: "Mapping[str, ArrayLike] | pd.DataFrame | None" = None,
+    confusion_modes: int = 2,
+) -> "pd.DataFrame":
+    """Describe each member by what could make it lie where it lies: one column per candidate.
+
+    With p = softmax(f), f̃ = f − mean_c f, ŷ the most probable class and y the label:
+
+        temperature        T_i as given
+        confidence         mean_n max_c p_inc
+        entropy            mean_n −Σ_c p_inc log p_inc, nats
+        accuracy           mean_n [ŷ_in = y_n]
+        class accuracy: c  the same over the items of class c
+        class bias: c      mean_n f̃_inc, logits
+        confusion: k       score on the k-th principal component, over members, of the matrices
+                           K_i[c, c'] = share of class c's items that member i calls c'
+        name               a recipe factor: a number as it is
+        name: value        one that is no number: 1 where member i has that value, else 0
+
+    Confusion matrices are compared row by row as they are, a class counting the same whatever
+    its number of items. A component has no sign: its largest entry is made positive.
+
+    Args:
+        logits: [S, N, C], or the path of a .npy or .npz file.
+        labels: [N], whole numbers from 0 to C − 1; drivers of a class without items are left out.
+        temperature: [S], the members' fitted temperatures; left out unless given.
+        recipe: what varied between members, name -> [S] values.
+        confusion_modes: how many; no more than S − 1 are given.
+
+    Returns:
+        [S] rows, in the members' order.
+
+    Raises:
+        UserError: logits, labels, temperature or recipe of another shape or out of range.
+
+    >>> import numpy as np
+    >>> logits = np.array([[[2.0, 0.0], [0.0, 2.0]], [[2.0, 0.0], [2.0, 0.0]]])
+    >>> table = member_drivers(logits, [0, 1], recipe={"optimiser": ["adam", "sgd"]})
+    >>> table[["accuracy", "class accuracy: 1", "class bias: 0", "optimiser: sgd"]]
+       accuracy  class accuracy: 1  class bias: 0  optimiser: sgd
+    0       1.0                1.0            0.0             0.0
+    1       0.5                0.0            1.0             1.0
+    """
+    import pandas as pd
+
+    array = check_logits(logits)
+    y = check_labels(labels, "member_drivers", *array.shape[1:])
+    fitted = None if temperature is None else check_temperature(temperature, len(array))
+    mask = np.ones((1, len(y)), dtype=bool)
+    columns = subset_drivers(array, y, mask, temperature=fitted, confusion_modes=confusion_modes)
+    table = pd.DataFrame({name: values[0] for name, values in columns.items()})
+    if fitted is not None:
+        table["temperature"] = fitted  # as given, and not as `subset_drivers` refits it
+    factors = recipe_columns(recipe, len(array))
+    table = pd.concat([table, pd.DataFrame(factors)], axis=1) if factors else table
+    return table.dropna(axis=1)
+
+
+def subset_drivers(
+    logits: NDArray[np.floating],
+    labels: NDArray[np.intp],
+    masks: NDArray[np.bool_],
+    *,
+    temperature: NDArray[np.float64] | None,
+    confusion_modes: int,
+) -> dict[str, NDArray[np.float64]]:
+    """Return the drivers of `member_drivers`, less the recipe, for subsets of items [H, N].
+
+    Each is [H, S], NaN for a class without items in that subset. The temperature of a subset is one
+    Newton step from the given one, T of all items, along the subset's own NLL in β = 1/T:
+
+        β_h = β − NLL_h'(β) / NLL_h''(β), within a factor of 2 of β
+
+    which differs from a fit by the square of a small difference.
+    """
+    members, items, classes = logits.shape
+    weight = masks.astype(np.float64)
+    weight /= weight.sum(axis=1, keepdims=True)  # [H, N]
+    means: dict[str, list[NDArray[np.float64]]] = {}
+    bias = np.empty((len(masks), members, classes))
+    answers = np.empty((members, items), dtype=np.intp)
+    newton = np.empty((members, 2, len(masks)))
+    for i, member in enumerate(logits):
+        f = member.astype(np.float64)  # [N, C]
+        f -= f.max(axis=1, keepdims=True)
+        if temperature is not None:
+            slope, curvature = _nll_derivatives(f, labels, 1 / temperature[i])
+            newton[i] = weight @ slope, weight @ curvature
+        answers[i] = f.argmax(axis=1)
+        p = np.exp(f)
+        total = p.sum(axis=1, keepdims=True)
+        p /= total
+        by_item = {
+            "confidence": p.max(axis=1),
+            "entropy": np.log(total[:, 0]) - np.einsum("nc,nc->n", p, f),
+            "accuracy": answers[i] == labels,
+        }
+        for name, values in by_item.items():
+            means.setdefault(name, []).append(weight @ values)
+        f -= f.mean(axis=1, keepdims=True)
+        bias[:, i] = weight @ f
+
+    columns: dict[str, NDArray[np.float64]] = {}
+    if temperature is not None:
+        beta = 1 / temperature[:, None]
+        slope, curvature = newton[:, 0], newton[:, 1]  # [S, H]
+        step = np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature > 0)
+        columns["temperature"] = (1 / np.clip(beta - step, beta / 2, 2 * beta)).T
+    columns |= {name: np.stack(values, axis=1) for name, values in means.items()}
+
+    correct = np.empty((len(masks), members, classes))
+    modes = np.empty((len(masks), members, min(confusion_modes, members - 1)))
+    for h, mask in enumerate(masks):
+        confusion = confusion_matrices(answers[:, mask], labels[mask], classes)
+        correct[h] = np.diagonal(confusion, axis1=1, axis2=2)
+        modes[h] = confusion_modes_of(confusion, modes.shape[2])[1]
+    for prefix, values in (("class accuracy", correct), ("class bias", bias)):
+        for c in range(classes):
+            columns[f"{prefix}: {c}"] = values[:, :, c]
+    for k in range(modes.shape[2]):
+        columns[f"confusion: {k + 1}"] = modes[:, :, k]
+    return columns
+
+
+def group_of(driver: str) -> str:
+    """Return a driver's group: what stands before its colon, or "sureness", or its own name.
+
+    "class bias: 3" is of "class bias"; temperature, confidence and entropy are of "sureness".
+    """
+    return "sureness" if driver in _SURENESS else driver.partition(":")[0]
+
+
+def recipe_columns(
+    recipe: "Mapping[str, ArrayLike] | pd.DataFrame | None", members: int
+) -> dict[str, NDArray[np.float64]]:
+    """Return recipe factors as columns of numbers [S], or raise UserError if they are not [S]."""
+    columns = {}
+    for name in recipe if recipe is not None else ():
+        if name in _TAKEN:
+            raise UserError(f"recipe factor {name!r} has the name of a driver: call it otherwise")
+        values = np.asarray(recipe[name])  # type: ignore[index]
+        if values.shape != (members,):
+            raise UserError(
+                f"recipe factor {name!r} must have {members} values, one per member; found shape "
+                f"{list(values.shape)}"
+            )
+        if values.dtype.kind in "biuf":
+            if not np.isfinite(values).all():
+                raise UserError(f"recipe factor {name!r} must be finite; give a name to 'none'")
+            columns[str(name)] = values.astype(np.float64)
+            continue
+        texts = values.astype(str)
+        for level in sorted(set(texts.tolist())):
+            columns[f"{name}: {level}"] = (texts == level).astype(np.float64)
+    return columns
+
+
+def _nll_derivatives(
+    f: NDArray[np.float64], labels: NDArray[np.intp], beta: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return d/dβ and d²/dβ² of each item's NLL at softmax(βf): E f − f_y and Var f."""
+    p = np.exp(beta * f)
+    p /= p.sum(axis=1, keepdims=True)
+    first = np.einsum("nc,nc->n", p, f)
+    second = np.einsum("nc,nc,nc->n", p, f, f)
+    return first - f[np.arange(len(f)), labels], second - first**2
+
+
+def confusion_matrices(
+    answers: NDArray[np.intp], labels: NDArray[np.intp], classes: int
+) -> NDArray[np.float64]:
+    """Return each member's confusion matrix, rows summing to 1 or NaN: [S, N] -> [S, C, C].
+
+    K_i[c, c'] is the share of the items of class c that member i calls c'.
+    """
+    members = len(answers)
+    cell = labels * classes + answers + classes**2 * np.arange(members)[:, None]  # [S, N]
+    counts = np.bincount(cell.ravel(), minlength=members * classes**2)
+    counts = counts.reshape(members, classes, classes).astype(np.float64)
+    of_class = counts.sum(axis=-1, keepdims=True)
+    confusion: NDArray[np.float64] = np.divide(
+        counts, of_class, out=np.full_like(counts, np.nan), where=of_class > 0
+    )
+    return confusion
+
+
+def confusion_modes_of(
+    matrices: NDArray[np.float64], modes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the leading principal components over members of their confusion matrices, and scores.
+
+    [S, C, C] -> [k, C, C], each of length 1 with its largest entry positive, and [S, k].
+    """
+    members, classes, _ = matrices.shape
+    flat = np.nan_to_num(matrices.reshape(members, -1))  # all are alike in an empty class
+    flat -= flat.mean(axis=0)
+    wide = len(flat) <= flat.shape[1]  # decompose the smaller of the two Gram matrices
+    _, vectors = np.linalg.eigh(flat @ flat.T if wide else flat.T @ flat)
+    vectors = vectors[:, ::-1][:, :modes]
+    directions = flat.T @ vectors if wide else vectors  # [C², k], of any length
+    norms = np.linalg.norm(directions, axis=0)
+    directions /= np.where(norms > 0, norms, 1)
+    leaders = np.abs(directions).argmax(axis=0)
+    directions *= np.where(directions[leaders, range(directions.shape[1])] < 0, -1.0, 1.0)
+    scores = np.zeros((members, modes))
+    scores[:, : directions.shape[1]] = flat @ directions
+    return directions.T.reshape(-1, classes, classes), scores

@@ -1,0 +1,228 @@
+"""Layouts of members in a few dimensions that keep their distances: classical MDS and SMACOF.
+
+Both start from squared distances [S, S]. The layouts that keep neighbours instead are in
+`neighbours`, the one for divergences that are no distances in `inpca`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import check_squared
+
+# Eigenvalues below this share of the largest are round-off: double centring alone makes one of
+# them zero, which would otherwise come out as ±1e-17, with a square root that looks like data.
+_ROUNDOFF = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class ClassicalMDS:
+    """A classical MDS layout and the spectrum it comes from.
+
+    Attributes:
+        coordinates: [S, k], centred, axes in order of decreasing eigenvalue.
+        eigenvalues: [S], descending; the unit is that of the squared distances.
+        explained: [k], the cumulative share of the positive spectrum, Σ_{i≤k} λ_i / Σ λ₊. NaN when
+            all members coincide: there is no variance to explain.
+        negative_mass: Σ|λ₋| / Σ|λ|, 0 when the distances are Euclidean (or all zero).
+    """
+
+    coordinates: NDArray[np.float64]
+    eigenvalues: NDArray[np.float64]
+    explained: NDArray[np.float64]
+    negative_mass: float
+
+
+def classical_mds(squared: ArrayLike, dimensions: int = 2) -> ClassicalMDS:
+    """Lay members out so that their squared distances are kept as well as k axes can.
+
+        B = −½ J D² J = UΛUᵀ with J = I − 11ᵀ/S, and X = U√Λ₊
+
+    The layout of a Euclidean D² is its principal component analysis. Eigenvectors have no sign:
+    each axis is turned so that its largest |coordinate| is positive (of several within 1e-9 of
+    the largest, the first member's), so that equal input gives equal output. Axes without a
+    positive eigenvalue are zero; identical members give zeros throughout.
+
+    Args:
+        squared: [S, S] squared distances, S >= 2.
+        dimensions: k, from 1 to S (S − 1 can be other than zero).
+
+    Returns:
+        A `ClassicalMDS`; coordinates in the unit of the distances (not squared).
+
+    Raises:
+        UserError: `squared` is no matrix of squared distances, or `dimensions` is out of range.
+
+    Source: Torgerson 1952; Borg & Groenen 2005, Modern Multidimensional Scaling, chapter 12.
+
+    >>> layout = classical_mds([[0.0, 9.0, 25.0], [9.0, 0.0, 16.0], [25.0, 16.0, 0.0]])  # 3, 4, 5
+    >>> float(layout.explained[-1].round(12)), layout.negative_mass
+    (1.0, 0.0)
+    """
+    squared = check_squared(squared)
+    check_dimensions(dimensions, len(squared))
+    values, vectors = np.linalg.eigh(double_centred(squared))
+    values, vectors = values[::-1], vectors[:, ::-1]  # eigh sorts upwards
+    values = without_roundoff(values)
+    positive = np.maximum(values, 0.0)
+
+    coordinates = turned(vectors[:, :dimensions] * np.sqrt(positive[:dimensions]))  # [S, k]
+
+    total = positive.sum()
+    explained = np.cumsum(positive)[:dimensions]
+    return ClassicalMDS(
+        coordinates=coordinates,
+        eigenvalues=values,
+        explained=explained / total if total > 0 else np.full(dimensions, np.nan),
+        negative_mass=float(1 - total / np.abs(values).sum()) if total > 0 else 0.0,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Smacof:
+    """A metric MDS layout and how far it is from the distances.
+
+    Attributes:
+        coordinates: [S, k], centred, on their principal axes.
+        stress: Kruskal's stress-1, √(Σ_{i<j} (δ_ij − d_ij)² / Σ_{i<j} d_ij²) with δ the distances
+            given and d those of the layout; 0 for a perfect layout, NaN when all members coincide.
+        iterations: of the best start.
+    """
+
+    coordinates: NDArray[np.float64]
+    stress: float
+    iterations: int
+
+
+def smacof(squared: ArrayLike, dimensions: int = 2, *, seed: int = 0, starts: int = 4) -> Smacof:
+    """Lay members out so that the distances themselves, not their squares, are kept best.
+
+        minimise Σ_{i<j} (δ_ij − d_ij(X))², δ = √squared
+
+    Classical MDS projects, so it makes every distance too short when the members fill more than k
+    dimensions; SMACOF spreads the error over long and short distances alike. It finds a local
+    minimum: it starts once from the classical layout and `starts` times at random, and keeps the
+    best. Each axis is a principal axis of the layout, turned as those of `classical_mds`.
+
+    Args:
+        squared: [S, S] squared distances, S >= 2.
+        dimensions: k, from 1 to S.
+        seed: of the random starts.
+        starts: how many; 0 for the classical start alone.
+
+    Returns:
+        A `Smacof`; coordinates in the unit of the distances (not squared), stress dimensionless.
+
+    Raises:
+        UserError: `squared` is no matrix of squared distances, or an argument is out of range.
+
+    Source: de Leeuw 1977; Borg & Groenen 2005, chapter 8; Kruskal 1964 for stress-1.
+    scikit-learn's `smacof`.
+
+    >>> layout = smacof([[0.0, 9.0, 25.0], [9.0, 0.0, 16.0], [25.0, 16.0, 0.0]])  # 3, 4, 5
+    >>> layout.stress < 1e-3
+    True
+    """
+    squared = check_squared(squared)
+    check_dimensions(dimensions, len(squared))
+    if starts < 0:
+        raise UserError(f"starts must be 0 or more; found {starts}")
+    if not squared.any():
+        return Smacof(np.zeros((len(squared), dimensions)), np.nan, 0)
+    from sklearn.manifold import smacof as run
+
+    distances = np.sqrt(squared)
+
+    def layout(**start: Any) -> tuple[NDArray[np.float64], float, int]:
+        found: tuple[NDArray[np.float64], float, int] = run(
+            distances, metric=True, n_components=dimensions, n_jobs=1, return_n_iter=True, **start
+        )
+        return found
+
+    runs = [layout(init=classical_mds(squared, dimensions).coordinates, n_init=1)]
+    if starts:
+        runs.append(layout(n_init=starts, random_state=seed))
+    points, _, iterations = min(runs, key=lambda found: found[1])
+
+    points = points - points.mean(axis=0)
+    _, _, axes = np.linalg.svd(points, full_matrices=False)
+    points = turned(points @ axes.T)
+    if points.shape[1] < dimensions:  # no more axes than members
+        points = np.pad(points, ((0, 0), (0, dimensions - points.shape[1])))
+    rows, columns = np.triu_indices(len(points), k=1)
+    fitted = np.linalg.norm(points[rows] - points[columns], axis=1)
+    misfit = np.sum((distances[rows, columns] - fitted) ** 2) / np.sum(fitted**2)
+    return Smacof(points, float(np.sqrt(misfit)), int(iterations))
+
+
+def explained_stress(eigenvalues: ArrayLike) -> NDArray[np.float64]:
+    """Return how much of a spectrum the first k axes hold, imaginary axes included, for every k.
+
+        χ_k = 1 − √(Σ_{i>k} λ_i² / Σ_i λ_i²), the λ ordered by |λ|
+
+    That is 1 − ‖W − W_k‖/‖W‖ for the double-centred matrix W and its best approximation W_k of
+    rank k. Unlike the explained share of variance it counts negative eigenvalues as something
+    missed, and it weighs large ones more: do not set the two side by side.
+
+    Args:
+        eigenvalues: [S], in any order, as in `ClassicalMDS` and `InPCA`.
+
+    Returns:
+        [S] float64, rising to 1; NaN when all eigenvalues are zero.
+
+    Raises:
+        UserError: the eigenvalues are no finite [S].
+
+    Source: Mao et al. 2024, PNAS, "The training process of many deep networks explores the same
+    low-dimensional manifold".
+
+    >>> explained_stress([4.0, -3.0, 0.0])
+    array([0.4, 1. , 1. ])
+    """
+    values = np.asarray(eigenvalues, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
+        raise UserError(
+            f"eigenvalues must be finite numbers of shape [S]; found shape {list(values.shape)}"
+        )
+    power = np.sort((values / max(np.abs(values).max(), np.finfo(float).tiny)) ** 2)  # upwards
+    if not power.any():
+        return np.full(len(values), np.nan)
+    upto = np.cumsum(power)  # from the smallest, so that small ones are not lost in large ones
+    missed = np.append(upto[-2::-1], 0.0)  # [S] of the axes after the k-th
+    stress: NDArray[np.float64] = 1 - np.sqrt(missed / upto[-1])
+    return stress
+
+
+def double_centred(squared: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return B = −½ J D² J, the Gram matrix of centred points, for one matrix or a batch."""
+    rows = squared.mean(axis=-1, keepdims=True)
+    columns = squared.mean(axis=-2, keepdims=True)
+    centred: NDArray[np.float64] = squared - rows - columns + rows.mean(axis=-2, keepdims=True)
+    return -0.5 * centred
+
+
+def turned(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a layout [S, k] with each axis's largest |coordinate| positive.
+
+    Of several within 1e-9 of the largest the first member's counts, whatever round-off says.
+    """
+    size = np.abs(coordinates)
+    leader = np.argmax(size >= (1 - 1e-9) * size.max(axis=0), axis=0)  # [k] a member per axis
+    signs = np.where(coordinates[leader, np.arange(coordinates.shape[1])] < 0, -1.0, 1.0)
+    oriented: NDArray[np.float64] = coordinates * signs
+    return oriented
+
+
+def without_roundoff(eigenvalues: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the eigenvalues with those that are round-off set to zero."""
+    size = np.abs(eigenvalues)
+    return np.where(size > _ROUNDOFF * size.max(), eigenvalues, 0.0)
+
+
+def check_dimensions(dimensions: int, most: int) -> None:
+    """Raise UserError unless 1 <= dimensions <= most."""
+    if not 1 <= dimensions <= most:
+        raise UserError(f"dimensions must be from 1 to {most}; found {dimensions}")

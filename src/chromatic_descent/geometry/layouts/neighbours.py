@@ -1,0 +1,193 @@
+"""Layouts that keep neighbours and not distances, and what tells how far to trust them.
+
+t-SNE and UMAP move with their seed. A picture of either is evidence of nothing without several
+seeds, their spread (`seed_spread`) and the layout's `trustworthiness`.
+"""
+
+import warnings
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import check_squared
+from chromatic_descent.geometry.layouts.alignment import procrustes
+
+
+def tsne(squared: ArrayLike, seed: int, perplexity: float | None = None) -> NDArray[np.float64]:
+    """Lay members out in the plane by t-SNE, which keeps neighbours and not distances.
+
+    Minimises KL(P‖Q) between neighbour probabilities P of the given distances and Q of the layout.
+    The result depends on the seed, and with fewer than ten members means nothing: show it with
+    several seeds and their `seed_spread`.
+
+    Args:
+        squared: [S, S] squared distances, S >= 4.
+        seed: of the random start.
+        perplexity: the effective number of neighbours, 1 <= perplexity < S;
+            min(30, (S − 1)/3) unless given.
+
+    Returns:
+        [S, 2] float64, in no unit.
+
+    Raises:
+        UserError: `squared` is no matrix of squared distances, too few members, or a perplexity
+            out of range.
+
+    Source: van der Maaten & Hinton 2008, JMLR 9; scikit-learn's `TSNE`.
+    """
+    squared = check_squared(squared)
+    members = _at_least_four(squared, "t-SNE")
+    if perplexity is None:
+        perplexity = min(30.0, (members - 1) / 3)
+    if not 1 <= perplexity < members:
+        raise UserError(
+            f"perplexity must be at least 1 and below the {members} members; found {perplexity}"
+        )
+    from sklearn.manifold import TSNE
+
+    model = TSNE(
+        metric="precomputed",  # else the distances would be taken for features
+        init="random",  # the default, PCA, needs features
+        perplexity=perplexity,
+        random_state=seed,
+        method="exact" if members <= 500 else "barnes_hut",  # the approximation is for speed only
+    )
+    layout: NDArray[np.float64] = model.fit_transform(_distances(squared)).astype(np.float64)
+    return layout
+
+
+def umap(squared: ArrayLike, seed: int, neighbours: int = 15) -> NDArray[np.float64]:
+    """Lay members out in the plane by UMAP, which keeps neighbours and not distances.
+
+    The same caution as for `tsne`: a picture, not evidence. Needs `umap-learn`, whose first import
+    compiles for some seconds.
+
+    Args:
+        squared: [S, S] squared distances, S >= 4.
+        seed: of the random start.
+        neighbours: size of a neighbourhood, at least 2; no more than S − 1 are used.
+
+    Returns:
+        [S, 2] float64, in no unit.
+
+    Raises:
+        UserError: umap-learn is not installed, `squared` is no matrix of squared distances, too
+            few members, or fewer than 2 neighbours.
+
+    Source: McInnes, Healy & Melville 2018, arXiv:1802.03426; umap-learn's `UMAP`.
+    """
+    squared = check_squared(squared)
+    members = _at_least_four(squared, "UMAP")
+    if neighbours < 2:
+        raise UserError(f"neighbours must be at least 2; found {neighbours}")
+    # It warns on every import (no TensorFlow) and every use (no inverse transform), by design.
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            from umap import UMAP
+        except ImportError as error:
+            raise UserError(
+                "UMAP is not installed: pip install 'chromatic-descent[umap]'"
+            ) from error
+        model = UMAP(
+            metric="precomputed",
+            init="random",  # the default, spectral, fails on a handful of members
+            n_neighbors=min(neighbours, members - 1),
+            random_state=seed,
+            n_jobs=1,  # what a fixed seed implies
+        )
+        layout: NDArray[np.float64] = model.fit_transform(_distances(squared)).astype(np.float64)
+    return layout
+
+
+def trustworthiness(squared: ArrayLike, layout: ArrayLike, neighbours: int = 5) -> float:
+    """Return how far neighbours in a layout are neighbours in fact.
+
+        T = 1 − 2/(S k (2S − 3k − 1)) Σ_i Σ_{j ∈ N_k(i)} max(0, r(i, j) − k)
+
+    with N_k(i) the k nearest to i in the layout and r(i, j) the rank of j among all the others by
+    the given distance from i. 1 when no false neighbour was made; a random layout has about 1/2.
+    It says nothing about neighbours that were torn apart.
+
+    Args:
+        squared: [S, S] squared distances.
+        layout: [S, d], of the same members in the same order.
+        neighbours: k, at least 1 and below S/2.
+
+    Returns:
+        T in [0, 1], dimensionless.
+
+    Raises:
+        UserError: `squared` is no matrix of squared distances, the layout is not a finite [S, d],
+            or neighbours out of range.
+
+    Source: Venna & Kaski 2001; scikit-learn's `trustworthiness`.
+
+    >>> import numpy as np
+    >>> x = np.arange(6.0)
+    >>> trustworthiness((x[:, None] - x) ** 2, x[:, None], neighbours=2)
+    1.0
+    """
+    squared = check_squared(squared)
+    layout = np.asarray(layout, dtype=np.float64)
+    members = len(squared)
+    if layout.ndim != 2 or len(layout) != members or not np.isfinite(layout).all():
+        raise UserError(
+            f"layout must be finite and of shape [{members}, d], one row per member of the "
+            f"distances; found shape {list(layout.shape)}"
+        )
+    if not 1 <= neighbours < members / 2:
+        raise UserError(
+            f"neighbours must be at least 1 and below half of the {members} members; "
+            f"found {neighbours}"
+        )
+    from sklearn.manifold import trustworthiness as measure
+
+    # Squares have the ranks of the distances, which is all that is looked at.
+    return float(measure(squared, layout, n_neighbors=neighbours, metric="precomputed"))
+
+
+def seed_spread(layouts: Sequence[ArrayLike]) -> float:
+    """Return how alike layouts of the same members from several seeds are.
+
+    The mean of the Procrustes correlation r over all pairs of layouts: 1 when they differ by no
+    more than a move, a turn, a mirror and a scale.
+
+    Args:
+        layouts: at least two, each [S, k].
+
+    Returns:
+        The mean r in [0, 1]; NaN when a layout is a point.
+
+    Raises:
+        UserError: fewer than two layouts, or as `procrustes`.
+
+    Source: Peres-Neto & Jackson 2001 for r.
+
+    >>> square = np.array([[0.0, 0.0], [0.0, 2.0], [2.0, 2.0], [2.0, 0.0]])
+    >>> round(seed_spread([square, -square, 3 * square + 1]), 12)
+    1.0
+    """
+    if len(layouts) < 2:
+        raise UserError(f"seed_spread needs layouts of at least 2 seeds; found {len(layouts)}")
+    pairs = combinations(layouts, 2)
+    return float(np.mean([procrustes(one, other).correlation for one, other in pairs]))
+
+
+def _distances(squared: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return √squared in a unit that float32 can hold, which both methods compute in."""
+    exponent = int(np.frexp(squared.max())[1])
+    if abs(exponent) > 100:  # a power of two: no digit is lost, and neighbours stay what they are
+        squared = np.ldexp(squared, -2 * (exponent // 2))
+    return np.sqrt(squared)
+
+
+def _at_least_four(squared: NDArray[np.float64], method: str) -> int:
+    members = len(squared)
+    if members < 4:
+        raise UserError(
+            f"{method} needs at least 4 members; found {members}: use classical_mds instead"
+        )
+    return members

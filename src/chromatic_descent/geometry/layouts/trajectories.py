@@ -1,0 +1,293 @@
+"""Members on their way: when each has recorded its answers at several epochs, [S, T, N, C].
+
+All S·T points are laid out together by InPCA; each member's path has a length, each point its
+progress from ignorance to truth, and the population a time at which its members part.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.batches import batches
+from chromatic_descent.geometry.checks import check_labels, check_logits
+from chromatic_descent.geometry.distances.definitions import COEFFICIENT_FLOOR, root_softmax
+from chromatic_descent.geometry.distances.matrices import distance_matrix
+from chromatic_descent.geometry.layouts.inpca import InPCA, inpca
+from chromatic_descent.geometry.resampling import reflected_interval, resampled_counts
+
+# Items are read in blocks of about this many float64 values (4 MiB).
+_BLOCK = 2**19
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectories:
+    """Members' paths through function space. Epochs count from 0, the first one recorded.
+
+    Attributes:
+        embedding: the InPCA of all S·T points, member by member.
+        coordinates: [S, T, k], the same by member and epoch.
+        landmarks: [2, k], where ignorance P₀ and the truth P* lie in that layout.
+        progress: [S, T], from 0 (ignorance) to 1 (truth); see `progress`.
+        path_length, path_low, path_high: [S], Σ_t of Hellinger distances between one epoch and the
+            next, and its 95% interval over items.
+        straightness: [S], the distance from first to last epoch as a share of that; NaN for a
+            member that does not move.
+        between: [T], root mean squared Hellinger distance between two members at the same epoch.
+        step: [T], the same between a member and itself one epoch earlier; NaN for the first epoch.
+        ratio, ratio_low, ratio_high: [T], between / step, and its 95% interval over items.
+        separation, separation_low, separation_high: the epoch from which on the ratio exceeds 1,
+            and its 95% interval over items; infinite when it does not by the last.
+    """
+
+    embedding: InPCA
+    coordinates: NDArray[np.float64]
+    landmarks: NDArray[np.float64]
+    progress: NDArray[np.float64]
+    path_length: NDArray[np.float64]
+    path_low: NDArray[np.float64]
+    path_high: NDArray[np.float64]
+    straightness: NDArray[np.float64]
+    between: NDArray[np.float64]
+    step: NDArray[np.float64]
+    ratio: NDArray[np.float64]
+    ratio_low: NDArray[np.float64]
+    ratio_high: NDArray[np.float64]
+    separation: float
+    separation_low: float
+    separation_high: float
+
+
+def trajectories(
+    logits: ArrayLike,
+    labels: ArrayLike,
+    *,
+    dimensions: int = 3,
+    resamples: int = 200,
+    seed: int = 0,
+) -> Trajectories:
+    """Lay out members' training paths together, and measure them.
+
+    With h²(p, q) = mean_n (1 − Σ_c √(p_nc q_nc)) the squared Hellinger distance:
+
+        layout:      `inpca` of the Bhattacharyya divergences −mean_n log Σ_c √(p_nc q_nc)
+        path length: Σ_t h(p_it, p_i,t+1); straightness: h(p_i0, p_i,T−1) / path length
+        ratio:       √(mean_{i<j} h²(p_it, p_jt) / mean_i h²(p_i,t−1, p_it))
+
+    Early on every member moves much farther in an epoch than members are apart: they are on one
+    path. They have parted when they are farther from each other than any is from where it was an
+    epoch ago; `separation` is the first epoch from which on that stays so. It depends on how often
+    epochs are recorded, and on a learning rate that ends at zero, under which steps vanish and
+    every ratio ends large: compare it only between studies recorded alike. A path's length, too,
+    grows with how often it is recorded.
+
+    Intervals are from a bootstrap over probe items: reflected for lengths and ratios (see
+    `reflected_interval`), percentiles for the epoch. They are about other images, not other
+    members.
+
+    Args:
+        logits: [S, T, N, C], S >= 2 members at T >= 2 epochs, in order.
+        labels: [N], whole numbers from 0 to C − 1.
+        dimensions: k, from 1 to S·T.
+        resamples: B, of the items.
+        seed: of the resampling.
+
+    Returns:
+        A `Trajectories`; distances in [0, 1], coordinates in √nats.
+
+    Raises:
+        UserError: logits of another shape or not finite; labels that do not fit; an argument out
+            of range.
+
+    Source: Mao et al. 2024, PNAS, "The training process of many deep networks explores the same
+    low-dimensional manifold", for InPCA of trajectories and progress; the separation is ours.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> labels = rng.integers(3, size=100)
+    >>> own = rng.normal(size=(4, 1, 100, 3))  # what each member becomes, on top of the truth
+    >>> epochs = np.arange(5)[:, None, None]
+    >>> paths = trajectories(epochs * np.eye(3)[labels] + (epochs > 2) * own, labels)
+    >>> paths.separation, bool((np.diff(paths.progress[:, :3]) > 0).all())
+    (3.0, True)
+    """
+    array = np.asarray(logits)
+    if array.ndim != 4 or array.shape[0] < 2 or array.shape[1] < 2:
+        raise UserError(
+            "logits over training must have shape [S, T, N, C] with at least 2 members and 2 "
+            f"epochs; found shape {list(array.shape)}"
+        )
+    members, epochs, items, classes = array.shape
+    points = check_logits(array.reshape(members * epochs, items, classes))
+    y = check_labels(labels, "trajectories", items, classes)
+    counts = resampled_counts(items, resamples, seed)
+
+    layout = inpca(distance_matrix(points, "bhattacharyya"), dimensions)
+    by_item, overlap, at_truth = _by_item(points, y, members)
+    affinity = np.clip(np.stack([overlap, at_truth]), COEFFICIENT_FLOOR, 1)  # round-off passes 1
+    landmarks = layout.project(-np.log(affinity).mean(axis=2))
+    advance = np.array([_progress(m, t, classes) for m, t in zip(overlap, at_truth, strict=True)])
+
+    whole = _Measures.of(by_item.mean(axis=1), members, epochs)
+    again = _Measures.of(by_item @ counts.T.astype(np.float64) / items, members, epochs)  # [..., B]
+    path_low, path_high = _interval(whole.path, again.path)
+    ratio_low, ratio_high = _interval(whole.ratio, again.ratio)
+    early, late = np.quantile(again.separation, [0.025, 0.975], method="inverted_cdf")
+    return Trajectories(
+        embedding=layout,
+        coordinates=layout.coordinates.reshape(members, epochs, dimensions),
+        landmarks=landmarks,
+        progress=advance.reshape(members, epochs),
+        path_length=whole.path,
+        path_low=path_low,
+        path_high=path_high,
+        straightness=whole.straightness,
+        between=whole.between,
+        step=whole.step,
+        ratio=whole.ratio,
+        ratio_low=ratio_low,
+        ratio_high=ratio_high,
+        separation=float(whole.separation),
+        separation_low=float(early),
+        separation_high=float(late),
+    )
+
+
+def progress(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
+    """Return how far predictions have come from ignorance to truth: 0 at the one, 1 at the other.
+
+    Ignorance P₀ gives every class 1/C, the truth P* all to the label. As √p is a point on a sphere,
+    one for each item, the shortest path from P₀ to P* turns every item by the same angle
+    θ = arccos(1/√C), and progress is where on it the nearest point lies:
+
+        √p^λ = [sin((1−λ)θ) √p⁰ + sin(λθ) √p*] / sin θ
+        progress = argmin_{0≤λ≤1} mean_n arccos Σ_c √(p_nc p^λ_nc)
+
+    The mean is convex in λ, and the argmin is found by bisection of its derivative, to 1e-9. With
+    a = Σ_c √p_nc / √C and b = (√p_{n,y} − a cos θ)/sin θ that is θ times the mean of
+    u / √(1 − a² − b² + u²), u = a sin λθ − b cos λθ. It says how far, not how well: members that
+    are sure and wrong stay behind, members that are right and unsure too.
+
+    Args:
+        logits: [..., N, C], any floating type.
+        labels: [N], whole numbers from 0 to C − 1.
+
+    Returns:
+        [...] float64, in [0, 1].
+
+    Raises:
+        UserError: logits of another shape or not finite; labels that do not fit.
+
+    Source: Mao et al. 2024, PNAS, "The training process of many deep networks explores the same
+    low-dimensional manifold".
+
+    >>> progress([[[0.0, 0.0, 0.0]], [[99.0, 0.0, 0.0]]], [0]).round(9)
+    array([0., 1.])
+    """
+    array = np.asarray(logits, dtype=np.float64)
+    if array.ndim < 2 or array.size == 0 or array.shape[-1] < 2 or not np.isfinite(array).all():
+        raise UserError(
+            "logits must be finite and of shape [..., N, C] with at least 2 classes; found shape "
+            f"{list(array.shape)}"
+        )
+    items, classes = array.shape[-2:]
+    y = check_labels(labels, "progress", items, classes)
+    found = []
+    for f in array.reshape(-1, items, classes):
+        root = root_softmax(f.copy())
+        overlap, at_truth = root.sum(axis=1) / np.sqrt(classes), root[np.arange(items), y]
+        found.append(_progress(overlap, at_truth, classes))
+    advance: NDArray[np.float64] = np.array(found).reshape(array.shape[:-2])[()]
+    return advance
+
+
+def _progress(overlap: NDArray[np.float64], at_truth: NDArray[np.float64], classes: int) -> float:
+    """Return the progress of one point from Σ√p/√C and √p_y, [N] each."""
+    theta = np.arccos(1 / np.sqrt(classes))
+    a = overlap
+    b = (at_truth - a * np.cos(theta)) / np.sin(theta)
+    off = np.maximum(1 - a**2 - b**2, 0)  # squared sine of the angle from the path's plane
+
+    def slope(at: float) -> float:
+        u = a * np.sin(at * theta) - b * np.cos(at * theta)
+        distance = np.sqrt(off + u**2)
+        return float(np.divide(u, distance, out=np.zeros_like(u), where=distance > 0).mean())
+
+    low, high = 0.0, 1.0
+    if slope(low) >= 0:
+        return low
+    if slope(high) <= 0:
+        return high
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    return (low + high) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class _Measures:
+    """What `trajectories` bootstraps; trailing axes [...] are resamples."""
+
+    path: NDArray[np.float64]  # [S, ...]
+    straightness: NDArray[np.float64]  # [S, ...]
+    between: NDArray[np.float64]  # [T, ...]
+    step: NDArray[np.float64]  # [T, ...]
+    ratio: NDArray[np.float64]  # [T, ...]
+    separation: NDArray[np.float64]  # [...]
+
+    @classmethod
+    def of(cls, means: NDArray[np.float64], members: int, epochs: int) -> "_Measures":
+        """Compute them from the means over items of `_by_item`'s rows: [T + S·(T−1) + S, ...]."""
+        rest = means.shape[1:]
+        between = np.sqrt(means[:epochs])
+        steps = means[epochs : epochs + members * (epochs - 1)]
+        steps = steps.reshape(members, epochs - 1, *rest)  # [S, T−1, ...]
+        path = np.sqrt(steps).sum(axis=1)
+        ends = np.sqrt(means[-members:])
+        step = np.concatenate([np.full((1, *rest), np.nan), np.sqrt(steps.mean(axis=0))])
+        ratio = np.full_like(step, np.nan)
+        np.divide(between, step, out=ratio, where=step > 0)
+        ratio[(step == 0) & (between > 0)] = np.inf  # members at rest, and apart
+        apart = ratio > 1  # the first epoch's NaN is not
+        # The epoch after the last at which members were not apart; the first is always such a one.
+        joined = np.where(~apart, np.arange(epochs).reshape(-1, *[1] * len(rest)), -1).max(axis=0)
+        separation = np.where(joined == epochs - 1, np.inf, joined + 1.0)
+        straightness = np.divide(ends, path, out=np.full_like(path, np.nan), where=path > 0)
+        return cls(path, straightness, between, step, ratio, separation)
+
+
+def _by_item(
+    points: NDArray[np.floating], labels: NDArray[np.intp], members: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return each item's part in everything, in one pass over the items.
+
+    That is: squared Hellinger distances [T + S·(T−1) + S, N], between members at each epoch (mean),
+    between each member's consecutive epochs, and between its first and last; Σ_c √p / √C [S·T, N];
+    and √p_y [S·T, N].
+    """
+    count, items, classes = points.shape
+    epochs = count // members
+    squared = np.empty((epochs + members * epochs, items))
+    overlap, at_truth = np.empty((2, count, items))
+    for block in batches(items, _BLOCK // (count * classes)):
+        root = root_softmax(points[:, block].astype(np.float64))  # [S·T, n, C]
+        overlap[:, block] = root.sum(axis=-1) / np.sqrt(classes)
+        at_truth[:, block] = root[:, np.arange(root.shape[1]), labels[block]]
+        paths = root.reshape(members, epochs, -1, classes)
+        # The mean over pairs of ½‖a − b‖² is that from the mean, Σ_i ‖a_i − ā‖² / (S − 1).
+        spread = np.square(paths - paths.mean(axis=0)).sum(axis=(0, -1)) / (members - 1)
+        steps = np.square(np.diff(paths, axis=1)).sum(axis=-1) / 2
+        ends = np.square(paths[:, -1] - paths[:, 0]).sum(axis=-1) / 2
+        squared[:, block] = np.concatenate([spread, steps.reshape(-1, spread.shape[1]), ends])
+    return squared, overlap, at_truth
+
+
+def _interval(
+    value: NDArray[np.float64], again: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the reflected interval, at least 0, of values [...] from [..., B]; NaN if infinite."""
+    known = np.isfinite(value)
+    finite = np.where(np.isfinite(again), again, 0.0)
+    low, high = reflected_interval(np.where(known, value, np.nan), np.moveaxis(finite, -1, 0))
+    return np.maximum(low, 0), high

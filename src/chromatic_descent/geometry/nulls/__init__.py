@@ -1,0 +1,1 @@
+"""Is the structure real? Populations drawn from null hypotheses."""

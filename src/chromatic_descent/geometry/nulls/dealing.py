@@ -1,0 +1,64 @@
+"""Dealing each item's predictions out among the members: what the nulls that shuffle share."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chromatic_descent.geometry.batches import batches
+from chromatic_descent.geometry.checks import Logits, check_logits
+from chromatic_descent.geometry.distances.definitions import features
+from chromatic_descent.geometry.distances.matrices import distance_matrix
+from chromatic_descent.geometry.layouts.mds import double_centred
+from chromatic_descent.geometry.nulls.null_test import check_null, gram_shares, top_share
+
+# Features are gathered in blocks of about this many float32 values: 512 KiB, which stay in cache.
+SHUFFLED = 2**17
+
+# Shares from float32 features that differ by less than this, relatively, tie.
+TIE = 1e-5
+
+
+def observed_share(
+    logits: Logits, name: str, temperature: ArrayLike | None, dimensions: int, draws: int
+) -> tuple[NDArray[np.floating], float, float]:
+    """Return the checked logits, the share of their first k axes, and a unit for the features.
+
+    In units of the typical distance, √mean D, no feature is too small or too large for float32.
+    """
+    checked = check_logits(logits)
+    check_null(len(checked), dimensions, draws)
+    features(checked[:, :1], name, temperature)  # has the distance features?
+    squared = distance_matrix(checked, name, temperature=temperature)
+    share = top_share(squared, dimensions)
+    largest = squared.max()  # the mean of squares that underflow would be zero
+    return checked, share, float(np.sqrt(largest) * np.sqrt(np.mean(squared / largest)))
+
+
+def by_item(phi: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return features [S, n, C] as float32 [n, S, C]: what is dealt out lies together."""
+    return phi.transpose(1, 0, 2).astype(np.float32, order="C")
+
+
+def deal_out(answers: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Deal the answers of every item [n, S, C] out among the members: [S, n, C]."""
+    items, members, classes = answers.shape
+    rows = np.arange(items * members).reshape(items, members)
+    return answers.reshape(-1, classes).take(rng.permuted(rows, axis=1).T, axis=0)
+
+
+def shuffle_blocks(members: int, items: int, classes: int) -> list[slice]:
+    """Slices over items whose answers stay in the cache, and are more than the Gram matrix."""
+    step = max(1, max(SHUFFLED, members**2) // (members * classes))
+    return list(batches(items, step))
+
+
+def gram_of(phi: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the Gram matrix [S, S] of features [S, n, C]."""
+    flat = phi.reshape(len(phi), -1)
+    gram: NDArray[np.float32] = flat @ flat.T
+    return gram
+
+
+def uncentred_shares(grams: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
+    """Return the shares of Gram matrices [B, S, S] that need not be centred."""
+    norms = np.diagonal(grams, axis1=-2, axis2=-1)
+    return gram_shares(double_centred(norms[:, :, None] + norms[:, None] - 2 * grams), dimensions)

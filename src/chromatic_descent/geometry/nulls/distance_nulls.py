@@ -1,0 +1,183 @@
+"""Is the structure real? Nulls that need the distances alone, and what every test returns.
+
+The question is always whether the first k axes of the classical MDS explain more of the variance
+than they would if some hypothesis were true. Five hypotheses make a ladder: `permuted_distances`
+and `isotropic` here, which look at distances only, then `independent_errors`,
+`within_class_shuffles` and `temperature_and_bias` in `shuffles`, which look at the answers.
+Rejecting one says only that it is false; read which of them a study does not reject.
+
+A p-value here is (1 + #{null ≥ observed}) / (1 + P) over P draws from the null: never zero, and
+valid at any P (Phipson & Smyth 2010).
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.batches import batches
+from chromatic_descent.geometry.checks import check_squared
+from chromatic_descent.geometry.layouts.mds import double_centred
+from chromatic_descent.geometry.nulls.null_test import (
+    NullTest,
+    check_null,
+    gram_shares,
+    null_test,
+    top_share,
+)
+
+# Matrices are decomposed in batches of about this many float64 values (32 MiB).
+_BATCH = 2**22
+
+
+def permuted_distances(
+    squared: ArrayLike, *, permutations: int = 200, seed: int = 0, dimensions: int = 2
+) -> NullTest:
+    """Compare the top-k explained share with that of the same distances dealt out at random.
+
+    The S(S−1)/2 distances above the diagonal are shuffled (and mirrored below it). Statistic:
+    Σ_{i≤k} λ_i / Σ λ₊, where λ₊ are the positive eigenvalues of −½ J D² J.
+
+    What it rejects: that the distances are exchangeable, *which pair is how far apart* being
+    arbitrary. This is the null of the original experiment, and the weakest rung of the ladder,
+    since a shuffled matrix is as a rule no longer Euclidean. Isotropic noise in five dimensions
+    rejects it, and so does a single member far from the rest: a small p does not show that two
+    axes are what matters, nor that there is more than chance gives S independent members (compare
+    `equidistant_share`). Nor does a large p show there is nothing: faint groups often pass.
+
+    Args:
+        squared: [S, S] squared distances, S >= 4.
+        permutations: P.
+        seed: of the shuffles.
+        dimensions: k, from 1 to S − 2; with more, the share is 1 whatever the data.
+
+    Returns:
+        A `NullTest` of shares in (0, 1].
+
+    Raises:
+        UserError: `squared` is no matrix of squared distances; 3 members or fewer, where a shuffle
+            only renames them; all distances zero; dimensions or permutations out of range.
+
+    >>> import numpy as np
+    >>> x = np.linspace(0, 1, 8)
+    >>> test = permuted_distances((x[:, None] - x) ** 2)
+    >>> round(test.observed, 12), test.p_value < 0.05
+    (1.0, True)
+    """
+    squared = check_squared(squared)
+    members = len(squared)
+    if members < 4:
+        raise UserError(
+            f"permuting distances says nothing about {members} members: it only renames them; "
+            "train at least 4"
+        )
+    check_null(members, dimensions, permutations, "permutations")
+    observed = top_share(squared, dimensions)
+
+    rows, columns = np.triu_indices(members, k=1)
+    entries = squared[rows, columns]  # [pairs]
+    rng = np.random.default_rng(seed)
+    null = np.empty(permutations)
+    for batch in batches(permutations, _BATCH // members**2):
+        draws = null[batch]  # a view, filled below
+        shuffled = rng.permuted(np.tile(entries, (len(draws), 1)), axis=1)
+        matrices = np.zeros((len(draws), members, members))
+        matrices[:, rows, columns] = matrices[:, columns, rows] = shuffled
+        draws[:] = gram_shares(double_centred(matrices), dimensions)
+    hypothesis = "the distances are exchangeable: which pair is how far apart is arbitrary"
+    return null_test(observed, null, hypothesis, 1e-9 * observed)
+
+
+def isotropic(
+    squared: ArrayLike, *, degrees: int, draws: int = 200, seed: int = 0, dimensions: int = 2
+) -> NullTest:
+    """Compare the top-k explained share with that of members drawn from one round Gaussian.
+
+    If the S members are independent points of an isotropic Gaussian in `degrees` dimensions, their
+    Gram matrix is Wishart with that many degrees of freedom, and double-centring leaves a Wishart
+    matrix of S − 1 members. Its eigenvalues are those of L = BBᵀ, B lower bidiagonal with
+
+        independent χ_n, χ_{n−1}, … on the diagonal and χ_{S−2}, …, χ_1 below it, n = degrees
+
+    which is Bartlett's decomposition taken one step on to three diagonals. So a draw is exact and
+    costs O(S), however many items and classes `degrees` counts. The share has no unit: whatever
+    the members' spread, it plays no part.
+
+    What it rejects: that members are spread alike in every direction of function space. For
+    degrees ≫ S the null share is only a little above `equidistant_share`. What it does not show:
+    that anything is shared across items. Real answers vary more on some items and classes than on
+    others, so they have fewer effective dimensions than numbers, and independent members too
+    reject this null; `independent_errors` keeps that variation.
+
+    Args:
+        squared: [S, S] squared distances, S >= 4.
+        degrees: n > k, the dimensions in which members could differ: N·C for raw logits, N·(C − 1)
+            for centred logits and for probabilities.
+        draws: P.
+        seed: of the draws.
+        dimensions: k, from 1 to S − 2.
+
+    Returns:
+        A `NullTest` of shares in (0, 1].
+
+    Raises:
+        UserError: `squared` is no matrix of squared distances, all distances are zero, fewer than
+            4 members, or an argument out of range.
+
+    Source: Bartlett 1933; Dumitriu & Edelman 2002, "Matrix models for beta ensembles", for the
+    bidiagonal form.
+
+    >>> import numpy as np
+    >>> points = np.random.default_rng(0).normal(size=(12, 5000))
+    >>> squared = ((points[:, None] - points) ** 2).sum(-1)
+    >>> isotropic(squared, degrees=5000).p_value > 0.05
+    True
+    """
+    squared = check_squared(squared)
+    members = len(squared)
+    check_null(members, dimensions, draws)
+    if degrees <= dimensions:
+        raise UserError(
+            f"degrees must be above the {dimensions} dimensions of the layout; found {degrees}"
+        )
+    from scipy.linalg import eigvalsh_tridiagonal
+
+    observed = top_share(squared, dimensions)
+    rng = np.random.default_rng(seed)
+    # A matrix and its transpose have the same eigenvalues but for zeros: the shorter side first.
+    short, long = sorted((members - 1, int(degrees)))
+    diagonal = rng.chisquare(np.arange(long, long - short, -1), size=(draws, short))  # χ²
+    below = rng.chisquare(np.arange(short - 1, 0, -1), size=(draws, short - 1))
+    main = diagonal.copy()
+    main[:, 1:] += below
+    off = np.sqrt(diagonal[:, :-1] * below)
+    null = np.empty(draws)
+    largest = (max(0, short - dimensions), short - 1)
+    for p in range(draws):
+        top = eigvalsh_tridiagonal(main[p], off[p], select="i", select_range=largest)
+        null[p] = top.sum() / main[p].sum()
+    hypothesis = f"members are independent points of a round Gaussian in {degrees} dimensions"
+    return null_test(observed, null, hypothesis, 1e-9 * observed)
+
+
+def equidistant_share(members: int, dimensions: int = 2) -> float:
+    """Return the top-k explained share of S equidistant points: min(1, k / (S − 1)).
+
+    All S − 1 eigenvalues of equidistant points are equal. Members that share nothing are nearly
+    equidistant in many dimensions, so an explained share must be read against this.
+
+    Args:
+        members: S >= 2.
+        dimensions: k >= 1.
+
+    Raises:
+        UserError: an argument is out of range.
+
+    >>> round(equidistant_share(12), 3)
+    0.182
+    """
+    if members < 2 or dimensions < 1:
+        raise UserError(
+            "need at least 2 members and 1 dimension; "
+            f"found {members} members and {dimensions} dimensions"
+        )
+    return min(1.0, dimensions / (members - 1))

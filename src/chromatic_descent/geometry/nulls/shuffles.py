@@ -1,0 +1,230 @@
+"""Is the structure real? Nulls that shuffle the members' answers.
+
+The upper rungs of the ladder that begins in `nulls`. Each keeps something of the answers, shuffles
+the rest, and asks whether the first k axes of the classical MDS still explain as much:
+
+| null                    | keeps                                    | destroys                    |
+|-------------------------|------------------------------------------|-----------------------------|
+| `independent_errors`    | every item's answers, whoever gave them  | what items have in common   |
+| `within_class_shuffles` | every member's answers to every class    | which item got which        |
+
+The third of the kind, `temperature_and_bias`, has a module of its own, `scale_and_bias`.
+They serve the distances that have `features`: answers are turned into features once, in blocks of
+items, and the features shuffled. Null draws are multiplied in float32 (they are compared, not
+reported) and summed in float64; the observed share is float64 throughout.
+Shapes: S members, N probe items, C classes.
+"""
+
+from typing import NamedTuple, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.batches import batches
+from chromatic_descent.geometry.checks import Logits
+from chromatic_descent.geometry.distances.definitions import features
+from chromatic_descent.geometry.nulls.dealing import (
+    SHUFFLED,
+    TIE,
+    by_item,
+    deal_out,
+    gram_of,
+    observed_share,
+    shuffle_blocks,
+    uncentred_shares,
+)
+from chromatic_descent.geometry.nulls.null_test import NullTest, null_test
+
+# Gram matrices of draws are kept in batches of about this many float64 values (128 MiB).
+_BATCH = 2**24
+
+
+def independent_errors(
+    logits: Logits,
+    name: str,
+    *,
+    temperature: ArrayLike | None = None,
+    draws: int = 199,
+    seed: int = 0,
+    dimensions: int = 2,
+) -> NullTest:
+    """Compare the top-k explained share with that of members whose errors are independent.
+
+        null: φ'_in = φ_π_n(i)n, π_n a random order of the members, another for every item n
+
+    Each item's answers are dealt out among the members anew. That keeps, on every item, how far
+    and in what way answers spread; it destroys all that a member's answers to different items have
+    in common. Answers are dealt out (each goes to one member), not drawn with replacement: under
+    the hypothesis every such deal is as likely as the data, so the test's size is exact at any S
+    and N, while drawing S answers with replacement would lose 1/S of the spread.
+
+    What it rejects: that members are exchangeable on every item by itself, independently across
+    items, as independently erring members would be. A member that is surer or louder throughout
+    makes this false too: a rejection shows *something* shared across items, which may be as plain
+    as a temperature (see `temperature_and_bias`), and not that two axes suffice. Items that
+    resemble each other (near-duplicate images) share answers without any structure among members.
+
+    Args:
+        logits: [S, N, C], S >= 4, or the path of a .npy or .npz file.
+        name: one of `EUCLIDEAN`.
+        temperature: [S], for `logit_mse_matched`.
+        draws: P.
+        seed: of the shuffles.
+        dimensions: k, from 1 to S − 2.
+
+    Returns:
+        A `NullTest` of shares in (0, 1].
+
+    Raises:
+        UserError: as `features`; fewer than 4 members, identical members, or an argument out of
+            range.
+
+    Source: Jordan 2023, arXiv:2304.01910, for the hypothesis: late in training the accuracy of
+    networks varies over seeds as it would if errors were independent.
+
+    >>> import numpy as np
+    >>> logits = np.random.default_rng(0).normal(size=(6, 200, 4))
+    >>> independent_errors(logits, "hellinger", draws=39).p_value > 0.05
+    True
+    """
+    logits, observed, unit = observed_share(logits, name, temperature, dimensions, draws)
+    members = len(logits)
+    rng = np.random.default_rng(seed)
+    null = np.empty(draws)
+    for batch in batches(draws, _BATCH // members**2):
+        grams = np.zeros((len(null[batch]), members, members))
+        for block in shuffle_blocks(*logits.shape):
+            phi = features(logits[:, block], name, temperature)  # [S, n, C]
+            phi -= phi.mean(axis=0)  # dealing out keeps it, and no distance sees it
+            phi = _fewer_columns(phi / unit)
+            answers = by_item(phi)
+            for gram in grams:
+                gram += gram_of(deal_out(answers, rng))
+        null[batch] = uncentred_shares(grams, dimensions)
+    hypothesis = "on every item members are exchangeable, independently across items"
+    return null_test(observed, null, hypothesis, TIE * observed)
+
+
+def within_class_shuffles(
+    logits: Logits,
+    labels: ArrayLike,
+    name: str,
+    *,
+    temperature: ArrayLike | None = None,
+    draws: int = 199,
+    seed: int = 0,
+    dimensions: int = 2,
+) -> NullTest:
+    """Compare the top-k explained share with that of members who know an item's class only.
+
+        null: φ'_in = φ_iπ_i(n), π_i a random order of the items that keeps classes, one per member
+
+    Each member's answers are permuted among the items of one class. That keeps every member's
+    answers class by class: accuracy, confusions, temperature, bias. It destroys which item got
+    which answer.
+
+    What it rejects: that given the class a member's answers to items are exchangeable, and members
+    independent. Trained members agree on which images of a class are easy, and disagree more on
+    some images than on others; either makes this false. So a small p is expected of any study,
+    and a large one would be the news: all that members share is class by class. A small p does not
+    show an axis beyond confusions and temperature; `temperature_and_bias` is the null for that.
+
+    Args:
+        logits: [S, N, C], S >= 4, or the path of a .npy or .npz file.
+        labels: [N] integers.
+        name: one of `EUCLIDEAN`.
+        temperature: [S], for `logit_mse_matched`.
+        draws: P.
+        seed: of the shuffles.
+        dimensions: k, from 1 to S − 2.
+
+    Returns:
+        A `NullTest` of shares in (0, 1].
+
+    Raises:
+        UserError: as `independent_errors`; labels that are not N integers; no class with two items.
+
+    >>> import numpy as np
+    >>> logits = np.random.default_rng(0).normal(size=(6, 200, 4))
+    >>> labels = np.arange(200) % 4
+    >>> within_class_shuffles(logits, labels, "hellinger", draws=39).p_value > 0.05
+    True
+    """
+    logits, observed, _ = observed_share(logits, name, temperature, dimensions, draws)
+    members, items, _ = logits.shape
+    groups = _together(_items_of_classes(labels, items), max(1, SHUFFLED // logits[:, 0].size))
+
+    def about_classes(group: _Group) -> NDArray[np.float64]:
+        phi = features(logits[:, group.items], name, temperature)  # [S, n, C]
+        for place in group.places:  # shuffling keeps this mean, and no distance sees it
+            phi[:, place] -= phi[:, place].mean(axis=(0, 1))
+        return phi
+
+    energy = sum(np.sum(about_classes(group) ** 2) for group in groups)
+    unit = np.sqrt(energy / (members * items))
+    rng = np.random.default_rng(seed)
+    null = np.empty(draws)
+    for batch in batches(draws, _BATCH // members**2):
+        grams = np.zeros((len(null[batch]), members, members))
+        for group in groups:
+            phi = about_classes(group) / unit
+            rows = phi.astype(np.float32).reshape(-1, phi.shape[-1])  # [S·n, C]
+            orders = [np.tile(place, (members, 1)) for place in group.places]
+            first = np.arange(members)[:, None] * phi.shape[1]
+            for gram in grams:
+                order = np.concatenate([rng.permuted(order, axis=1) for order in orders], axis=1)
+                gram += gram_of(rows.take(order + first, axis=0))
+        null[batch] = uncentred_shares(grams, dimensions)
+    hypothesis = "given the class a member's answers are exchangeable, and members independent"
+    return null_test(observed, null, hypothesis, TIE * observed)
+
+
+def _fewer_columns(phi: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return features [S, n, min(S, C)] with the same Gram matrix on every item.
+
+    S vectors span no more than S dimensions: turning each item's into those is a QR decomposition,
+    which pays when there are many classes.
+    """
+    members, _, classes = phi.shape
+    if classes < 2 * members:
+        return phi
+    r = cast(NDArray[np.float64], np.linalg.qr(phi.transpose(1, 2, 0), mode="r"))  # [n, S, S]
+    return np.ascontiguousarray(r.transpose(2, 0, 1))
+
+
+def _items_of_classes(labels: ArrayLike, items: int) -> list[NDArray[np.intp]]:
+    """Return the items of each class that occurs."""
+    array = np.asarray(labels)
+    if array.shape != (items,) or array.dtype.kind not in "iu":
+        raise UserError(
+            f"labels must be {items} integers, one per probe item; found shape "
+            f"{list(array.shape)} of {array.dtype}"
+        )
+    _, codes, counts = np.unique(array, return_inverse=True, return_counts=True)
+    if counts.max() < 2:
+        raise UserError("every class has a single probe item: there is nothing to shuffle")
+    return np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
+
+
+class _Group(NamedTuple):
+    """Classes that are worked on together: their items [n], and each one's places among the n."""
+
+    items: NDArray[np.intp]
+    places: list[NDArray[np.intp]]
+
+
+def _together(classes: list[NDArray[np.intp]], items: int) -> list[_Group]:
+    """Return the classes in groups of at least `items` items, the last of perhaps fewer."""
+    groups: list[list[NDArray[np.intp]]] = [[]]
+    for chosen in classes:
+        if sum(map(len, groups[-1])) >= items:
+            groups.append([])
+        groups[-1].append(chosen)
+    return [
+        _Group(
+            np.concatenate(group),
+            np.split(np.arange(sum(map(len, group))), np.cumsum([len(c) for c in group])[:-1]),
+        )
+        for group in groups
+    ]

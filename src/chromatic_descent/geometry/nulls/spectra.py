@@ -1,0 +1,261 @@
+"""What spectra members without common structure have, for parallel analysis to compare with.
+
+All functions give eigenvalues of B = −½ J D² J for P populations drawn from a null hypothesis, in
+the unit of the squared distances. Answers dealt out are multiplied in float32, as in `shuffles`.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.batches import batches
+from chromatic_descent.geometry.checks import Logits, check_logits
+from chromatic_descent.geometry.distances.definitions import degrees, features, is_euclidean
+from chromatic_descent.geometry.nulls.dealing import by_item, deal_out, gram_of
+
+# Matrices are decomposed, and items read, in batches of about this many float64 values (16 MiB).
+_BATCH = 2**21
+
+# Of the items this many, those that members differ most on, are dealt out one by one; the sum over
+# the others is drawn from its limit. With none dealt out the limit alone would call twelve members
+# that err independently structured 8% of the time where 5% were asked for (heavy-tailed items,
+# N = 4,000), with 300 dealt out 5% to 6%.
+_DEALT = 2000
+
+
+def isotropic_spectra(
+    members: int, degrees: int, *, draws: int = 199, seed: int = 0, scale: float = 1.0
+) -> NDArray[np.float64]:
+    """Draw the spectra of members that are isotropic Gaussian points.
+
+        B = J X Xᵀ J, X [S, p] with entries N(0, scale / 2p), so that E D_ij = scale
+
+    The S − 1 eigenvalues that are not zero are those of a Wishart matrix W_{S−1}(p), and so of LLᵀ
+    with L lower bidiagonal, independent χ_p, χ_{p−1}, … on its diagonal and χ_{S−2}, …, χ_1 below
+    it: cost and memory do not grow with p. With p ≫ S they are all nearly equal, as of equidistant
+    members.
+
+    Args:
+        members: S >= 2.
+        degrees: p >= 1, the dimensions of the space the members are scattered in; N(C − 1) for N
+            probe items.
+        draws: P.
+        seed: of the draws.
+        scale: the mean squared distance, in its unit.
+
+    Returns:
+        [P, S] float64, descending; the last is 0.
+
+    Raises:
+        UserError: an argument is out of range.
+
+    Source: Dumitriu & Edelman 2002, "Matrix models for beta ensembles", for the bidiagonal form.
+
+    >>> spectra = isotropic_spectra(5, 10_000, scale=3.0)
+    >>> spectra.shape, round(float(spectra.sum(axis=1).mean()), 1)  # E tr B = (S − 1) scale / 2
+    ((199, 5), 6.0)
+    """
+    if members < 2 or degrees < 1 or draws < 1 or not 0 < scale < np.inf:
+        raise UserError(
+            "need at least 2 members, 1 degree of freedom, 1 draw and a positive scale; found "
+            f"{members} members, {degrees} degrees, {draws} draws and a scale of {scale}"
+        )
+    from scipy.linalg import eigvalsh_tridiagonal
+
+    rng = np.random.default_rng(seed)
+    # XXᵀ and XᵀX have the same eigenvalues but for zeros: the shorter side first.
+    short, long = sorted((members - 1, degrees))
+    diagonal = rng.chisquare(np.arange(long, long - short, -1), size=(draws, short))  # χ²
+    below = rng.chisquare(np.arange(short - 1, 0, -1), size=(draws, short - 1))
+    main = diagonal.copy()
+    main[:, 1:] += below
+    off = np.sqrt(diagonal[:, :-1] * below)
+    spectra = np.zeros((draws, members))
+    for row, on, beside in zip(spectra, main, off, strict=True):
+        row[:short] = np.maximum(eigvalsh_tridiagonal(on, beside)[::-1], 0)
+    spectra *= scale / (2 * degrees)
+    return spectra
+
+
+def independent_errors_spectra(
+    logits: Logits,
+    name: str,
+    *,
+    draws: int = 199,
+    seed: int = 0,
+    temperature: ArrayLike | None = None,
+) -> NDArray[np.float64]:
+    """Draw the spectra of populations whose members answer each item independently.
+
+    Every draw deals each item's S answers out among the members anew, by a permutation π_n of its
+    own: each item keeps its distribution of answers, and no member keeps a character.
+
+        B = mean_n P_n G_n P_nᵀ, G_n = J φ_n φ_nᵀ J, φ from `features`
+
+    The 2,000 items on which members differ most are dealt out one by one. The sum over the others,
+    if there are more, is drawn from its limit, which needs one pass over them however many draws.
+    A permutation leaves unchanged the trace t of G, the spread a of its diagonal g,
+    a = Σ_i (g_i − t/S)², and what is left of its norm, b = ‖G‖² − t²/(S−1) − a S/(S−2). As
+    permutations act irreducibly on the two parts that vary, each has one variance in the limit (the
+    items dealt out are those with the largest a + b):
+
+        Σ_n P_n G_n P_nᵀ -> (Σt/(S−1)) J + M(u) + R, u ~ N(0, Σa/(S−1) J), E‖R‖² = Σb
+
+    M(u) having diagonal u, entries −(u_i + u_j)/(S−2) and so rows that sum to zero, and R a
+    diagonal and rows' sums of zero. R is that part of a Wishart matrix with as many degrees of
+    freedom as give it the mean and variance at hand: a sum of squares is skewed, which the longest
+    axes show.
+
+    Args:
+        logits: [S, N, C], or the path of a .npy or .npz file.
+        name: one of `EUCLIDEAN`.
+        draws: P.
+        seed: of the draws.
+        temperature: [S]; needed by `logit_mse_matched`.
+
+    Returns:
+        [P, S] float64, descending, in the unit of the squared distance.
+
+    Raises:
+        UserError: as `features`; fewer than 1 draw.
+
+    Source: Jordan 2023, arXiv:2304.01910, for the null; the limit is ours.
+
+    >>> import numpy as np
+    >>> logits = np.random.default_rng(0).normal(size=(6, 200, 3))
+    >>> independent_errors_spectra(logits, "hellinger").shape
+    (199, 6)
+    """
+    if draws < 1:
+        raise UserError(f"draws must be at least 1; found {draws}")
+    array = check_logits(logits)
+    members, items, _ = array.shape
+    rng = np.random.default_rng(seed)
+    moments = _moments(array, name, temperature)  # [N, 3]
+    order = np.argsort(-moments[:, 1:].sum(axis=1), kind="stable")
+    dealt, rest = np.sort(order[:_DEALT]), order[_DEALT:]
+    phi = features(array[:, dealt], name, temperature)
+    phi -= phi.mean(axis=0)
+    largest = np.abs(phi).max()
+    unit = largest if largest > 0 else np.float64(1)  # in it no answer is out of float32's range
+    answers = by_item(phi / unit)
+    limit = moments[rest].sum(axis=0)
+
+    spectra = np.empty((draws, members))
+    for batch in batches(draws, _BATCH // members**2):
+        grams = _limit(members, limit, len(spectra[batch]), rng)
+        for gram in grams:
+            gram += unit**2 * gram_of(deal_out(answers, rng))
+        spectra[batch] = np.linalg.eigvalsh(grams / items)[:, ::-1]
+    return spectra
+
+
+def null_spectra(
+    logits: Logits,
+    name: str,
+    *,
+    draws: int = 199,
+    seed: int = 0,
+    temperature: ArrayLike | None = None,
+) -> dict[str, NDArray[np.float64]]:
+    """Draw spectra from every null that there is for a distance, to compare a population with.
+
+    Args:
+        logits: [S, N, C], or the path of a .npy or .npz file.
+        name: one of `DISTANCES`.
+        draws: P, from each null.
+        seed: of the draws.
+        temperature: [S]; needed by `logit_mse_matched`.
+
+    Returns:
+        `isotropic`, in units of the mean squared distance, and for the distances in `EUCLIDEAN`
+        `independent_errors`, in that of the squared distance: [P, S] each, descending.
+
+    Raises:
+        UserError: as `isotropic_spectra` and `independent_errors_spectra`.
+
+    >>> import numpy as np
+    >>> logits = np.random.default_rng(0).normal(size=(6, 200, 3))
+    >>> sorted(null_spectra(logits, "hellinger"))
+    ['independent_errors', 'isotropic']
+    """
+    array = check_logits(logits)
+    members, items, _ = array.shape
+    free = items * degrees(array, name)
+    nulls = {"isotropic": isotropic_spectra(members, free, draws=draws, seed=seed)}
+    if is_euclidean(array, name):
+        nulls["independent_errors"] = independent_errors_spectra(
+            array, name, draws=draws, seed=seed, temperature=temperature
+        )
+    return nulls
+
+
+def _moments(
+    logits: NDArray[np.floating], name: str, temperature: ArrayLike | None
+) -> NDArray[np.float64]:
+    """Return t, a and b of every item's G, as in `independent_errors_spectra`: [N, 3]."""
+    members, items, classes = logits.shape
+    moments = np.empty((items, 3))
+    for block in batches(items, _BATCH // (members * classes)):
+        phi = features(logits[:, block], name, temperature)  # [S, n, C]
+        phi -= phi.mean(axis=0)
+        diagonal = np.einsum("snc,snc->ns", phi, phi)
+        # ‖φφᵀ‖ = ‖φᵀφ‖: take the smaller of the two.
+        phi = phi.transpose(1, 2, 0) if classes <= members else phi.transpose(1, 0, 2)
+        gram = phi @ phi.transpose(0, 2, 1)
+        trace = diagonal.sum(axis=1)
+        spread = np.square(diagonal - trace[:, None] / members).sum(axis=1)
+        rest = np.square(gram).sum(axis=(1, 2)) - trace**2 / (members - 1)
+        rest -= spread * members / max(members - 2, 1)  # two members: no spread
+        moments[block] = np.stack([trace, spread, np.maximum(rest, 0)], axis=1)
+    return moments
+
+
+def _limit(
+    members: int, moments: NDArray[np.float64], draws: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw Σ_n P_n G_n P_nᵀ from its limit, given Σt, Σa and Σb: [P, S, S]."""
+    trace, spread, rest = moments
+    centre = np.eye(members) - 1 / members  # J
+    drawn = np.tile(trace / (members - 1) * centre, (draws, 1, 1))
+    if spread > 0 and members > 2:
+        u = rng.standard_normal((draws, members))
+        u -= u.mean(axis=1, keepdims=True)
+        drawn += np.sqrt(spread / (members - 1)) * _with_diagonal(u)
+    if rest > 0 and members > 3:
+        size = members * (members - 3) / 2
+        degrees = 2 * size * (trace / (members - 1)) ** 2 / rest
+        # Rows orthogonal to 1 and to each other (Helmert's), to make S − 1 dimensions S.
+        basis = np.tril(np.ones((members - 1, members)), k=0)
+        basis[range(members - 1), range(1, members)] = -np.arange(1, members)
+        basis /= np.linalg.norm(basis, axis=1, keepdims=True)
+        varied = basis.T @ _wishart(draws, members - 1, degrees, rng) @ basis
+        diagonal = np.arange(members)
+        u = varied[:, diagonal, diagonal]
+        mean = u.mean(axis=1, keepdims=True)
+        varied -= (mean * members / (members - 1))[..., None] * centre + _with_diagonal(u - mean)
+        drawn += np.sqrt(rest / size / (2 * degrees)) * varied
+    return drawn
+
+
+def _wishart(
+    draws: int, size: int, degrees: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw W_size(degrees), the sum of that many squares of standard normals: [P, size, size]."""
+    if degrees >= size:  # through its Bartlett factor
+        factor = np.tril(rng.standard_normal((draws, size, size)), k=-1)
+        factor[:, range(size), range(size)] = np.sqrt(
+            rng.chisquare(degrees - np.arange(size), size=(draws, size))
+        )
+    else:  # of lower rank, where that does not exist
+        factor = rng.standard_normal((draws, size, max(1, round(degrees))))
+    drawn: NDArray[np.float64] = factor @ factor.transpose(0, 2, 1)
+    return drawn
+
+
+def _with_diagonal(u: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return M(u): diagonal u, entries −(u_i + u_j)/(S−2); [P, S] -> [P, S, S]."""
+    members = u.shape[1]
+    matrix: NDArray[np.float64] = -(u[:, :, None] + u[:, None, :]) / (members - 2)
+    matrix[:, range(members), range(members)] = u
+    return matrix

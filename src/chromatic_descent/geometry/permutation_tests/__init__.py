@@ -1,0 +1,1 @@
+"""Tests that permute whole members: Mantel and PERMANOVA."""

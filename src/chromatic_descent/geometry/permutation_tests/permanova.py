@@ -1,0 +1,148 @@
+"""Do groups of members differ in where they lie? PERMANOVA on any squared distance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, lgamma
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import check_squared
+from chromatic_descent.geometry.nulls.null_test import NullTest, null_test
+from chromatic_descent.geometry.permutation_tests.member_orders import member_orders
+
+# One-hot groups are multiplied in batches of about this many float64 values (32 MiB).
+_BATCH = 2**22
+
+# A sum of squares below this share of the total is round-off.
+_ROUNDOFF = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Permanova(NullTest):
+    """A `NullTest` of the pseudo-F, with the share of variance that lies between groups.
+
+    Attributes:
+        r_squared: R² = 1 − SS_within / SS_total, in [0, 1]. It rises with the number of groups
+            alone: under the null it is about (a − 1)/(S − 1).
+        groups: the a groups, sorted.
+        sizes: the members of each.
+    """
+
+    r_squared: float = np.nan
+    groups: tuple[object, ...] = ()
+    sizes: tuple[int, ...] = ()
+
+
+def permanova(
+    squared: ArrayLike,
+    groups: Sequence[object] | NDArray[np.generic],
+    *,
+    permutations: int = 999,
+    seed: int = 0,
+) -> Permanova:
+    """Test whether members of one group lie closer to each other than to the rest.
+
+        SS_total = Σ_{i<j} D_ij / S,  SS_within = Σ_g Σ_{i<j in g} D_ij / n_g
+        F = ((SS_total − SS_within)/(a − 1)) / (SS_within/(S − a)),  R² = 1 − SS_within/SS_total
+
+    with a groups of n_g members; the groups' names are permuted among members, at random or, when
+    S ≤ 6, in all ways. For Euclidean D the sums of squares are those of a multivariate analysis of
+    variance. F is infinite when every group is a single point.
+
+    What it rejects: that group names are exchangeable. What it does not show: that group *means*
+    differ; groups of unlike spread and unlike size can reject too (Anderson & Walsh 2013).
+
+    Args:
+        squared: [S, S] squared distances.
+        groups: [S], the group of each member: strings, numbers, anything that sorts.
+        permutations: P; ignored when S ≤ 6.
+        seed: of the permutations.
+
+    Returns:
+        A `Permanova`; F and R² without unit.
+
+    Raises:
+        UserError: `squared` is no matrix of squared distances; members and groups differ in number;
+            fewer than 2 groups, or one per member; too few members for p ≤ 0.05 to be possible;
+            all distances zero.
+
+    Source: Anderson 2001, "A new method for non-parametric multivariate analysis of variance".
+    scikit-bio's `permanova` is the same test.
+
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(12, 2)) + 9 * np.repeat([0, 1], 6)[:, None]
+    >>> test = permanova(((x[:, None] - x) ** 2).sum(-1), ["wide"] * 6 + ["narrow"] * 6)
+    >>> test.r_squared > 0.9, test.p_value < 0.01, test.sizes
+    (True, True, (6, 6))
+    """
+    squared = check_squared(squared)
+    members = len(squared)
+    labels = np.asarray(groups)
+    if labels.dtype == object:  # None beside names, say: by what they read as
+        labels = labels.astype(str)
+    names, codes = np.unique(labels, return_inverse=True)
+    if codes.shape != (members,):
+        raise UserError(
+            f"groups must name one group for each of the {members} members; found shape "
+            f"{list(labels.shape)}"
+        )
+    sizes = np.bincount(codes)
+    _check_groups(sizes)
+    total = squared.sum() / (2 * members)
+    if total == 0:
+        raise UserError("all distances are zero: the members are identical, nothing to test")
+
+    def within(orders: NDArray[np.intp]) -> NDArray[np.float64]:
+        """SS_within for each order of the group names, [B]."""
+        chosen = np.eye(len(names))[codes[orders]]  # [B, S, a] one-hot
+        flat = chosen.transpose(1, 0, 2).reshape(members, -1)  # [S, B·a]
+        sums = np.einsum("sk,sk->k", flat, squared @ flat).reshape(-1, len(names))
+        by_order: NDArray[np.float64] = sums @ (0.5 / sizes)
+        return by_order
+
+    def pseudo_f(inside: NDArray[np.float64]) -> NDArray[np.float64]:
+        inside = np.where(inside > _ROUNDOFF * total, inside, 0.0)
+        between = (total - inside) / (len(names) - 1)
+        infinite = np.full_like(inside, np.inf)
+        between *= members - len(names)
+        ratio: NDArray[np.float64] = np.divide(between, inside, out=infinite, where=inside > 0)
+        return ratio
+
+    observed_within = within(np.arange(members, dtype=np.intp)[None])
+    observed = float(pseudo_f(observed_within)[0])
+    batch = max(1, _BATCH // (members * len(names)))
+    null = pseudo_f(
+        np.concatenate([within(o) for o in member_orders(members, permutations, seed, batch)])
+    )
+    hypothesis = "the groups' names are exchangeable among members"
+    tolerance = 1e-9 * observed if np.isfinite(observed) else 0.0
+    test = null_test(observed, null, hypothesis, tolerance)
+    return Permanova(
+        test.observed,
+        test.null,
+        test.p_value,
+        test.hypothesis,
+        r_squared=float(1 - observed_within[0] / total),
+        groups=tuple(names.tolist()),
+        sizes=tuple(sizes.tolist()),
+    )
+
+
+def _check_groups(sizes: NDArray[np.intp]) -> None:
+    """Raise UserError unless there are 2 groups or more and 20 ways or more to deal them out."""
+    members = int(sizes.sum())
+    if len(sizes) < 2 or len(sizes) == members:
+        raise UserError(
+            f"groups must be at least 2, and fewer than the {members} members; found {len(sizes)}"
+        )
+    # Groups of the same size may change places: that is the same division of the members.
+    repeats = np.bincount(sizes)
+    ways = lgamma(members + 1) - sum(lgamma(n + 1) for n in [*sizes, *repeats[1:]])
+    if ways < np.log(19.5):
+        raise UserError(
+            f"{members} members in groups of {', '.join(map(str, sizes))} can be divided in "
+            f"{exp(ways):.0f} ways only, so that p cannot be below {exp(-ways):.2f}: train more "
+            "members"
+        )
