@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.ensemble.calibration import probe_halves
 from chromatic_descent.ensemble.combination import COMBINERS, Combine, check_combiners
-from chromatic_descent.ensemble.log_probabilities import check_labels, check_stack
+from chromatic_descent.ensemble.log_probabilities import check_members
 from chromatic_descent.ensemble.pooling import membership
 from chromatic_descent.ensemble.subsets import (
     SubsetScores,
@@ -91,9 +91,8 @@ def size_curves(
     """
     import pandas as pd
 
-    stack = check_stack(logits)
-    members, items, classes = stack.shape
-    y = check_labels(labels, items, classes)
+    stack, y = check_members(logits, labels)
+    members, items, _ = stack.shape
     chosen = check_combiners(combiners)
     sizes = default_sizes(members) if sizes is None else sizes
     if subsets < 1 or resamples < 0:

@@ -16,8 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from chromatic_descent.ensemble.combination import majority_vote
 from chromatic_descent.ensemble.log_probabilities import (
     at_label,
-    check_labels,
-    check_stack,
+    check_members,
     log_mean_exp,
     log_softmax,
     log_softmax_blocks,
@@ -91,9 +90,8 @@ def decompositions(logits: ArrayLike, labels: ArrayLike) -> dict[str, Decomposit
     {'cross_entropy_geometric_mean': 0.3677, 'cross_entropy_mean_probability': 0.7374,
      'brier': 0.2337, 'zero_one': -0.5}
     """
-    stack = check_stack(logits)
+    stack, y = check_members(logits, labels)
     items, classes = stack.shape[1:]
-    y = check_labels(labels, items, classes)
     parts = {
         name: Decomposition(combiner, *np.empty((3, items)))
         for name, combiner in (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chromatic_descent.ensemble.log_probabilities import check_labels, check_stack
+from chromatic_descent.ensemble.log_probabilities import check_members
 from chromatic_descent.errors import UserError
 
 _GROUPS = 20  # of items, for the jackknife
@@ -89,11 +89,10 @@ def diversity(logits: ArrayLike, labels: ArrayLike) -> Diversity:
     >>> round(measured.means["normalised_disagreement"], 6)  # 0.4/0.2, 0.2/0.1 and 0.2/0.1
     2.0
     """
-    stack = check_stack(logits)
+    stack, y = check_members(logits, labels)
     members, items, classes = stack.shape
     if members < 2:
         raise UserError("diversity compares pairs: it needs at least 2 members; found 1")
-    y = check_labels(labels, items, classes)
     predicted = stack.argmax(axis=-1)  # [S, N]; of several most probable classes the first
     # Every 20th item forms a group, so that each has all classes even if the items are sorted.
     groups = [
@@ -138,8 +137,7 @@ def oracle_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
     >>> oracle_accuracy([[[1, 0], [1, 0]], [[0, 1], [0, 1]]], [0, 1])
     1.0
     """
-    stack = check_stack(logits)
-    y = check_labels(labels, *stack.shape[1:])
+    stack, y = check_members(logits, labels)
     return float((stack.argmax(axis=-1) == y).any(axis=0).mean())
 
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chromatic_descent.ensemble.log_probabilities import check_labels, check_stack, log_softmax
+from chromatic_descent.ensemble.log_probabilities import check_members, log_softmax
 from chromatic_descent.ensemble.metrics import accuracy, nll
 from chromatic_descent.ensemble.paired import jackknife_reach
 from chromatic_descent.ensemble.pooling import membership
-from chromatic_descent.ensemble.selection_rules import check_squared
 from chromatic_descent.ensemble.subsets import draw_subsets, score_subsets
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import check_squared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,9 +101,8 @@ def distance_predicts_gain(
     """
     import pandas as pd
 
-    stack = check_stack(logits)
-    members, items, classes = stack.shape
-    y = check_labels(labels, items, classes)
+    stack, y = check_members(logits, labels)
+    members = len(stack)
     d = check_squared(squared)
     if len(d) != members:
         raise UserError(f"squared is for {len(d)} members, logits for {members}")

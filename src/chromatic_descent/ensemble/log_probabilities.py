@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import check_labels, check_logits
 
 # Functions that need every member's probabilities take them in blocks of about this many values
 # (2 MiB).
@@ -31,7 +32,7 @@ def log_softmax(logits: ArrayLike) -> NDArray[np.float64]:
     array([[0.5, 0.5],
            [1. , 0. ]])
     """
-    return _log_softmax(check_logits(logits))
+    return _log_softmax(check_any_logits(logits))
 
 
 def _log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -64,45 +65,25 @@ def at_label(values: NDArray[np.float64], labels: NDArray[np.intp]) -> NDArray[n
     return values[..., np.arange(len(labels)), labels]
 
 
-def check_logits(logits: ArrayLike) -> NDArray[np.floating]:
+def check_members(
+    logits: ArrayLike, labels: ArrayLike
+) -> tuple[NDArray[np.floating], NDArray[np.intp]]:
+    """Return both as arrays, or raise UserError unless they are finite [S>=1, N, C>=2] and [N]."""
+    stack = check_stack(logits)
+    return stack, check_labels(labels, "an ensemble's score", *stack.shape[1:])
+
+
+def check_stack(logits: ArrayLike) -> NDArray[np.floating]:
+    """Return `logits` as an array, or raise UserError unless it is finite [S>=1, N, C>=2]."""
+    return check_logits(logits, members=1)
+
+
+def check_any_logits(logits: ArrayLike) -> NDArray[np.floating]:
     """Return `logits` as an array, or raise UserError unless it is finite [..., C>=2]."""
     array = np.asarray(logits)
-    if array.dtype.kind in "iu":
-        array = array.astype(np.float64)
-    if array.dtype.kind != "f":
-        raise UserError(f"logits must be real numbers; found dtype {array.dtype}")
     if array.ndim < 1 or array.shape[-1] < 2 or array.size == 0:
         raise UserError(
             f"logits must have shape [..., C] with at least 2 classes; found {list(array.shape)}"
         )
-    # Member by member: the array may be on disk, and larger than memory.
-    parts = array if array.ndim > 2 else [array]
-    bad = sum(part.size - int(np.count_nonzero(np.isfinite(part))) for part in parts)
-    if bad:
-        raise UserError(f"logits must be finite; found {bad} of {array.size} to be NaN or infinite")
-    return array
-
-
-def check_stack(logits: ArrayLike) -> NDArray[np.floating]:
-    """Return `logits` as an array, or raise UserError unless it is finite [S, N, C>=2]."""
-    array = check_logits(logits)
-    if array.ndim != 3:
-        raise UserError(f"the members' logits must have shape [S, N, C]; found {list(array.shape)}")
-    return array
-
-
-def check_labels(labels: ArrayLike, items: int, classes: int) -> NDArray[np.intp]:
-    """Return `labels` as an array, or raise UserError unless it is [N] of 0 to C − 1."""
-    array = np.asarray(labels)
-    if array.shape != (items,):
-        raise UserError(
-            f"labels must have shape [{items}], one per item; found {list(array.shape)}"
-        )
-    if array.dtype.kind not in "iu":
-        raise UserError(f"labels must be whole numbers; found dtype {array.dtype}")
-    if array.min() < 0 or array.max() >= classes:
-        raise UserError(
-            f"labels must be from 0 to {classes - 1}, as there are {classes} classes; found "
-            f"{array.min()} to {array.max()}"
-        )
-    return array.astype(np.intp)
+    items = array.shape[-2] if array.ndim > 1 else 1
+    return check_stack(array.reshape(-1, items, array.shape[-1])).reshape(array.shape)

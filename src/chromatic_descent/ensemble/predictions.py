@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chromatic_descent.ensemble.log_probabilities import check_labels
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import check_labels
 
 
 class Prediction:
@@ -108,4 +108,4 @@ def check_predictions(
             f"log-probabilities must be at most 0; found {highest:g}: turn logits into "
             "log-probabilities with log_softmax first"
         )
-    return log_p, check_labels(labels, *log_p.shape[-2:])
+    return log_p, check_labels(labels, "a score", *log_p.shape[-2:])

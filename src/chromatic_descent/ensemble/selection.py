@@ -12,15 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.ensemble.calibration import probe_halves
 from chromatic_descent.ensemble.curves import default_sizes
-from chromatic_descent.ensemble.log_probabilities import check_labels, check_stack
+from chromatic_descent.ensemble.log_probabilities import check_members
 from chromatic_descent.ensemble.metrics import METRICS
 from chromatic_descent.ensemble.pooling import Subset
-from chromatic_descent.ensemble.selection_rules import (
-    check_squared,
-    farthest_point,
-    greedy_forward,
-    k_medoids,
-)
+from chromatic_descent.ensemble.selection_rules import farthest_point, greedy_forward, k_medoids
 from chromatic_descent.ensemble.subsets import (
     SubsetScores,
     draw_subsets,
@@ -29,6 +24,7 @@ from chromatic_descent.ensemble.subsets import (
     score_subsets,
 )
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import check_squared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,9 +94,8 @@ def selection_curves(
     """
     import pandas as pd
 
-    stack = check_stack(logits)
-    members, items, classes = stack.shape
-    y = check_labels(labels, items, classes)
+    stack, y = check_members(logits, labels)
+    members, items, _ = stack.shape
     if members < 2:
         raise UserError("selection needs at least 2 members; found 1")
     if sizes is None:

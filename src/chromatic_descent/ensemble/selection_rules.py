@@ -1,15 +1,15 @@
 """Which members should make up a small ensemble? Rules that pick them."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chromatic_descent.ensemble.log_probabilities import (
     at_label,
-    check_labels,
-    check_stack,
+    check_members,
     log_softmax_blocks,
 )
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import check_squared
 
 # Label probabilities are floored at exp(−690) of the best member's: there double precision ends.
 _FLOOR = 1e-300
@@ -41,9 +41,8 @@ def greedy_forward(logits: ArrayLike, labels: ArrayLike, size: int) -> list[int]
     >>> greedy_forward(logits, [0, 1], 2)  # the last two complement each other
     [2, 1]
     """
-    stack = check_stack(logits)
-    members, items, classes = stack.shape
-    y = check_labels(labels, items, classes)
+    stack, y = check_members(logits, labels)
+    members, items, _ = stack.shape
     _check_size(size, members)
     label_p = np.empty((members, items))
     for block, log_p in log_softmax_blocks(stack):
@@ -158,26 +157,6 @@ def farthest_point(squared: ArrayLike, size: int) -> list[int]:
         picked.append(int(nearest.argmax()))
         nearest = np.minimum(nearest, d[picked[-1]])
     return picked
-
-
-def check_squared(squared: ArrayLike) -> NDArray[np.float64]:
-    """Return `squared` as an array, or raise UserError unless it holds squared distances [S, S]."""
-    array = np.asarray(squared, dtype=np.float64)
-    if array.ndim != 2 or array.shape[0] != array.shape[1] or not array.size:
-        raise UserError(f"squared distances must have shape [S, S]; found {list(array.shape)}")
-    if not np.isfinite(array).all():
-        raise UserError("squared distances must be finite; found NaN or infinite ones")
-    tolerance = 1e-9 * np.abs(array).max()
-    if (
-        array.min() < -tolerance
-        or np.abs(array.diagonal()).max() > tolerance
-        or np.abs(array - array.T).max() > tolerance
-    ):
-        raise UserError(
-            "squared distances must be symmetric and non-negative, with zeros on the diagonal; "
-            "found a matrix that is not: compute it with chromatic_descent.geometry"
-        )
-    return array
 
 
 def _check_size(size: int, members: int) -> None:

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chromatic_descent.ensemble.log_probabilities import check_labels, check_logits
+from chromatic_descent.ensemble.log_probabilities import check_any_logits
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import check_labels
 
 # No positive finite temperature is best for a member that is right on every item (T -> 0), nor for
 # one that is no better than chance (T -> ∞). Any other member should lie well within these bounds.
@@ -101,10 +102,10 @@ def check_items(
     logits: ArrayLike, labels: ArrayLike
 ) -> tuple[NDArray[np.floating], NDArray[np.intp]]:
     """Return both as arrays, or raise UserError unless they are [..., N, C] and [N]."""
-    array = check_logits(logits)
+    array = check_any_logits(logits)
     if array.ndim < 2:
         raise UserError(f"logits must have shape [..., N, C]; found {list(array.shape)}")
-    return array, check_labels(labels, *array.shape[-2:])
+    return array, check_labels(labels, "a temperature", *array.shape[-2:])
 
 
 def relative(logits: NDArray[np.floating]) -> NDArray[np.float64]:
