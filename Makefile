@@ -15,7 +15,7 @@ PYTEST := -m pytest -n auto --dist loadfile # a process a core
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo study trial analyze map test test-page test-slow test-faults test-fuzz test-launchers \
-	test-extras test-package test-lowest test-newest lint docs docs-serve notebook bench clean
+	test-extras test-package test-lowest test-newest lint docs docs-serve house notebook bench clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -138,6 +138,9 @@ docs: .venv/docs ## the documentation site, in site/; a warning is an error
 
 docs-serve: .venv/docs ## the same at localhost:8000, rebuilt as you write
 	$(BIN)/zensical serve
+
+house: $(READY) ## draw docs/house.png, the rooms of the package, from its imports
+	$(BIN)/python docs/house.py
 
 notebook: $(READY) ## run docs/from_logits.ipynb again
 	$(BIN)/jupyter-execute --inplace docs/from_logits.ipynb
