@@ -1,4 +1,4 @@
-"""What README.md and docs/ tell a reader to type: commands, snippets and names of options."""
+"""Commands, snippets and names of options in README.md, CONTRIBUTING.md and docs/."""
 
 import re
 import shlex
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SHELLS = ("bash", "sh", "shell", "console")
 
 # What code within a line must begin with to be taken for a command.

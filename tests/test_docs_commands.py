@@ -57,6 +57,8 @@ ELSEWHERE = {
     "make test-newest": ("Makefile", "build/newest"),
     "make test-fuzz": ("tests/test_fuzz.py", "CHROMATIC_FUZZ"),
     "make bench": (".ci/run", "benchmarks/run.py --quick"),
+    "make house": ("tests/test_house.py", "house.py"),
+    "make help": ("Makefile", "show this"),
     "make notebook": ("tests/report/test_notebook.py", "NotebookClient"),
 }
 
@@ -79,7 +81,7 @@ def check(command, command_line, folder):
     if words[0] in ("srun", "eval"):
         words = shlex.split(words[1].strip("$()")) if words[0] == "eval" else words[1:]
     if words[:2] == ["python", "-m"] and words[2].startswith("chromatic_descent."):
-        words = [f"chromatic-{words[2].split('.')[1].removesuffix('_logits')}", *words[3:]]
+        words = [f"chromatic-{words[2].split('.')[1].removesuffix('_members')}", *words[3:]]
     words = words[: words.index("|")] if "|" in words else words
     program, arguments = words[0], words[1:]
     if program.removeprefix("chromatic-") in OURS:
@@ -312,7 +314,7 @@ def test_every_option_that_is_named_exists(path, keys):
 @pytest.mark.parametrize("path", documented.PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_link_leads_somewhere(path):
     """To a file; within docs/ if it is of the site, which has no others. `make docs` sees anchors."""
-    home = ROOT if path.name == "README.md" else ROOT / "docs"
+    home = ROOT if path.parent == ROOT else ROOT / "docs"
     for target in re.findall(r"\]\(([^)\s#]+)[^)]*\)", documented.blocks(path)[1]):
         if not target.startswith("https://"):
             file = (path.parent / target).resolve()
