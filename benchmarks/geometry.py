@@ -30,9 +30,9 @@ from scipy.spatial.distance import pdist
 from scipy.special import log_softmax, softmax
 
 from chromatic_descent import ensemble, geometry
-from chromatic_descent.geometry.distances.grams import GRAMS
 
 CLASSES = 10
+GRAMS = tuple(name for name in geometry.DISTANCES if geometry.distance(name).gram is not None)
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -60,10 +60,15 @@ class Stack:
     def __init__(self, folder: Path, members: int):
         self.logits = np.load(folder / "logits.npy", mmap_mode="r")[:members]
         with np.load(folder / "known.npz") as known:
-            self.extra = {
-                "labels": known["labels"],
-                "temperature": known["temperature"][:members],
-            }
+            self.labels = known["labels"]
+            self.temperature = known["temperature"][:members]
+
+    def distance(self, name: str) -> geometry.Distance:
+        return geometry.distance(name, labels=self.labels, temperature=self.temperature)
+
+    def gram_distances(self) -> dict[str, Any]:
+        """All that are matrix products, in one pass."""
+        return geometry.distance_matrices(self.logits, [self.distance(name) for name in GRAMS])
 
 
 class Steps:
@@ -81,10 +86,8 @@ class Steps:
 
 def analyse(stack: Stack, steps: Steps) -> None:
     """What an analysis of many members does."""
-    labels = stack.extra["labels"]
-    squared = steps(
-        "nine distances", lambda: geometry.distance_matrices(stack.logits, GRAMS, **stack.extra)
-    )["hellinger"]
+    labels = stack.labels
+    squared = steps("nine distances", stack.gram_distances)["hellinger"]
     steps("classical MDS", lambda: geometry.classical_mds(squared))
     steps(
         "200 bootstrap layouts",
@@ -102,16 +105,16 @@ def analyse(stack: Stack, steps: Steps) -> None:
 
 def distances(stack: Stack, steps: Steps) -> None:
     """All that are matrix products, and nothing else."""
-    steps("seconds", lambda: geometry.distance_matrices(stack.logits, GRAMS, **stack.extra))
+    steps("seconds", stack.gram_distances)
 
 
 def each(stack: Stack, steps: Steps) -> None:
     """Each distance alone, and the other way to it: seconds a member and a pair."""
     few = Stack.__new__(Stack)
     few.logits = np.array(stack.logits[:16])
-    few.extra = {**stack.extra, "temperature": stack.extra["temperature"][:16]}
+    few.labels, few.temperature = stack.labels, stack.temperature[:16]
     for name in geometry.DISTANCES:
-        steps(name, lambda name=name: geometry.distance_matrix(stack.logits, name, **stack.extra))
+        steps(name, lambda name=name: geometry.distance_matrix(stack.logits, stack.distance(name)))
         made = steps(f"{name}: features", lambda name=name: OTHER_WAYS[name][0](few))
         rounds = [Steps() for _ in range(3)]
         for clock in rounds:
@@ -123,7 +126,7 @@ def each(stack: Stack, steps: Steps) -> None:
 
 def _features(name: str) -> Callable[[Stack], Any]:
     def make(few: Stack) -> Any:
-        made = geometry.features(few.logits, name, few.extra["temperature"])
+        made = geometry.features(few.logits, few.distance(name))
         return made.reshape(len(made), -1)
 
     return make
@@ -141,7 +144,7 @@ def _probabilities_and_logs(few: Stack) -> Any:
 
 def _wrong_answers(few: Stack) -> Any:
     answers = few.logits.argmax(-1)
-    return [(a, a != few.extra["labels"]) for a in answers]
+    return [(a, a != few.labels) for a in answers]
 
 
 def _centred(few: Stack) -> Any:

@@ -104,7 +104,7 @@ def rung_p(rng: Rng, test: str, name: str, world: World, share: float = 0.0) -> 
         squared = g.distance_matrix(logits, name)
         if test == "permuted_distances":
             return g.permuted_distances(squared, permutations=DRAWS, seed=seed(rng)).p_value
-        degrees = N * C if name == "logit_mse" else N * (C - 1)
+        degrees = N * g.distance(name).degrees(C)
         return g.isotropic(squared, degrees=degrees, draws=DRAWS, seed=seed(rng)).p_value
     if test == "within_class_shuffles":
         shuffle = partial(g.within_class_shuffles, labels=LABELS)
@@ -113,7 +113,7 @@ def rung_p(rng: Rng, test: str, name: str, world: World, share: float = 0.0) -> 
             "independent_errors": g.independent_errors,
             "temperature_and_bias": g.temperature_and_bias,
         }[test]
-    return shuffle(logits, name=name, draws=DRAWS, seed=seed(rng)).p_value
+    return shuffle(logits, distance=name, draws=DRAWS, seed=seed(rng)).p_value
 
 
 def mantel_p(rng: Rng, method: Literal["pearson", "spearman"]) -> float:

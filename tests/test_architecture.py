@@ -35,7 +35,7 @@ ORDER = (  # from the ground up; the names in one row do not import each other
 WITHIN_GEOMETRY = (
     ("distances",),
     ("layouts",),
-    ("nulls",),
+    ("stability", "nulls"),
     ("dimension", "permutation_tests"),
     ("drivers",),
 )

@@ -55,7 +55,7 @@ def constant_docstring(package, name):
     module = importlib.import_module(f"chromatic_descent.{package}")
     sources = [Path(module.__file__)]
     if sources[0].name == "__init__.py":
-        sources += sorted(sources[0].parent.glob("*.py"))
+        sources += sorted(sources[0].parent.rglob("*.py"))
     for source in sources:
         body = ast.parse(source.read_text(encoding="utf-8")).body
         for node, following in pairwise(body):

@@ -23,7 +23,8 @@ def test_it_is_what_the_rooms_say():
     np.testing.assert_allclose(table["temperature"], temperature)
     for name in geometry.DISTANCES:
         squared = geometry.distance_matrix(
-            population.logits, name, labels=population.labels, temperature=temperature
+            population.logits,
+            geometry.distance(name, labels=population.labels, temperature=temperature),
         )
         found = results["distances"]["matrices"][name]["squared"]
         np.testing.assert_allclose(found, squared, rtol=1e-9, atol=1e-12)

@@ -142,7 +142,9 @@ def test_the_table_is_what_the_functions_of_ensembles_say(trial, found):
         }
         upper = np.triu_indices(5, 1)
         for name in ("logit_mse_centred", "logit_mse_matched", "hellinger"):
-            squared = geometry.distance_matrix(logits, name, temperature=temperature)
+            squared = geometry.distance_matrix(
+                logits, geometry.distance(name, temperature=temperature)
+            )
             wanted[name] = squared[upper].mean()
         for name, value in wanted.items():
             assert row[name] == pytest.approx(value), name

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry import DISTANCES, bootstrap_layouts, reweighted_distances
+from chromatic_descent.geometry import DISTANCES, bootstrap_layouts, distance, reweighted_distances
 from chromatic_descent.geometry.distances.items import weighted_distances
 from chromatic_descent.geometry.resampling import reflected_interval, resampled_counts
 
@@ -31,13 +31,11 @@ def test_many_members_are_as_few(name, monkeypatch):
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(7, 90, 3)), rng.integers(3, size=90)
     weights = resampled_counts(90, 4, seed=0)
-    given = {"labels": labels, "temperature": np.linspace(0.5, 2, 7)}
-    expected = reweighted_distances(logits, name, weights, **given)
-    np.testing.assert_array_equal(
-        list(weighted_distances(logits, name, weights, **given)), expected
-    )
-    monkeypatch.setattr(items, "_MANY", 2)
-    fast = np.array(list(weighted_distances(logits, name, weights, **given)))
+    bound = distance(name, labels=labels, temperature=np.linspace(0.5, 2, 7))
+    expected = reweighted_distances(logits, bound, weights)
+    np.testing.assert_array_equal(list(weighted_distances(logits, bound, weights)), expected)
+    monkeypatch.setattr(items, "MANY", 2)
+    fast = np.array(list(weighted_distances(logits, bound, weights)))
     np.testing.assert_allclose(fast, expected, atol=1e-5 * expected.max())
     assert not np.diagonal(fast, axis1=1, axis2=2).any()
 

@@ -23,18 +23,22 @@ def dimension(
     seed: int = 0,
 ) -> Result:
     """By distance: estimates with intervals, quantiles of null spectra, curves against S and N."""
-    options = {"temperature": temperatures(members), "draws": draws, "seed": seed}
-    return for_each(maps, _dimension, population, bootstrap, options)
+    options = {"draws": draws, "seed": seed}
+    return for_each(maps, _dimension, population, temperatures(members), bootstrap, options)
 
 
 def _dimension(
-    name: str, population: Population, bootstrap: int, options: dict[str, Any]
+    name: str,
+    population: Population,
+    temperature: NDArray[np.float64],
+    bootstrap: int,
+    options: dict[str, Any],
 ) -> Result:
-    logits = population.logits
-    nulls = geometry.null_spectra(logits, name, **options)
+    logits, distance = population.logits, geometry.distance(name, temperature=temperature)
+    nulls = geometry.null_spectra(logits, distance, **options)
     return {
         "estimates": geometry.dimension_estimates(
-            logits, name, resamples=bootstrap, nulls=nulls, **options
+            logits, distance, resamples=bootstrap, nulls=nulls, **options
         ),
         "null_quantiles": {
             null: np.quantile(_shares(spectra), 0.95, axis=0)[: len(logits) - 1].tolist()
@@ -46,7 +50,7 @@ def _dimension(
         },
         "curve": attempt(
             geometry.dimension_curve,
-            *(logits, name),
+            *(logits, distance),
             **{**options, "draws": min(options["draws"], _CURVE_DRAWS)},
         ),
     }

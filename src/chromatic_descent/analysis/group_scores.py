@@ -243,7 +243,7 @@ def _spread(logits: NDArray[np.floating], name: str, temperature: Array) -> Arra
 
     mean_{i<j} ‖φ_i − φ_j‖² = 2/(S − 1) Σ_i ‖φ_i − φ̄‖².
     """
-    phi = geometry.features(logits, name, temperature)
+    phi = geometry.features(logits, geometry.distance(name, temperature=temperature))
     phi -= phi.mean(axis=0)
     total: Array = np.einsum("snc,snc->n", phi, phi)
     return 2 / (len(phi) - 1) * total

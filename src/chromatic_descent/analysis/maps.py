@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from chromatic_descent import geometry
 from chromatic_descent.analysis.results import Result, attempt, computed, for_each
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.distances.definitions import is_euclidean
 from chromatic_descent.own_code import is_own
 from chromatic_descent.probe_logits import Population
 
@@ -39,7 +38,9 @@ def distances(
         )
     inputs: dict[str, Any] = {"labels": population.labels, "temperature": temperatures(members)}
     try:  # all in one pass over the logits
-        squared = geometry.distance_matrices(population.logits, distances, **inputs)
+        squared = geometry.distance_matrices(
+            population.logits, [geometry.distance(name, **inputs) for name in distances]
+        )
         matrices = {name: _matrix(squared[name]) for name in distances}
     except UserError:  # at least one is not defined for these members: find out which
         matrices = {name: _attempted(population.logits, name, **inputs) for name in distances}
@@ -77,8 +78,15 @@ def maps(
     coordinates [S, k]; stability, ellipses and split_half over probe images; smacof; neighbours
     (t-SNE, UMAP); layouts, all of them in the plane. And `inpca`, from Bhattacharyya's distance.
     """
-    logits = population.logits
-    if unknown := [name for name in maps if not is_euclidean(logits, name)]:
+    logits, fitted = population.logits, temperatures(members)
+    if unknown := [
+        name
+        for name in maps
+        if not (
+            name in geometry.EUCLIDEAN
+            or (is_own(name) and geometry.distance(name).on(logits).euclidean)
+        )
+    ]:
         raise UserError(
             f"maps={unknown}: expected names from {list(geometry.EUCLIDEAN)}, or a function of "
             "your own that returns features (docs/extending.md)."
@@ -86,7 +94,7 @@ def maps(
     if missing := [name for name in maps if name not in distances["matrices"]]:
         raise UserError(f"maps={missing}: add {', '.join(missing)} to `distances` too.")
     defined = [name for name in maps if computed(distances["matrices"][name])]
-    options = {"temperature": temperatures(members), "seed": seed}
+    options = {"temperature": fitted, "seed": seed}
     seeds = {"tsne": tsne, "umap": umap}
     return for_each(defined, _view, population, distances, bootstrap, splits, seeds, options)
 
@@ -123,7 +131,7 @@ def _attempted(logits: NDArray[np.floating], name: str, **inputs: Any) -> Result
 
 
 def _matrix_of(logits: NDArray[np.floating], name: str, **inputs: Any) -> Result:
-    return _matrix(geometry.distance_matrix(logits, name, **inputs))
+    return _matrix(geometry.distance_matrix(logits, geometry.distance(name, **inputs)))
 
 
 def _matrix(squared: NDArray[np.float64]) -> Result:
@@ -145,9 +153,10 @@ def _view(
         distances["matrices"][name]["squared"],
         options["seed"],
     )
+    distance = geometry.distance(name, temperature=options["temperature"])
     count = len(squared)
     mds = geometry.classical_mds(squared, dimensions=max(2, count - 1))
-    resampled = geometry.bootstrap_layouts(logits, name, resamples=bootstrap, **options)
+    resampled = geometry.bootstrap_layouts(logits, distance, resamples=bootstrap, seed=seed)
     smacof = attempt(geometry.smacof, squared, seed=seed)
     neighbours, layouts = _neighbours(squared, seeds, seed)
     layouts = {"mds": mds.coordinates[:, :2], **layouts}
@@ -162,7 +171,7 @@ def _view(
         "coordinates": mds.coordinates[:, :_KEPT_AXES],
         "stability": {**interval(resampled.correlations), "resamples": bootstrap},
         "ellipses": _ellipses(population, resampled),
-        "split_half": attempt(_split_half, logits, name, splits=splits, **options),
+        "split_half": attempt(_split_half, logits, distance, splits=splits, seed=seed),
         "smacof": {
             "stress": smacof.stress,
             "r_with_mds": geometry.procrustes(layouts["mds"], smacof.coordinates).correlation,
@@ -225,8 +234,10 @@ def _ellipses(population: Population, resampled: geometry.Bootstrap) -> pd.DataF
     )
 
 
-def _split_half(logits: NDArray[np.floating], name: str, **options: Any) -> Result:
-    found = geometry.split_half(logits, name, **options)
+def _split_half(
+    logits: NDArray[np.floating], distance: geometry.Distance, **options: Any
+) -> Result:
+    found = geometry.split_half(logits, distance, **options)
     return {
         "r": interval(found.correlations),
         "r_by_chance": interval(found.chance),

@@ -5,7 +5,6 @@ from typing import Any
 from chromatic_descent import geometry
 from chromatic_descent.analysis.maps import interval, temperatures
 from chromatic_descent.analysis.results import Result, for_each
-from chromatic_descent.geometry.distances.definitions import degrees
 from chromatic_descent.probe_logits import Population
 
 
@@ -22,7 +21,10 @@ def nulls(
     """By distance and null: observed share, the null's, effect in its SDs, p, what p rejects."""
     logits, labels = population.logits, population.labels
     _, images, classes = logits.shape
-    shuffled = {"temperature": temperatures(members), "draws": draws, "seed": seed}
+    shuffled = {"draws": draws, "seed": seed}
+
+    def distance(name: str) -> geometry.Distance:
+        return geometry.distance(name, temperature=temperatures(members))
 
     def permuted_distances(name: str) -> Result:
         squared = distances["matrices"][name]["squared"]
@@ -30,17 +32,17 @@ def nulls(
 
     def isotropic(name: str) -> Result:
         squared = distances["matrices"][name]["squared"]
-        free = classes if name == "logit_mse" else degrees(logits, name)
+        free = distance(name).on(logits).degrees(classes)
         return _test(geometry.isotropic, squared, degrees=images * free, draws=draws, seed=seed)
 
     def independent_errors(name: str) -> Result:
-        return _test(geometry.independent_errors, logits, name, **shuffled)
+        return _test(geometry.independent_errors, logits, distance(name), **shuffled)
 
     def within_class_shuffles(name: str) -> Result:
-        return _test(geometry.within_class_shuffles, logits, labels, name, **shuffled)
+        return _test(geometry.within_class_shuffles, logits, labels, distance(name), **shuffled)
 
     def temperature_and_bias(name: str) -> Result:
-        return _test(geometry.temperature_and_bias, logits, name, **shuffled)
+        return _test(geometry.temperature_and_bias, logits, distance(name), **shuffled)
 
     ladder = {
         null.__name__: null

@@ -16,7 +16,14 @@ from chromatic_descent.geometry.dimension.estimates import (
     participation_ratio,
     two_nn,
 )
-from chromatic_descent.geometry.distances.definitions import DISTANCES, EUCLIDEAN, features
+from chromatic_descent.geometry.distances.by_name import (
+    DISTANCES,
+    EUCLIDEAN,
+    distance,
+    features,
+    title_of,
+)
+from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.distances.items import reweighted_distances
 from chromatic_descent.geometry.distances.matrices import distance_matrices, distance_matrix
 from chromatic_descent.geometry.drivers.axes import AxisDrivers, drive_axes, holm
@@ -32,14 +39,6 @@ from chromatic_descent.geometry.layouts.mds import (
     smacof,
 )
 from chromatic_descent.geometry.layouts.neighbours import seed_spread, trustworthiness, tsne, umap
-from chromatic_descent.geometry.layouts.stability import (
-    Bootstrap,
-    Ellipses,
-    SplitHalf,
-    bootstrap_layouts,
-    confidence_ellipses,
-    split_half,
-)
 from chromatic_descent.geometry.layouts.trajectories import Trajectories, progress, trajectories
 from chromatic_descent.geometry.nulls.distance_nulls import (
     equidistant_share,
@@ -57,6 +56,13 @@ from chromatic_descent.geometry.nulls.spectra import (
 from chromatic_descent.geometry.permutation_tests.mantel import MantelMatrix, mantel, mantel_matrix
 from chromatic_descent.geometry.permutation_tests.permanova import Permanova, permanova
 from chromatic_descent.geometry.resampling import reflected_interval, resampled_counts
+from chromatic_descent.geometry.stability.bootstrap import (
+    Bootstrap,
+    Ellipses,
+    bootstrap_layouts,
+    confidence_ellipses,
+)
+from chromatic_descent.geometry.stability.split_half import SplitHalf, split_half
 
 __all__ = [
     "DISTANCES",
@@ -66,6 +72,7 @@ __all__ = [
     "AxisDrivers",
     "Bootstrap",
     "ClassicalMDS",
+    "Distance",
     "Ellipses",
     "InPCA",
     "MantelMatrix",
@@ -82,6 +89,7 @@ __all__ = [
     "confidence_ellipses",
     "dimension_curve",
     "dimension_estimates",
+    "distance",
     "distance_matrices",
     "distance_matrix",
     "drive_axes",
@@ -115,6 +123,7 @@ __all__ = [
     "smacof",
     "split_half",
     "temperature_and_bias",
+    "title_of",
     "trajectories",
     "trustworthiness",
     "tsne",

@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
 
+Array: TypeAlias = NDArray[np.float64]
+Floats: TypeAlias = NDArray[np.floating]
 Logits: TypeAlias = ArrayLike | os.PathLike[str]  # a str, too, is the path of a file
 
 LARGEST = 1e100  # no float32 logit comes near
@@ -116,11 +118,16 @@ def check_labels(labels: ArrayLike | None, name: str, items: int, classes: int) 
     return array.astype(np.intp)
 
 
-def check_temperature(temperature: ArrayLike | None, members: int) -> NDArray[np.float64]:
-    """Return `temperature` as an array, or raise UserError unless it is [S], positive."""
+def check_temperature(
+    temperature: ArrayLike | None, members: int, name: str = "this"
+) -> NDArray[np.float64]:
+    """Return `temperature` as an array, or raise UserError unless it is [S], positive.
+
+    `name` says what needs it, should it be missing.
+    """
     if temperature is None:
         raise UserError(
-            "logit_mse_matched needs `temperature`, one per member: fit it with "
+            f"{name} needs `temperature`, one per member: fit it with "
             "chromatic_descent.ensemble.fit_temperature(logits, labels)"
         )
     array = np.asarray(temperature, dtype=np.float64)

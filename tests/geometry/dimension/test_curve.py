@@ -6,6 +6,7 @@ from chromatic_descent.geometry import (
     classical_mds,
     dimension_curve,
     dimension_estimates,
+    distance,
     distance_matrix,
     participation_ratio,
     two_nn,
@@ -144,7 +145,9 @@ def test_smallest_populations_and_duplicates():
 def test_temperature_goes_with_its_members():
     logits, temperature = planted(8), np.linspace(0.5, 2, 8)
     arguments = {"members": [4], "images": [400], "draws": 9}
-    matched = dimension_curve(logits, "logit_mse_matched", temperature=temperature, **arguments)
+    matched = dimension_curve(
+        logits, distance("logit_mse_matched", temperature=temperature), **arguments
+    )
     by_hand = dimension_curve(logits / temperature[:, None, None], "logit_mse_centred", **arguments)
     np.testing.assert_allclose(matched["mean"], by_hand["mean"])
 
@@ -175,12 +178,12 @@ def test_mistakes_in_estimates_are_named():
 @pytest.mark.parametrize("name", ["bhattacharyya", "jensen_shannon", "error_disagreement"])
 def test_distances_without_features_have_no_null_3(name):
     logits, labels = planted(noise=1), np.zeros(400, dtype=int)
-    small = {"labels": labels, "draws": 9}
-    table = dimension_estimates(logits, name, resamples=5, **small)
+    bound = distance(name, labels=labels)
+    table = dimension_estimates(logits, bound, resamples=5, draws=9)
     assert table.quantity.tolist() == QUANTITIES[:-1]
-    curve = dimension_curve(logits, name, members=[6], images=[200], subsets=2, **small)
+    curve = dimension_curve(logits, bound, members=[6], images=[200], subsets=2, draws=9)
     assert curve.quantity.unique().tolist() == QUANTITIES[:-1]
-    with pytest.raises(UserError, match="cka is no mean over items"):
+    with pytest.raises(UserError, match="cka compares whole members and is not a mean over items"):
         dimension_estimates(logits, "cka")
 
 

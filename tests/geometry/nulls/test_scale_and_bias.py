@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
@@ -6,6 +8,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.geometry import (
     EUCLIDEAN,
     classical_mds,
+    distance,
     features,
     independent_errors,
     temperature_and_bias,
@@ -61,7 +64,7 @@ def refitted_by_hand(f, fit, rng):
 
 
 def share(logits, name, temperature=None):
-    phi = features(logits, name, temperature)
+    phi = features(logits, distance(name, temperature=temperature))
     squared = ((phi[:, None] - phi) ** 2).sum(-1).mean(-1)
     return classical_mds(squared).explained[-1]
 
@@ -75,7 +78,7 @@ def test_draws_are_distributed_as_shuffles_by_hand(name):
     )
     f = logits if name == "logit_mse" else logits - logits.mean(-1, keepdims=True)
     fit = fitted(f)
-    fast = temperature_and_bias(logits, name, temperature=temperature, draws=400)
+    fast = temperature_and_bias(logits, distance(name, temperature=temperature), draws=400)
     slow = [share(refitted_by_hand(f, fit, rng), name, temperature) for _ in range(400)]
     assert ks_2samp(fast.null, slow).pvalue > 0.005
     assert fast.observed == pytest.approx(share(logits, name, temperature))
@@ -83,14 +86,10 @@ def test_draws_are_distributed_as_shuffles_by_hand(name):
 
 
 @pytest.mark.parametrize("name", ["logit_mse_centred", "logit_mse_matched"])
-def test_the_short_way_for_linear_features_is_the_long_way(name, monkeypatch):
-    logits = tempered()
-    short = temperature_and_bias(logits, name, temperature=temperatures(), draws=20)
-    monkeypatch.setattr("chromatic_descent.geometry.nulls.scale_and_bias._LINEAR", ())
-    if name == "logit_mse_matched":  # weighed by temperature on the short way only
-        long = temperature_and_bias(logits, name, temperature=temperatures(), draws=20)
-    else:
-        long = temperature_and_bias(logits, name, draws=20)
+def test_the_short_way_for_linear_features_is_the_long_way(name):
+    logits, linear = tempered(), distance(name, temperature=temperatures())
+    short = temperature_and_bias(logits, linear, draws=20)
+    long = temperature_and_bias(logits, dataclasses.replace(linear, linear=False), draws=20)
     np.testing.assert_allclose(long.null, short.null, rtol=1e-4)
 
 

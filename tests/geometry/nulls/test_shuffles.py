@@ -6,6 +6,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.geometry import (
     EUCLIDEAN,
     classical_mds,
+    distance,
     features,
     independent_errors,
     within_class_shuffles,
@@ -33,7 +34,7 @@ def matched(members=6):
 
 
 def share(logits, name, temperature=None, dimensions=2):
-    phi = features(logits, name, temperature)
+    phi = features(logits, distance(name, temperature=temperature))
     squared = ((phi[:, None] - phi) ** 2).sum(-1).mean(-1)
     return classical_mds(squared, dimensions).explained[-1]
 
@@ -58,8 +59,10 @@ def within_by_hand(logits, rng, labels):
 def test_observed_is_the_share_of_classical_mds(name):
     logits = answers()
     for test in (
-        independent_errors(logits, name, temperature=matched(), draws=3, dimensions=3),
-        within_class_shuffles(logits, labels(), name, temperature=matched(), draws=3, dimensions=3),
+        independent_errors(logits, distance(name, temperature=matched()), draws=3, dimensions=3),
+        within_class_shuffles(
+            logits, labels(), distance(name, temperature=matched()), draws=3, dimensions=3
+        ),
     ):
         assert test.observed == pytest.approx(share(logits, name, matched(), 3))
         assert test.null.shape == (3,)
@@ -83,10 +86,10 @@ def test_draws_are_distributed_as_shuffles_by_hand(name):
         "dealt": [share(by_hand["dealt"](), name, one) for _ in range(draws)],
         "within": [share(by_hand["within"](), name, temperature) for _ in range(draws)],
     }
-    arguments = {"temperature": temperature, "draws": draws}
+    bound = distance(name, temperature=temperature)
     fast = {
-        "dealt": independent_errors(logits, name, **arguments),
-        "within": within_class_shuffles(logits, y, name, **arguments),
+        "dealt": independent_errors(logits, bound, draws=draws),
+        "within": within_class_shuffles(logits, y, bound, draws=draws),
     }
     for key, test in fast.items():
         assert ks_2samp(test.null, slow[key]).pvalue > 0.005, key

@@ -6,6 +6,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.geometry import (
     EUCLIDEAN,
     classical_mds,
+    distance,
     distance_matrix,
     independent_errors_spectra,
     isotropic_spectra,
@@ -75,7 +76,7 @@ def test_moments_of_wide_and_narrow_items_are_those_of_the_definition():
         logits = heavy_tailed(members, 5, classes)
         phi = logits / np.sqrt(classes)
         phi = phi - phi.mean(axis=0)
-        moments = spectra._moments(logits, "logit_mse", None)
+        moments = spectra._moments(logits, distance("logit_mse"))
         centre = np.eye(members) - 1 / members
         for n in range(5):
             gram = phi[:, n] @ phi[:, n].T
@@ -94,7 +95,7 @@ def test_second_moments_of_the_limit(monkeypatch):
     items = [np.random.default_rng(k).normal(size=(5, 3)) for k in range(3)]
     grams = [(x - x.mean(0)) @ (x - x.mean(0)).T for x in items]
     logits = np.stack(items, axis=1) * np.sqrt(3)  # features divide by √C
-    moments = spectra._moments(logits, "logit_mse", None).sum(axis=0)
+    moments = spectra._moments(logits, distance("logit_mse")).sum(axis=0)
     drawn = spectra._limit(5, moments, 100_000, np.random.default_rng(0))
     rng = np.random.default_rng(1)
     dealt = np.zeros((100_000, 5, 5))
@@ -127,8 +128,10 @@ def test_a_planted_axis_is_not_of_the_null(name):
     logits = heavy_tailed(10, 1200)
     logits = logits + 0.5 * np.linspace(-1, 1, 10)[:, None, None] * np.array([1, -1, 1, -1])
     temperature = np.ones(10)
-    null = independent_errors_spectra(logits, name, temperature=temperature)
-    spectrum = classical_mds(distance_matrix(logits, name, temperature=temperature)).eigenvalues
+    null = independent_errors_spectra(logits, distance(name, temperature=temperature))
+    spectrum = classical_mds(
+        distance_matrix(logits, distance(name, temperature=temperature))
+    ).eigenvalues
     assert spectrum[0] > null[:, 0].max()
 
 
@@ -151,5 +154,7 @@ def test_mistakes_are_named():
         independent_errors_spectra(heavy_tailed(), "hellinger", draws=0)
     with pytest.raises(UserError, match="found 'euclid'"):
         independent_errors_spectra(heavy_tailed(), "euclid")
-    with pytest.raises(UserError, match="bhattacharyya is no distance between per-item features"):
+    with pytest.raises(
+        UserError, match="bhattacharyya is not a distance between per-item features"
+    ):
         independent_errors_spectra(heavy_tailed(), "bhattacharyya")

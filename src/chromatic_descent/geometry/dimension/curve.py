@@ -14,20 +14,22 @@ Spectra and nulls are compared as shares of their sums.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import Logits
+from chromatic_descent.geometry.checks import Array, Logits
 from chromatic_descent.geometry.dimension.estimates import (
     FEWEST_FOR_TWO_NN,
     leading_axes,
     participation_ratio,
     two_nn,
 )
-from chromatic_descent.geometry.distances.items import check_items, weighted_distances
+from chromatic_descent.geometry.distances.by_name import resolve
+from chromatic_descent.geometry.distances.definition import Distance
+from chromatic_descent.geometry.distances.items import weighted_distances
 from chromatic_descent.geometry.distances.matrices import distance_matrix
 from chromatic_descent.geometry.layouts.mds import double_centred, explained_stress
 from chromatic_descent.geometry.nulls.spectra import null_spectra
@@ -36,17 +38,14 @@ from chromatic_descent.geometry.resampling import reflected_interval, resampled_
 if TYPE_CHECKING:
     import pandas as pd
 
-Array: TypeAlias = NDArray[np.float64]
 
 _QUANTILE = 0.95  # of the nulls, for parallel analysis
 
 
 def dimension_estimates(
     logits: Logits,
-    name: str,
+    distance: str | Distance,
     *,
-    labels: ArrayLike | None = None,
-    temperature: ArrayLike | None = None,
     resamples: int = 200,
     draws: int = 199,
     seed: int = 0,
@@ -61,9 +60,8 @@ def dimension_estimates(
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
-        name: one of `DISTANCES` but `cka`, which is no mean over items.
-        labels: [N], whole numbers; needed by `error_disagreement`.
-        temperature: [S]; needed by `logit_mse_matched`.
+        distance: any but `cka`, which is not a mean over items; bound if it needs labels or
+            temperatures.
         resamples: B, of the items.
         draws: P, from each null.
         seed: of every random draw.
@@ -86,20 +84,14 @@ def dimension_estimates(
     """
     import pandas as pd
 
-    array, _, _ = check_items(logits, name, labels, temperature)
+    array, distance = resolve(logits, distance)
     members, items, _ = array.shape
-    squared = distance_matrix(array, name, labels=labels, temperature=temperature)
+    squared = distance_matrix(array, distance)
     _check_apart(squared)
     spectrum = _spectrum(squared)  # [S]
     counts = resampled_counts(items, resamples, seed)
-    resampled = np.array(
-        [
-            _spectrum(matrix)
-            for matrix in weighted_distances(
-                array, name, counts, labels=labels, temperature=temperature
-            )
-        ]
-    )
+    matrices = weighted_distances(array, distance, counts)
+    resampled = np.array([_spectrum(matrix) for matrix in matrices])
     rows: list[tuple[str, float, float, float]] = []
     for quantity, of in _STATISTICS.items():
         value = of(spectrum[None])[0]
@@ -108,7 +100,7 @@ def dimension_estimates(
         low, high = np.clip(reflected_interval(value, of(resampled)), *bounds)
         rows.append((quantity, value, low, high))
     if nulls is None:
-        nulls = null_spectra(array, name, temperature=temperature, draws=draws, seed=seed)
+        nulls = null_spectra(array, distance, draws=draws, seed=seed)
     for null, spectra in nulls.items():
         shares = _shares(spectra)
         count = float(leading_axes(_shares(spectrum), shares, _QUANTILE))
@@ -122,10 +114,8 @@ def dimension_estimates(
 
 def dimension_curve(
     logits: Logits,
-    name: str,
+    distance: str | Distance,
     *,
-    labels: ArrayLike | None = None,
-    temperature: ArrayLike | None = None,
     members: Sequence[int] | None = None,
     images: Sequence[int] | None = None,
     subsets: int = 20,
@@ -143,9 +133,8 @@ def dimension_curve(
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
-        name: one of `DISTANCES` but `cka`, which is no mean over items.
-        labels: [N], whole numbers; needed by `error_disagreement`.
-        temperature: [S]; needed by `logit_mse_matched`.
+        distance: any but `cka`, which is not a mean over items; bound if it needs labels or
+            temperatures.
         members: sizes from 2 to S; six from 3 to S unless given.
         images: sizes from 1 to N; N halved up to five times unless given.
         subsets: of each size; one of the full size.
@@ -166,7 +155,7 @@ def dimension_curve(
     """
     import pandas as pd
 
-    array, _, given = check_items(logits, name, labels, temperature)
+    array, distance = resolve(logits, distance)
     count, items, _ = array.shape
     if members is None:
         members = np.unique(np.geomspace(min(3, count), count, 6).round().astype(int)).tolist()
@@ -176,7 +165,7 @@ def dimension_curve(
     _check_sizes(images, 1, items, "images")
     if subsets < 1:
         raise UserError(f"subsets must be at least 1; found {subsets}")
-    squared = distance_matrix(array, name, labels=labels, temperature=temperature)
+    squared = distance_matrix(array, distance)
     _check_apart(squared)
 
     rows = []
@@ -189,17 +178,16 @@ def dimension_curve(
 
     for size in members:
         chosen = _subsets(count, size, subsets, [seed, 0, size])  # [M, s]
-        one = chosen[0]
-        hot = None if given is None else given[one]
-        nulls = null_spectra(array[one], name, temperature=hot, draws=draws, seed=seed)
+        of_one = distance.of_members(chosen[0])
+        nulls = null_spectra(array[chosen[0]], of_one, draws=draws, seed=seed)
         add("members", size, (squared[np.ix_(some, some)] for some in chosen), nulls)
     for size in images:
         chosen = _subsets(items, size, subsets, [seed, 1, size])  # [M, n]
-        some = array[:, chosen[0]]
-        nulls = null_spectra(some, name, temperature=given, draws=draws, seed=seed)
+        of_one = distance.of_items(chosen[0])
+        nulls = null_spectra(array[:, chosen[0]], of_one, draws=draws, seed=seed)
         weights = np.zeros((len(chosen), items), dtype=np.float32)
         np.put_along_axis(weights, chosen, 1, axis=1)
-        batch = weighted_distances(array, name, weights, labels=labels, temperature=given)
+        batch = weighted_distances(array, distance, weights)
         add("images", size, batch, nulls)
     return pd.DataFrame(
         rows, columns=["over", "size", "quantity", "mean", "low", "high", "subsets"]

@@ -3,36 +3,22 @@
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.batches import batches
-from chromatic_descent.geometry.checks import (
-    Logits,
-    check_labels,
-    check_logits,
-    check_temperature,
-    check_weights,
-)
-from chromatic_descent.geometry.distances.definitions import (
-    check_name,
-    form,
-    item_distances,
-    no_common_errors,
-)
+from chromatic_descent.geometry.checks import Array, Floats, Logits, check_weights
+from chromatic_descent.geometry.distances.by_name import resolve
+from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.distances.kernels import weighted_kernels
 
 _BLOCK = 2**22  # per-item distances are held for about so many pairs times items (32 MiB)
 
+# From so many members on distances under weightings are made in float32: off by 1e-6 of the
+# largest, in a tenth of the time.
+MANY = 100
 
-def reweighted_distances(
-    logits: Logits,
-    name: str,
-    weights: ArrayLike,
-    *,
-    labels: ArrayLike | None = None,
-    temperature: ArrayLike | None = None,
-) -> NDArray[np.float64]:
+
+def reweighted_distances(logits: Logits, distance: str | Distance, weights: ArrayLike) -> Array:
     """Return `distance_matrix` for many item weightings at once, as a bootstrap over items needs.
 
         D_bij = Σ_n w_bn d_nij / Σ_n w_bn, d_nij the distance of members i and j on item n
@@ -43,10 +29,9 @@ def reweighted_distances(
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
-        name: one of `DISTANCES` but `cka`, which is no mean over items.
+        distance: any but `cka`, which is not a mean over items; bound if it needs labels or
+            temperatures.
         weights: [B, N], non-negative; for a resample, how often it drew each item.
-        labels: [N], whole numbers; needed by `error_disagreement`.
-        temperature: [S]; see `features`.
 
     Returns:
         [B, S, S] float64, each as `distance_matrix` would give it.
@@ -59,23 +44,18 @@ def reweighted_distances(
     >>> reweighted_distances(logits, "logit_mse", [[1, 1], [0, 2]])[:, 0, 1]
     array([2.5, 0. ])
     """
-    array, y, temperatures = check_items(logits, name, labels, temperature)
+    array, distance = resolve(logits, distance)
     members, items, classes = array.shape
     weight = check_weights(weights, (None, items))
 
     rows, columns = np.triu_indices(members, k=1)  # pairs in the order of the loop below
     totals = np.zeros((len(weight), len(rows)))  # [B, pairs]
-    shared = np.zeros_like(totals) if name == "error_disagreement" else None
+    shared = np.zeros_like(totals) if distance.errors_only else None
     for block in batches(items, _BLOCK // max(len(rows), members * classes)):
         w = weight[:, block].astype(np.float64)
-        x = form(
-            array[:, block],
-            name,
-            labels=None if y is None else y[block],
-            temperature=temperatures,
-        )  # [S, n, K]
+        x = distance.vectors(array, block)  # [S, n, K]
         by_item = np.concatenate(
-            [item_distances(x, name, i, slice(i + 1, None)) for i in range(members - 1)]
+            [distance.between(x, i, slice(i + 1, None)) for i in range(members - 1)]
         )  # [pairs, n]
         totals += w @ by_item.T
         if shared is not None:
@@ -85,7 +65,7 @@ def reweighted_distances(
         totals /= weight.sum(axis=1, dtype=np.float64)[:, None]
     else:
         for b, pair in np.argwhere(shared == 0)[:1].tolist():
-            raise no_common_errors(rows[pair], columns[pair], f" under weighting {b}")
+            raise distance.no_common_errors(rows[pair], columns[pair], f" under weighting {b}")
         totals /= shared
     squared = np.zeros((len(weight), members, members))
     squared[:, rows, columns] = totals
@@ -93,41 +73,9 @@ def reweighted_distances(
     return squared
 
 
-def check_items(
-    logits: Logits, name: str, labels: ArrayLike | None, temperature: ArrayLike | None
-) -> tuple[NDArray[np.floating], NDArray[np.intp] | None, NDArray[np.float64] | None]:
-    """Return logits, labels and temperature, or raise UserError unless they do for `name`.
-
-    `name` must be a mean over items; what it does not need comes back as None, unchecked.
-    """
-    check_name(name)
-    if name == "cka":
-        raise UserError(
-            "cka is no mean over items, so items cannot be weighed or resampled; give "
-            "distance_matrix the items themselves, logits[:, chosen]"
-        )
-    array = check_logits(logits)
-    members, items, classes = array.shape
-    return (
-        array,
-        check_labels(labels, name, items, classes) if name == "error_disagreement" else None,
-        check_temperature(temperature, members) if name == "logit_mse_matched" else None,
-    )
-
-
-# From so many members on distances under weightings are made in float32: off by 1e-6 of the
-# largest, in a tenth of the time.
-_MANY = 100
-
-
 def weighted_distances(
-    logits: Logits,
-    name: str,
-    weights: NDArray[np.floating],
-    *,
-    labels: ArrayLike | None = None,
-    temperature: ArrayLike | None = None,
-) -> Iterator[NDArray[np.float64]]:
+    logits: Logits, distance: str | Distance, weights: Floats
+) -> Iterator[Array]:
     """Yield the squared distances [S, S] under each item weighting [B, N], as for a bootstrap.
 
     Those of `reweighted_distances`; with 100 members or more from float32 kernels.
@@ -139,11 +87,11 @@ def weighted_distances(
     >>> [float(d[0, 1]) for d in weighted_distances(logits, "logit_mse", np.array([[1.0, 1.0]]))]
     [2.5]
     """
-    array, y, t = check_items(logits, name, labels, temperature)
-    if len(array) < _MANY:
-        yield from reweighted_distances(array, name, weights, labels=labels, temperature=t)
+    array, distance = resolve(logits, distance)
+    if len(array) < MANY:
+        yield from reweighted_distances(array, distance, weights)
         return
-    for kernel in weighted_kernels(array, name, weights, labels=y, temperature=t):
+    for kernel in weighted_kernels(array, distance, weights):
         norms = kernel.diagonal()
         squared = np.maximum(norms[:, None] + norms - 2 * kernel, 0)
         np.fill_diagonal(squared, 0)

@@ -6,22 +6,15 @@ item. Tiles of members stay in the cache, and are shared out to as many threads 
 each total belongs to one tile, so that the threads do not change the result.
 """
 
-import math
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chromatic_descent.geometry.batches import batches, length
+from chromatic_descent.geometry.checks import Array, Floats
 from chromatic_descent.geometry.cores import one_thread_a_core, processors
-from chromatic_descent.geometry.distances.definitions import (
-    COEFFICIENT_FLOOR,
-    divisor,
-    form,
-    no_common_errors,
-)
+from chromatic_descent.geometry.distances.definition import Distance, Kernel, Report, as_they_are
 
 _TILE = 64  # members
 _CACHE = 2**18  # bytes of one array of a tile's kernels: three of them stay in a level 2 cache
@@ -30,24 +23,19 @@ _FORMS = 2**20  # values that kernels are made of, held at once: 8 MiB, a level 
 _MOST_FORMS = 2**24  # ... or more, for as many items as that product wants
 _TOTALS = 2**30  # bytes of totals held at once; more weightings than that are done in turns
 
-_COMMON = "common errors"  # the items that both get wrong: a kernel, but no distance
+_COMMON_ERRORS = Kernel(sides=as_they_are)  # counts the items that both get wrong: not a distance
 
-# What is left out of a kernel, to be made good in the totals: ½ log Σ √(p q), ¼ Σ t log₂ t · log 2.
-_SCALE = {"bhattacharyya": 0.5, "jensen_shannon": 0.25 * math.log(2)}
-
-_Tile: TypeAlias = tuple[slice, slice, NDArray[np.float64]]  # rows, columns, totals [B, r·c]
+_Tile: TypeAlias = tuple[slice, slice, Array]  # rows, columns, totals [B, r·c]
 
 
 def weighted_kernels(
-    logits: NDArray[np.floating],
-    name: str,
-    weights: NDArray[np.floating],
+    logits: Floats,
+    distance: Distance,
+    weights: Floats,
     *,
-    labels: NDArray[np.intp] | None = None,
-    temperature: NDArray[np.float64] | None = None,
     precise: bool = False,
-    report: Callable[[float], None] = lambda fraction: None,
-) -> Iterator[NDArray[np.float64]]:
+    report: Report = lambda fraction: None,
+) -> Iterator[Array]:
     """Yield a kernel [S, S] for each item weighting, without checks: D_ij = K_ii + K_jj − 2 K_ij.
 
     For distances between features K is their Gram matrix, for others −½ D up to terms of one
@@ -56,52 +44,47 @@ def weighted_kernels(
 
     Args:
         logits: [S, N, C].
-        name: one of `DISTANCES` but `cka`.
+        distance: a mean over items, checked for these logits.
         weights: [B, N].
-        labels: [N], for `error_disagreement`.
-        temperature: [S], for `logit_mse_matched`.
-        precise: in float64; else items are float32, and added up in float64 every few hundred.
-        report: told the fraction done.
+        precise: in float64; otherwise items are float32, and added up in float64 every few hundred.
+        report: receives the fraction that is done.
     """
-    members, ratio = len(logits), name == "error_disagreement"
+    members = len(logits)
     tiles = -(-members // _TILE)
-    held = tiles * (tiles + 1) // 2 * _TILE**2 * 8 * (2 if ratio else 1)  # bytes a weighting
-    share = _TOTALS // held
+    held = tiles * (tiles + 1) // 2 * _TILE**2 * 8  # bytes for each weighting
+    held *= 2 if distance.errors_only else 1
     dtype = np.float64 if precise else np.float32
 
-    def totals(kernel: str, rows: slice, told: Callable[[float], None]) -> list[_Tile]:
-        return _tile_totals(logits, kernel, weights[rows], labels, temperature, dtype, told)
+    def part_done(rows: slice) -> Report:
+        return lambda done: report((rows.start + length(rows) * done) / len(weights))
 
-    for rows in batches(len(weights), share):
-        told = partial(_report_part, report, rows.start / len(weights), rows.stop / len(weights))
-        agreed = totals(name, rows, told)
-        shared = totals(_COMMON, rows, lambda fraction: None) if ratio else None
-        for b, weight in enumerate(weights[rows].sum(axis=1, dtype=np.float64)):
+    for rows in batches(len(weights), _TOTALS // held):
+        some = weights[rows]
+        agreed = _tile_totals(logits, distance, distance.kernel, some, dtype, part_done(rows))
+        shared = None
+        if distance.errors_only:
+            shared = _tile_totals(logits, distance, _COMMON_ERRORS, some, dtype, lambda done: None)
+        for b, weight in enumerate(some.sum(axis=1, dtype=np.float64)):
             kernel = _assembled(agreed, b, members)
             if shared is None:
-                yield kernel * (_SCALE.get(name, 1.0) / weight)
+                yield kernel * (distance.kernel.scale / weight)
                 continue
             common = _assembled(shared, b, members)
             np.fill_diagonal(common, 1.0)
             for i, j in np.argwhere(common == 0)[:1].tolist():
-                raise no_common_errors(i, j, f" under weighting {rows.start + b}")
+                raise distance.no_common_errors(i, j, f" under weighting {rows.start + b}")
             kernel /= 2 * common  # ½ (1 − D)
             np.fill_diagonal(kernel, 0.5)
             yield kernel
 
 
-def _report_part(report: Callable[[float], None], low: float, high: float, done: float) -> None:
-    report(low + (high - low) * done)
-
-
 def _tile_totals(
-    logits: NDArray[np.floating],
-    name: str,
-    weights: NDArray[np.floating],
-    labels: NDArray[np.intp] | None,
-    temperature: NDArray[np.float64] | None,
+    logits: Floats,
+    distance: Distance,
+    kernel: Kernel,
+    weights: Floats,
     dtype: type[np.floating],
-    report: Callable[[float], None],
+    report: Report,
 ) -> list[_Tile]:
     """Return Σ_n w_bn k_nij for the tiles of members on and above the diagonal."""
     members, items, classes = logits.shape
@@ -123,18 +106,15 @@ def _tile_totals(
 
     with one_thread_a_core(workers) as pool:
         for part in batches(items, block):
-            left, right = _sides(logits, name, part, labels, temperature, dtype)
+            left, right = _sides(logits, distance, kernel, part, dtype)
             w = weights[:, part].astype(dtype)
 
             def work(
-                worker: int,
-                w: NDArray[np.floating] = w,
-                left: NDArray[np.floating] = left,
-                right: NDArray[np.floating] = right,
+                worker: int, w: Floats = w, left: Floats = left, right: Floats = right
             ) -> None:
                 for rows, columns, total in tiles[worker::workers]:
                     sides = left[:, :, rows], right[:, :, columns]
-                    _add(total, w, *sides, name, depth, chunk, spare[worker])
+                    _add(total, w, *sides, kernel, depth, chunk, spare[worker])
 
             list(pool.map(work, range(workers)))  # the list raises what a thread raised
             report(part.stop / items)
@@ -142,84 +122,47 @@ def _tile_totals(
 
 
 def _sides(
-    logits: NDArray[np.floating],
-    name: str,
-    part: slice,
-    labels: NDArray[np.intp] | None,
-    temperature: NDArray[np.float64] | None,
-    dtype: type[np.floating],
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    logits: Floats, distance: Distance, kernel: Kernel, part: slice, dtype: type[np.floating]
+) -> tuple[Floats, Floats]:
     """Return the two factors of a kernel, [n, K, S] each: items first, members side by side."""
-    block, y = logits[:, part], None if labels is None else labels[part]
-    if name == _COMMON:
-        wrong = form(block, "error_disagreement", labels=y).sum(axis=-1, keepdims=True)
-        sides = [wrong]
-    else:
-        x = form(block, name, labels=y, temperature=temperature)  # [S, n, K]
-        if name == "jensen_shannon":
-            x += np.finfo(dtype).tiny  # of 0 log 0, 0 is then what comes out
-        elif name not in ("bhattacharyya", "error_disagreement"):
-            x -= x.mean(axis=0)  # no distance sees it, and float32 would
-            x /= np.sqrt(divisor(name, logits.shape[-1]))
-        sides = [x]
-        if name == "kl_symmetric":  # ½ (p_i·f̃_j + f̃_i·p_j)
-            sides.append(0.5 * np.roll(x, x.shape[-1] // 2, axis=-1))
-    turned = [np.ascontiguousarray(side.transpose(1, 2, 0), dtype) for side in sides]
-    return turned[0], turned[-1]
+    x = distance.vectors(logits, part)  # [S, n, K]
+    if kernel is _COMMON_ERRORS:
+        x = x.sum(axis=-1, keepdims=True)
+    left, right = kernel.sides(x, distance.scale(logits.shape[-1]), dtype)
+    turned = np.ascontiguousarray(left.transpose(1, 2, 0), dtype)
+    if right is left:
+        return turned, turned
+    return turned, np.ascontiguousarray(right.transpose(1, 2, 0), dtype)
 
 
 def _add(
-    total: NDArray[np.float64],
-    weights: NDArray[np.floating],
-    left: NDArray[np.floating],
-    right: NDArray[np.floating],
-    name: str,
+    total: Array,
+    weights: Floats,
+    left: Floats,
+    right: Floats,
+    kernel: Kernel,
     depth: int,
     chunk: int,
-    spare: NDArray[np.floating],
+    spare: Floats,
 ) -> None:
     """Add a block of items to one tile's totals: weights [B, n], sides [n, K, r] and [n, K, c]."""
     area = left.shape[-1] * right.shape[-1]
     shape = (-1, left.shape[-1], right.shape[-1])
     kernels = spare[: depth * area].reshape(shape)
     room = spare[depth * area : (depth + 2 * chunk) * area].reshape(2, *(chunk, *shape[1:]))
-    for start in range(0, len(left), depth):
-        here = min(depth, len(left) - start)
-        for first in range(0, here, chunk):
-            some = slice(first, min(first + chunk, here))
-            items = slice(start + some.start, start + some.stop)
-            _kernel(left[items], right[items], name, kernels[some], room)
-        total += weights[:, start : start + here] @ kernels[:here].reshape(here, area)
+    for deep in batches(len(left), depth):
+        for some in batches(length(deep), chunk):
+            items = slice(deep.start + some.start, deep.start + some.stop)
+            kernel.combine(left[items], right[items], kernels[some], room)
+        here = kernels[: length(deep)].reshape(length(deep), area)
+        total += weights[:, deep] @ here
 
 
-def _kernel(
-    left: NDArray[np.floating],
-    right: NDArray[np.floating],
-    name: str,
-    out: NDArray[np.floating],
-    room: NDArray[np.floating],
-) -> None:
-    """Write the kernels of a few items, over `_SCALE`, into `out` [n, r, c]."""
-    if name == "jensen_shannon":  # ¼ Σ t log t, t = p + q: what else there is drops out of D
-        t, logarithm = room[:, : len(out)]
-        out[:] = 0
-        for k in range(left.shape[1]):
-            np.add(left[:, k, :, None], right[:, k, None, :], out=t)
-            np.log2(t, out=logarithm)  # twice as fast as log in float32
-            logarithm *= t
-            out += logarithm
-        return
-    np.matmul(left.swapaxes(1, 2), right, out=out)
-    if name == "bhattacharyya":
-        np.maximum(out, COEFFICIENT_FLOOR, out=out)
-        np.log(out, out=out)
-
-
-def _assembled(tiles: list[_Tile], b: int, members: int) -> NDArray[np.float64]:
+def _assembled(tiles: list[_Tile], b: int, members: int) -> Array:
     """Return the totals of weighting b as a symmetric matrix."""
     matrix = np.empty((members, members))
     for rows, columns, totals in tiles:
-        tile = totals[b].reshape(rows.stop - rows.start, -1)
+        tile = totals[b].reshape(length(rows), -1)
         matrix[rows, columns] = tile
         matrix[columns, rows] = tile.T
     return matrix

@@ -4,9 +4,9 @@ A driver and an axis that are computed from the same images share those images' 
 for that alone. So each is computed from its own half of the probe, many times over.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,9 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.batches import batches, length
 from chromatic_descent.geometry.checks import Logits, check_labels, check_logits, check_temperature
+from chromatic_descent.geometry.distances.by_name import distance as bind
+from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.distances.items import weighted_distances
 from chromatic_descent.geometry.distances.matrices import distance_matrix
 from chromatic_descent.geometry.drivers.member_drivers import (
+    Candidates,
     group_of,
     recipe_columns,
     subset_drivers,
@@ -54,15 +57,13 @@ class AxisDrivers:
 def drive_axes(
     logits: Logits,
     labels: ArrayLike,
-    name: str,
+    distance: str | Distance,
     *,
-    temperature: ArrayLike | None = None,
-    recipe: "Mapping[str, ArrayLike] | pd.DataFrame | None" = None,
     dimensions: int = 2,
-    confusion_modes: int = 2,
     splits: int = 10,
     permutations: int | None = None,
     seed: int = 0,
+    **candidates: Unpack[Candidates],
 ) -> AxisDrivers:
     """Correlate the axes of the map with what each member is like, each from its own half of items.
 
@@ -88,17 +89,15 @@ def drive_axes(
     Args:
         logits: [S, N, C], S >= 6, or the path of a .npy or .npz file.
         labels: [N], whole numbers from 0 to C − 1.
-        name: one of `DISTANCES` but `cka`, which is no mean over items.
-        temperature: [S], fitted on all items: a driver, refitted on each half, and what
-            `logit_mse_matched` needs.
-        recipe: what varied between members, name -> [S] values; not computed from items, so the
-            same in both halves.
+        distance: any but `cka`, which is not a mean over items.
         dimensions: k, axes of the map, from 1 to S − 1.
-        confusion_modes: as in `member_drivers`.
         splits: of the probe; each is used both ways.
         permutations: P; unless given 9,999, or 100 per row if that is more, so that the smallest
             corrected p is at most 0.01 (with six or seven members chance alone forbids that).
         seed: of splits and permutations.
+        candidates: `temperature`, `recipe` and `confusion_modes`, as in `member_drivers`. The
+            temperature is a driver, refitted on each half, and what `logit_mse_matched` needs. The
+            recipe is not computed from items, so it is the same in both halves.
 
     Returns:
         An `AxisDrivers`.
@@ -122,6 +121,7 @@ def drive_axes(
     array = check_logits(logits)
     members, items, _ = array.shape
     y = check_labels(labels, "drive_axes", *array.shape[1:])
+    temperature = candidates.get("temperature")
     fitted = None if temperature is None else check_temperature(temperature, members)
     if members < FEWEST_FOR_DRIVERS:
         raise UserError(
@@ -137,10 +137,11 @@ def drive_axes(
     rng = np.random.default_rng(seed)
     first = np.array([_half(y, rng) for _ in range(splits)])
     halves = np.concatenate([first, ~first])  # [H, N]; the other half of row h is row h ± splits
-    axes = _axes(array, name, halves, y, fitted, dimensions)
+    axes = _axes(array, bind(distance, labels=y, temperature=fitted), halves, dimensions)
 
-    columns = subset_drivers(array, y, ~halves, temperature=fitted, confusion_modes=confusion_modes)
-    for factor, values in recipe_columns(recipe, members).items():
+    modes = candidates.get("confusion_modes", 2)
+    columns = subset_drivers(array, y, ~halves, temperature=fitted, confusion_modes=modes)
+    for factor, values in recipe_columns(candidates.get("recipe"), members).items():
         columns[factor] = np.broadcast_to(values, (len(halves), members))
     standard = {driver: _standardised(values) for driver, values in columns.items()}
     used = [driver for driver, z in standard.items() if np.isfinite(z).all()]
@@ -173,25 +174,21 @@ def drive_axes(
 
 def _axes(
     logits: NDArray[np.floating],
-    name: str,
+    distance: Distance,
     halves: NDArray[np.bool_],
-    labels: NDArray[np.intp],
-    temperature: NDArray[np.float64] | None,
     dimensions: int,
 ) -> NDArray[np.float64]:
     """Return the map's axes from each half, standardised and in the frame of all items: [H, S, k].
 
     Standardised means centred, with Σ_s x_s² = 1.
     """
-    whole = distance_matrix(logits, name, labels=labels, temperature=temperature)
+    whole = distance_matrix(logits, distance)
     if not whole.any():
         raise UserError("all distances are zero: the members are identical and their map a point")
     reference = classical_mds(whole, dimensions).coordinates
     weights = halves.astype(np.float32)
     axes = np.empty((len(halves), *reference.shape))
-    for h, squared in enumerate(
-        weighted_distances(logits, name, weights, labels=labels, temperature=temperature)
-    ):
+    for h, squared in enumerate(weighted_distances(logits, distance, weights)):
         axes[h] = procrustes(reference, classical_mds(squared, dimensions).coordinates).layout
     return np.nan_to_num(_standardised(axes, axis=1))  # an axis without extent correlates with none
 

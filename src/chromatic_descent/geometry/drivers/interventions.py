@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import Logits, check_labels, check_logits, check_temperature
+from chromatic_descent.geometry.checks import (
+    Array,
+    Logits,
+    check_labels,
+    check_logits,
+    check_temperature,
+)
+from chromatic_descent.geometry.distances.by_name import distance as bind
+from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.distances.items import weighted_distances
 from chromatic_descent.geometry.distances.matrices import distance_matrix
 from chromatic_descent.geometry.layouts.alignment import procrustes
@@ -21,7 +29,6 @@ from chromatic_descent.geometry.resampling import reflected_interval, resampled_
 if TYPE_CHECKING:
     import pandas as pd
 
-Array: TypeAlias = NDArray[np.float64]
 Temperature: TypeAlias = Array | None
 
 INTERVENTIONS = ("temperature", "class_bias", "confusion", "all")
@@ -85,7 +92,7 @@ def intervene(
 def interventions(
     logits: Logits,
     labels: ArrayLike,
-    name: str,
+    distance: str | Distance,
     *,
     temperature: ArrayLike | None = None,
     kinds: Sequence[str] | None = None,
@@ -139,30 +146,30 @@ def interventions(
     members, items, _ = array.shape
     y = check_labels(labels, "interventions", *array.shape[1:])
     fitted = None if temperature is None else check_temperature(temperature, members)
+    distance = bind(distance, labels=y, temperature=fitted)
     if kinds is None:
         kinds = INTERVENTIONS if fitted is not None else ("class_bias", "confusion")
     for kind in kinds:
         _check_kind(kind, fitted)
     counts = resampled_counts(items, resamples, seed)
 
-    def top_two_again(logits: NDArray[np.floating], temperature: Temperature) -> Array:
-        matrices = weighted_distances(logits, name, counts, labels=y, temperature=temperature)
-        return np.array([_top_two(squared) for squared in matrices])
+    def top_two_again(logits: NDArray[np.floating], distance: Distance) -> Array:
+        return np.array([_top_two(d) for d in weighted_distances(logits, distance, counts)])
 
     dimensions = min(2, members)
-    squared = distance_matrix(array, name, labels=y, temperature=fitted)
+    squared = distance_matrix(array, distance)
     if not squared.any():
         raise UserError("all distances are zero: the members are identical and their map a point")
     mds = classical_mds(squared, dimensions)
-    before, before_again = _top_two(squared), top_two_again(array, fitted)
+    before, before_again = _top_two(squared), top_two_again(array, distance)
 
     rows = []
     for kind in kinds:
         changed = intervene(array, y, kind, temperature=fitted)
-        matched = fitted
+        matched = distance
         if kind in ("temperature", "all") and fitted is not None:
-            matched = np.full(members, _common(fitted))
-        left = distance_matrix(changed, name, labels=y, temperature=matched)
+            matched = bind(distance, temperature=np.full(members, _common(fitted)))
+        left = distance_matrix(changed, matched)
         again = top_two_again(changed, matched)
         left[left < 1e-20 * squared.max()] = 0  # nothing but round-off is left
         removed = np.array(1 - _top_two(left) / before)

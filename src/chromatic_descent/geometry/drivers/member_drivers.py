@@ -5,7 +5,7 @@ of them: drivers of the two halves of a probe cost little more than those of the
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 _SURENESS = ("temperature", "confidence", "entropy")
 _TAKEN = (*_SURENESS, "sureness", "accuracy", "class accuracy", "class bias", "confusion")
+
+
+class Candidates(TypedDict, total=False):
+    """What else may drive the axes; see `member_drivers`."""
+
+    temperature: ArrayLike | None
+    recipe: "Mapping[str, ArrayLike] | pd.DataFrame | None"
+    confusion_modes: int
 
 
 def member_drivers(

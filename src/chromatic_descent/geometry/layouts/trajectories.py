@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.batches import batches
 from chromatic_descent.geometry.checks import check_labels, check_logits
-from chromatic_descent.geometry.distances.definitions import COEFFICIENT_FLOOR, root_softmax
+from chromatic_descent.geometry.distances.ingredients import root_softmax
+from chromatic_descent.geometry.distances.kinds.divergences import COEFFICIENT_FLOOR
 from chromatic_descent.geometry.distances.matrices import distance_matrix
 from chromatic_descent.geometry.layouts.inpca import InPCA, inpca
 from chromatic_descent.geometry.resampling import reflected_interval, resampled_counts

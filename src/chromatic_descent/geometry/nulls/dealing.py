@@ -1,11 +1,12 @@
 """Dealing each item's predictions out among the members: what the nulls that shuffle share."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from chromatic_descent.geometry.batches import batches
-from chromatic_descent.geometry.checks import Logits, check_logits
-from chromatic_descent.geometry.distances.definitions import features
+from chromatic_descent.geometry.checks import Floats, Logits
+from chromatic_descent.geometry.distances.by_name import resolve
+from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.distances.matrices import distance_matrix
 from chromatic_descent.geometry.layouts.mds import double_centred
 from chromatic_descent.geometry.nulls.null_test import check_null, gram_shares, top_share
@@ -18,19 +19,18 @@ TIE = 1e-5
 
 
 def observed_share(
-    logits: Logits, name: str, temperature: ArrayLike | None, dimensions: int, draws: int
-) -> tuple[NDArray[np.floating], float, float]:
-    """Return the checked logits, the share of their first k axes, and a unit for the features.
+    logits: Logits, distance: str | Distance, dimensions: int, draws: int
+) -> tuple[Floats, Distance, float, float]:
+    """Return logits and distance checked, the share of the first k axes, a unit for the features.
 
     In units of the typical distance, √mean D, no feature is too small or too large for float32.
     """
-    checked = check_logits(logits)
+    checked, known = resolve(logits, distance, "features")
     check_null(len(checked), dimensions, draws)
-    features(checked[:, :1], name, temperature)  # has the distance features?
-    squared = distance_matrix(checked, name, temperature=temperature)
+    squared = distance_matrix(checked, known)
     share = top_share(squared, dimensions)
     largest = squared.max()  # the mean of squares that underflow would be zero
-    return checked, share, float(np.sqrt(largest) * np.sqrt(np.mean(squared / largest)))
+    return checked, known, share, float(np.sqrt(largest) * np.sqrt(np.mean(squared / largest)))
 
 
 def by_item(phi: NDArray[np.float64]) -> NDArray[np.float32]:

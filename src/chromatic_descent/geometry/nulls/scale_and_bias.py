@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.checks import Logits
-from chromatic_descent.geometry.distances.definitions import divisor, features, form
+from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.nulls.dealing import (
     TIE,
     by_item,
@@ -20,18 +20,14 @@ from chromatic_descent.geometry.nulls.dealing import (
 )
 from chromatic_descent.geometry.nulls.null_test import NullTest, null_test
 
-# Distances whose features are linear in the logits: a draw needs no features made anew.
-_LINEAR = ("logit_mse", "logit_mse_centred", "logit_mse_matched")
-
 # A member whose answers are less than this multiple of the mean answer has no usable scale.
 _FAINT = 0.01
 
 
 def temperature_and_bias(
     logits: Logits,
-    name: str,
+    distance: str | Distance,
     *,
-    temperature: ArrayLike | None = None,
     draws: int = 199,
     seed: int = 0,
     dimensions: int = 2,
@@ -58,8 +54,8 @@ def temperature_and_bias(
 
     Args:
         logits: [S, N, C], S >= 4, or the path of a .npy or .npz file.
-        name: one of `EUCLIDEAN`.
-        temperature: [S], for `logit_mse_matched`; held fixed.
+        distance: one of `EUCLIDEAN`, or a function of features; bound if it needs temperatures,
+            which are held fixed.
         draws: P.
         seed: of the shuffles.
         dimensions: k, from 1 to S − 2.
@@ -78,8 +74,8 @@ def temperature_and_bias(
     >>> temperature_and_bias(surer, "logit_mse", draws=39).p_value > 0.05
     True
     """
-    logits, observed, unit = observed_share(logits, name, temperature, dimensions, draws)
-    fit = _fit(logits, raw=name == "logit_mse")
+    logits, known, observed, unit = observed_share(logits, distance, dimensions, draws)
+    fit = _fit(logits, raw=known.sees_shift)
     members, items, classes = logits.shape
     blocks = shuffle_blocks(members, items, classes)
     # The features of b + s F, and a mean of them that is taken from all: no distance sees it, and
@@ -88,27 +84,26 @@ def temperature_and_bias(
     fixed = np.zeros((members, members))
     for block in blocks:
         plain = fit.bias[:, None] + fit.scale[:, None, None] * fit.shared[block]
-        phi = features(plain, name, temperature)
+        phi = known.features(plain)
         offsets.append(phi.mean(axis=0).T)
         fixed += gram_of(((phi - offsets[-1].T) / unit).astype(np.float32))
     weight = fit.scale * (fit.unit / unit) / np.sqrt(classes)
-    matched = None if temperature is None else np.asarray(temperature, dtype=np.float64)
-    if name == "logit_mse_matched":
-        weight = weight / matched
+    if known.temperature is not None:
+        weight = weight / known.temperature
 
     rng = np.random.default_rng(seed)
     null = np.empty(draws)
     for draw in range(draws):
         dealt = [deal_out(fit.left[block], rng) for block in blocks]  # [S, n, C] each
         refit = _refit(dealt, fit, blocks)
-        if name in _LINEAR:
+        if known.linear:
             # b + s F lies in the span of what was fitted, and what is left is orthogonal to it.
             gram = fixed + np.outer(weight, weight) * refit.enlarge**2 * refit.gram
         else:
             gram = np.zeros((members, members))
             for r, offset, block in zip(dealt, offsets, blocks, strict=True):
                 answers = _answers(r, fit, refit, block)
-                phi = form(answers, name, temperature=matched) / np.sqrt(divisor(name, classes))
+                phi = known.features(answers)
                 about = phi.transpose(0, 2, 1) - offset  # [S, K, n]
                 gram += gram_of((about / unit).astype(np.float32))
         null[draw] = uncentred_shares(gram[None], dimensions)[0]

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.batches import batches
 from chromatic_descent.geometry.checks import Logits
-from chromatic_descent.geometry.distances.definitions import features
+from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.nulls.dealing import (
     SHUFFLED,
     TIE,
@@ -42,9 +42,8 @@ _BATCH = 2**24
 
 def independent_errors(
     logits: Logits,
-    name: str,
+    distance: str | Distance,
     *,
-    temperature: ArrayLike | None = None,
     draws: int = 199,
     seed: int = 0,
     dimensions: int = 2,
@@ -67,8 +66,7 @@ def independent_errors(
 
     Args:
         logits: [S, N, C], S >= 4, or the path of a .npy or .npz file.
-        name: one of `EUCLIDEAN`.
-        temperature: [S], for `logit_mse_matched`.
+        distance: one of `EUCLIDEAN`, or a function of features; bound if it needs temperatures.
         draws: P.
         seed: of the shuffles.
         dimensions: k, from 1 to S − 2.
@@ -88,14 +86,14 @@ def independent_errors(
     >>> independent_errors(logits, "hellinger", draws=39).p_value > 0.05
     True
     """
-    logits, observed, unit = observed_share(logits, name, temperature, dimensions, draws)
+    logits, known, observed, unit = observed_share(logits, distance, dimensions, draws)
     members = len(logits)
     rng = np.random.default_rng(seed)
     null = np.empty(draws)
     for batch in batches(draws, _BATCH // members**2):
         grams = np.zeros((len(null[batch]), members, members))
         for block in shuffle_blocks(*logits.shape):
-            phi = features(logits[:, block], name, temperature)  # [S, n, C]
+            phi = known.features(logits, block)  # [S, n, C]
             phi -= phi.mean(axis=0)  # dealing out keeps it, and no distance sees it
             phi = _fewer_columns(phi / unit)
             answers = by_item(phi)
@@ -109,9 +107,8 @@ def independent_errors(
 def within_class_shuffles(
     logits: Logits,
     labels: ArrayLike,
-    name: str,
+    distance: str | Distance,
     *,
-    temperature: ArrayLike | None = None,
     draws: int = 199,
     seed: int = 0,
     dimensions: int = 2,
@@ -133,8 +130,7 @@ def within_class_shuffles(
     Args:
         logits: [S, N, C], S >= 4, or the path of a .npy or .npz file.
         labels: [N] integers.
-        name: one of `EUCLIDEAN`.
-        temperature: [S], for `logit_mse_matched`.
+        distance: one of `EUCLIDEAN`, or a function of features; bound if it needs temperatures.
         draws: P.
         seed: of the shuffles.
         dimensions: k, from 1 to S − 2.
@@ -151,12 +147,12 @@ def within_class_shuffles(
     >>> within_class_shuffles(logits, labels, "hellinger", draws=39).p_value > 0.05
     True
     """
-    logits, observed, _ = observed_share(logits, name, temperature, dimensions, draws)
+    logits, known, observed, _ = observed_share(logits, distance, dimensions, draws)
     members, items, _ = logits.shape
     groups = _together(_items_of_classes(labels, items), max(1, SHUFFLED // logits[:, 0].size))
 
     def about_classes(group: _Group) -> NDArray[np.float64]:
-        phi = features(logits[:, group.items], name, temperature)  # [S, n, C]
+        phi = known.features(logits[:, group.items])  # [S, n, C]
         for place in group.places:  # shuffling keeps this mean, and no distance sees it
             phi[:, place] -= phi[:, place].mean(axis=(0, 1))
         return phi

@@ -5,12 +5,13 @@ the unit of the squared distances. Answers dealt out are multiplied in float32, 
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.batches import batches
-from chromatic_descent.geometry.checks import Logits, check_logits
-from chromatic_descent.geometry.distances.definitions import degrees, features, is_euclidean
+from chromatic_descent.geometry.checks import Logits
+from chromatic_descent.geometry.distances.by_name import resolve
+from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.nulls.dealing import by_item, deal_out, gram_of
 
 # Matrices are decomposed, and items read, in batches of about this many float64 values (16 MiB).
@@ -79,11 +80,10 @@ def isotropic_spectra(
 
 def independent_errors_spectra(
     logits: Logits,
-    name: str,
+    distance: str | Distance,
     *,
     draws: int = 199,
     seed: int = 0,
-    temperature: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
     """Draw the spectra of populations whose members answer each item independently.
 
@@ -108,10 +108,9 @@ def independent_errors_spectra(
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
-        name: one of `EUCLIDEAN`.
+        distance: one of `EUCLIDEAN`, or a function of features; bound if it needs temperatures.
         draws: P.
         seed: of the draws.
-        temperature: [S]; needed by `logit_mse_matched`.
 
     Returns:
         [P, S] float64, descending, in the unit of the squared distance.
@@ -128,13 +127,13 @@ def independent_errors_spectra(
     """
     if draws < 1:
         raise UserError(f"draws must be at least 1; found {draws}")
-    array = check_logits(logits)
+    array, known = resolve(logits, distance, "features")
     members, items, _ = array.shape
     rng = np.random.default_rng(seed)
-    moments = _moments(array, name, temperature)  # [N, 3]
+    moments = _moments(array, known)  # [N, 3]
     order = np.argsort(-moments[:, 1:].sum(axis=1), kind="stable")
     dealt, rest = np.sort(order[:_DEALT]), order[_DEALT:]
-    phi = features(array[:, dealt], name, temperature)
+    phi = known.features(array[:, dealt])
     phi -= phi.mean(axis=0)
     largest = np.abs(phi).max()
     unit = largest if largest > 0 else np.float64(1)  # in it no answer is out of float32's range
@@ -152,20 +151,18 @@ def independent_errors_spectra(
 
 def null_spectra(
     logits: Logits,
-    name: str,
+    distance: str | Distance,
     *,
     draws: int = 199,
     seed: int = 0,
-    temperature: ArrayLike | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Draw spectra from every null that there is for a distance, to compare a population with.
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
-        name: one of `DISTANCES`.
+        distance: any; bound if it needs labels or temperatures.
         draws: P, from each null.
         seed: of the draws.
-        temperature: [S]; needed by `logit_mse_matched`.
 
     Returns:
         `isotropic`, in units of the mean squared distance, and for the distances in `EUCLIDEAN`
@@ -179,25 +176,24 @@ def null_spectra(
     >>> sorted(null_spectra(logits, "hellinger"))
     ['independent_errors', 'isotropic']
     """
-    array = check_logits(logits)
-    members, items, _ = array.shape
-    free = items * degrees(array, name)
+    array, known = resolve(logits, distance, "matrix")
+    members, items, classes = array.shape
+    # An item's shift, which raw logits have too, is not counted: one null for all of a kind.
+    free = items * (known.degrees(classes) - known.sees_shift)
     nulls = {"isotropic": isotropic_spectra(members, free, draws=draws, seed=seed)}
-    if is_euclidean(array, name):
+    if known.euclidean:
         nulls["independent_errors"] = independent_errors_spectra(
-            array, name, draws=draws, seed=seed, temperature=temperature
+            array, known, draws=draws, seed=seed
         )
     return nulls
 
 
-def _moments(
-    logits: NDArray[np.floating], name: str, temperature: ArrayLike | None
-) -> NDArray[np.float64]:
+def _moments(logits: NDArray[np.floating], distance: Distance) -> NDArray[np.float64]:
     """Return t, a and b of every item's G, as in `independent_errors_spectra`: [N, 3]."""
     members, items, classes = logits.shape
     moments = np.empty((items, 3))
     for block in batches(items, _BATCH // (members * classes)):
-        phi = features(logits[:, block], name, temperature)  # [S, n, C]
+        phi = distance.features(logits, block)  # [S, n, C]
         phi -= phi.mean(axis=0)
         diagonal = np.einsum("snc,snc->ns", phi, phi)
         # ‖φφᵀ‖ = ‖φᵀφ‖: take the smaller of the two.

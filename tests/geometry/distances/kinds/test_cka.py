@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry import distance_matrix
-from chromatic_descent.geometry.distances import cka
+from chromatic_descent.geometry import distance_matrices, distance_matrix
+from chromatic_descent.geometry.distances.kinds import cka
 from tests.geometry import by_definition
 
 
@@ -27,7 +27,10 @@ def test_tiles_agree_with_the_whole(monkeypatch):
     monkeypatch.setattr(cka, "_TILE", 37 * 4)
     monkeypatch.setattr(cka, "_ROWS", 2)
     np.testing.assert_allclose(
-        cka.cka_distances(logits, fractions.append), whole, rtol=1e-12, atol=1e-15
+        distance_matrices(logits, ["cka"], progress=fractions.append)["cka"],
+        whole,
+        rtol=1e-12,
+        atol=1e-15,
     )
     assert len(fractions) == 3  # of 2, 2 and 1 members
     assert fractions[-1] == 1

@@ -1,15 +1,15 @@
 """Centred kernel alignment: do two members see the same items as alike?"""
 
 import hashlib
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.batches import batches
+from chromatic_descent.geometry.checks import Array, Floats
 from chromatic_descent.geometry.cores import one_thread_a_core
+from chromatic_descent.geometry.distances.definition import Distance, Report
 
 # Members are held in tiles of about this many float64 values (32 MiB): one for each core, and one
 # that is so many times as high, since the others are made anew for each of these.
@@ -20,8 +20,8 @@ _NOTHING = 1e-12
 
 
 def cka_distances(
-    logits: NDArray[np.floating], report: Callable[[float], None]
-) -> NDArray[np.float64]:
+    logits: Floats, distance: Distance, weights: Floats | None, report: Report
+) -> Array:
     """Return 1 − debiased linear CKA between the members' outputs, without checks: [S, S].
 
     With X and Y the [N, C] logits of two members less their means over items, and HSIC the
@@ -31,7 +31,7 @@ def cka_distances(
         N(N−3) HSIC(X, Y) = ‖XᵀY‖² − N/(N−2) Σ_n ‖x_n‖²‖y_n‖² + ‖X‖²‖Y‖² / ((N−1)(N−2))
 
     HSIC is an inner product of centred kernels, so D lies in [0, 2] and is the squared Euclidean
-    distance between them, at norm 1/√2: √D is a metric, but D is no mean over items. It does not
+    distance between them, at norm 1/√2: √D is a metric, but D is not a mean over items. It does not
     see an offset, a rotation or a scale of a member's logits. Without the correction, members that
     share nothing would be the closer the fewer items there are for their classes.
 
@@ -40,7 +40,9 @@ def cka_distances(
 
     Args:
         logits: [S, N, C].
-        report: told the fraction done.
+        distance: CKA.
+        weights: None, as items cannot be weighted.
+        report: receives the fraction that is done.
 
     Returns:
         [S, S] float64 in [0, 2]; exactly 0 between members whose logits are bit for bit the same.
@@ -92,16 +94,14 @@ def cka_distances(
     return distances
 
 
-def _squared_products(
-    x: NDArray[np.float64], classes: int, others: NDArray[np.floating]
-) -> NDArray[np.float64]:
+def _squared_products(x: Array, classes: int, others: Floats) -> Array:
     """Return ‖XᵀY‖² of some members, [r·C, N], with others, [c, N, C]: [r, c]."""
     cross = (x @ _centred(others).T).reshape(-1, classes, len(others), classes)
-    squared: NDArray[np.float64] = np.einsum("icjd,icjd->ij", cross, cross)
+    squared: Array = np.einsum("icjd,icjd->ij", cross, cross)
     return squared
 
 
-def _centred(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+def _centred(logits: Floats) -> Array:
     """Return logits less their mean over items, items last: [r, N, C] -> [r·C, N]."""
     members, items, classes = logits.shape
     x = np.empty((members, classes, items))
@@ -110,3 +110,20 @@ def _centred(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     x -= x.mean(axis=-1, keepdims=True)
     x[same] = 0.0  # where the mean is off by round-off
     return x.reshape(-1, items)
+
+
+def _no_vectors(logits: Floats) -> Array:
+    raise NotImplementedError("CKA does not compare items one by one")
+
+
+CKA = Distance(
+    name="cka",
+    title="CKA",
+    formula="not a mean over images: 1 − debiased linear CKA of the [N, C] logits",
+    blind_to="offset, size, rotation",
+    unit="0 to 2",
+    over_items=False,
+    vector=_no_vectors,
+    alone=cka_distances,
+    effort=15,
+)

@@ -10,11 +10,12 @@ from chromatic_descent.geometry import (
     bootstrap_layouts,
     classical_mds,
     confidence_ellipses,
+    distance,
     distance_matrix,
     procrustes,
     split_half,
 )
-from chromatic_descent.geometry.layouts import stability
+from chromatic_descent.geometry.stability import weighted_layouts
 
 OVER_ITEMS = tuple(name for name in DISTANCES if name != "cka")
 
@@ -33,27 +34,25 @@ def planted(members=8, items=300, classes=5, noise=0.1):
 @pytest.mark.parametrize("name", OVER_ITEMS)
 def test_matches_resampling_by_hand(name, many, monkeypatch):
     if many:  # the way of a hundred members and more
-        monkeypatch.setattr(stability, "_MANY", 2)
+        monkeypatch.setattr(weighted_layouts, "MANY", 2)
     logits, temperature = planted(6, 150, 4, noise=1), np.linspace(0.5, 2, 6)
     labels = np.random.default_rng(5).integers(4, size=150)
     fractions = []
     got = bootstrap_layouts(
         logits,
-        name,
+        distance(name, labels=labels, temperature=temperature),
         resamples=7,
         seed=3,
-        labels=labels,
-        temperature=temperature,
         progress=fractions.append,
     )
     rng = np.random.default_rng(3)
-    whole = distance_matrix(logits, name, labels=labels, temperature=temperature)
+    whole = distance_matrix(logits, distance(name, labels=labels, temperature=temperature))
     reference = classical_mds(whole).coordinates
     np.testing.assert_array_equal(got.reference, reference)
     for b in range(7):
         drawn = rng.integers(150, size=150)
         squared = distance_matrix(
-            logits[:, drawn], name, labels=labels[drawn], temperature=temperature
+            logits[:, drawn], distance(name, labels=labels[drawn], temperature=temperature)
         )
         fit = procrustes(reference, classical_mds(squared).coordinates)
         tolerance = 1e-4 if many else 1e-9
@@ -92,7 +91,7 @@ def test_one_item_and_two_members():
 @pytest.mark.parametrize("many", [False, True])
 def test_identical_members_have_no_stability(many, monkeypatch):
     if many:
-        monkeypatch.setattr(stability, "_MANY", 2)
+        monkeypatch.setattr(weighted_layouts, "MANY", 2)
     twins = np.repeat(population(members=1), 4, axis=0)
     got = bootstrap_layouts(twins, "hellinger", resamples=3)
     assert not got.layouts.any()
@@ -127,7 +126,7 @@ def test_ellipses_of_a_known_cloud():
 @pytest.mark.parametrize("many", [False, True])
 def test_halves_match_halves_by_hand(many, monkeypatch):
     if many:
-        monkeypatch.setattr(stability, "_MANY", 2)
+        monkeypatch.setattr(weighted_layouts, "MANY", 2)
     logits = planted(noise=1)
     got = split_half(logits, "hellinger", splits=3, seed=7)
     rng = np.random.default_rng(7)
@@ -173,7 +172,10 @@ def test_odd_items_and_few_members():
     [
         (lambda: bootstrap_layouts(population(), "logit_mse", resamples=0), "resamples must be"),
         (lambda: bootstrap_layouts(population(), "euclid"), "found 'euclid'"),
-        (lambda: bootstrap_layouts(population(), "cka"), "cka is no mean over items"),
+        (
+            lambda: bootstrap_layouts(population(), "cka"),
+            "cka compares whole members and is not a mean over items",
+        ),
         (lambda: bootstrap_layouts(population(), "error_disagreement"), "needs `labels`"),
         (lambda: split_half(population(members=2), "logit_mse"), "at least 3 members and 2 items"),
         (lambda: split_half(population(items=1), "logit_mse"), "found 6 members and 1 items"),

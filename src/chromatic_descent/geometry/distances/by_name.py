@@ -1,0 +1,180 @@
+"""All distances by name, and how a name becomes a distance that is ready for given logits."""
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Array, Floats, Logits, check_logits
+from chromatic_descent.geometry.distances.definition import Distance
+from chromatic_descent.geometry.distances.kinds.cka import CKA
+from chromatic_descent.geometry.distances.kinds.class_distances import (
+    DISAGREEMENT,
+    ERROR_DISAGREEMENT,
+)
+from chromatic_descent.geometry.distances.kinds.divergences import BHATTACHARYYA, JENSEN_SHANNON
+from chromatic_descent.geometry.distances.kinds.logit_distances import (
+    LOGIT_COSINE,
+    LOGIT_MSE,
+    LOGIT_MSE_CENTRED,
+    LOGIT_MSE_MATCHED,
+)
+from chromatic_descent.geometry.distances.kinds.own import own_distance, title_of_own
+from chromatic_descent.geometry.distances.kinds.probability_distances import (
+    HELLINGER,
+    KL_SYMMETRIC,
+    PROB_L2,
+)
+from chromatic_descent.own_code import is_own
+
+_ALL = (
+    LOGIT_MSE,
+    LOGIT_MSE_CENTRED,
+    LOGIT_MSE_MATCHED,
+    LOGIT_COSINE,
+    HELLINGER,
+    BHATTACHARYYA,
+    KL_SYMMETRIC,
+    JENSEN_SHANNON,
+    PROB_L2,
+    DISAGREEMENT,
+    ERROR_DISAGREEMENT,
+    CKA,
+)
+_BY_NAME = {known.name: known for known in _ALL}
+
+DISTANCES = tuple(_BY_NAME)
+"""The names of all distances. The table in the methods says what each is."""
+
+EUCLIDEAN = tuple(known.name for known in _ALL if known.euclidean)
+"""Those whose square root is the Euclidean distance between per-item features, see `features`."""
+
+
+def distance(
+    name: str | Distance, *, labels: ArrayLike | None = None, temperature: ArrayLike | None = None
+) -> Distance:
+    """Return a distance by its name, bound to what it needs beside logits.
+
+    Functions that take a distance take its name where nothing needs binding. What a distance does
+    not need is ignored, so that many can be bound alike.
+
+    Args:
+        name: one of `DISTANCES`, or `module.function` of your own, see the guide to extending; or
+            a distance, to bind it anew.
+        labels: [N], whole numbers; needed by `error_disagreement`.
+        temperature: [S], dimensionless and positive; needed by `logit_mse_matched`. Fit it with
+            `chromatic_descent.ensemble.fit_temperature`.
+
+    Returns:
+        A `Distance`. Labels and temperatures are checked when it meets logits.
+
+    Raises:
+        UserError: unknown name, or a function that cannot be imported.
+
+    >>> distance("logit_mse_matched", temperature=[1.0, 2.0]).title
+    'logit MSE, centred, temperature-matched'
+    """
+    known = name if isinstance(name, Distance) else _BY_NAME.get(name)
+    if known is None and is_own(name):
+        known = own_distance(str(name))
+    if known is None:
+        raise UserError(
+            f"distance must be one of {', '.join(DISTANCES)}, or module.function of your own; "
+            f"found {name!r}"
+        )
+    if known.errors_only and labels is not None:
+        known = replace(known, labels=np.asarray(labels))
+    if known.matched and temperature is not None:
+        known = replace(known, temperature=np.asarray(temperature, dtype=np.float64))
+    return known
+
+
+def title_of(name: str) -> str:
+    """Return what headings call the distance of that name, even one of a user's own.
+
+    >>> title_of("hellinger"), title_of("soft.two_classes")
+    ('Hellinger', 'soft.two classes')
+    """
+    return _BY_NAME[name].title if name in _BY_NAME else title_of_own(name)
+
+
+def distance_table() -> str:
+    """Return the table of all distances, in Markdown: name, one image's part, blind to, unit."""
+    rows = [(f"`{d.name}`", d.formula, d.blind_to, d.unit) for d in _ALL]
+    head = [("name", "one image's part", "blind to", "unit, range"), ("---",) * 4]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [*head, *rows])
+
+
+def resolve(
+    logits: Logits,
+    name: str | Distance,
+    needs: Literal["matrix", "means", "features"] = "means",
+) -> tuple[Floats, Distance]:
+    """Return the logits as an array, and the distance with all it needs for them.
+
+    Args:
+        logits: [S, N, C], or the path of a .npy or .npz file.
+        name: of the distance, or the distance.
+        needs: what will be done with it: any distance has a matrix, means over items can be
+            weighted or resampled, and features can be shuffled.
+
+    Raises:
+        UserError: unknown name; logits of another shape or not finite; labels or temperatures
+            that are missing or do not fit; a distance that has no such means, or no features.
+    """
+    known = distance(name)
+    array = check_logits(logits)
+    known = known.on(array)
+    if needs == "features" and not known.euclidean:
+        raise UserError(
+            f"{known.name} is not a distance between per-item features; expected one of "
+            f"{', '.join(EUCLIDEAN)}, or a function of your own that returns features"
+        )
+    if needs == "means" and not known.over_items:
+        raise UserError(
+            f"{known.name} compares whole members and is not a mean over items, so items cannot be "
+            "weighted or resampled; give distance_matrix the items themselves, logits[:, chosen]"
+        )
+    return array, known
+
+
+def features(logits: Logits, distance: str | Distance) -> Array:
+    """Return the per-item features whose mean squared Euclidean distance is the distance.
+
+    With f the logits, f̃ = f − mean_c f, and p = softmax(f):
+
+        logit_mse:          φ = f / √C
+        logit_mse_centred:  φ = f̃ / √C
+        logit_mse_matched:  φ = f̃ / (T_i √C), T_i > 0 the temperature of member i
+        logit_cosine:       φ = f̃ / (√2 ‖f̃‖), hence ‖φ_i − φ_j‖² = 1 − cos(f̃_i, f̃_j)
+        hellinger:          φ = √p / √2, hence ‖φ_i − φ_j‖² = 1 − Σ_c √(p_i p_j)
+        prob_l2:            φ = p
+        disagreement:       φ = onehot(argmax f) / √2; of equal logits the first counts
+
+    `logit_mse_matched` removes both gauges: the item's shift and the member's temperature. Equal
+    logits on all classes have no direction: there `logit_cosine` has φ = 0, which is ½ from every
+    direction and 0 from another such item.
+
+    Args:
+        logits: [S, N, C], any real type, or the path of a .npy or .npz file.
+        distance: one of `EUCLIDEAN`, or a function of features; bound if it needs temperatures.
+
+    Returns:
+        [S, N, C] float64; logits per √class, or without unit. Of a user's function [S, N, K].
+
+    Raises:
+        UserError: unknown name, or a distance that has no such features; logits of another shape
+            or not finite; temperature missing, of another shape, or not positive.
+
+    Source: the Hellinger distance in Deza & Deza, Encyclopedia of Distances, chapter 14.
+
+    >>> import numpy as np
+    >>> features(np.array([[[0.0, 2.0]], [[1.0, 5.0]]]), "logit_mse_centred") * np.sqrt(2)
+    array([[[-1.,  1.]],
+    <BLANKLINE>
+           [[-2.,  2.]]])
+    """
+    array, known = resolve(logits, distance, "features")
+    return known.features(array)

@@ -1,0 +1,269 @@
+"""What a distance is: all that the rest of the package needs to know about one, in one object.
+
+Almost every distance is a mean over probe items. The *vectors* of an item, [S, n, K], are what is
+compared: D_ij is the mean over items of `by_item`, by default ‖x_in − x_jn‖² over a divisor. Then
+D is one matrix product (a Gram matrix), √D is exactly Euclidean, classical MDS is a principal
+component analysis, and the vectors over √divisor are called *features*.
+
+Shapes: S members, N probe items, C classes. Distances are squared throughout: they stand in for
+the squared distances of classical MDS.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Array, Floats, check_labels, check_temperature
+
+Product: TypeAlias = tuple[str, str]  # of two ingredients of the Gram pass
+Report: TypeAlias = Callable[[float], None]  # receives the fraction of the work that is done
+
+
+def squared_differences(others: Array, one: Array) -> Array:
+    """Return Σ_k of squared differences: [others, n, K] and [n, K] -> [others, n].
+
+    From differences and never from a Gram matrix: as good as float64 allows however close two
+    members are.
+    """
+    difference = others - one
+    squared: Array = np.einsum("jnk,jnk->jn", difference, difference)
+    return squared
+
+
+def squared_from_gram(gram: Array) -> Array:
+    """Turn a Gram matrix into G_ii + G_jj − 2 G_ij, in place."""
+    norms = gram.diagonal().copy()
+    gram *= -2
+    gram += norms[:, None]
+    gram += norms
+    return gram
+
+
+def squared_and_scale(gram: Array) -> tuple[Array, Array]:
+    """Return the same, and the scale of its error: ‖a‖² + ‖b‖² − 2a·b keeps digits of that."""
+    scale = np.add.outer(gram.diagonal(), gram.diagonal())
+    return squared_from_gram(gram), scale
+
+
+class Totals(Protocol):
+    """What the Gram pass has added up over all items; see `grams`."""
+
+    classes: int
+    weight: float  # Σ_n w_n
+    exact: bool  # whether counts are whole numbers, without error
+    along_mean: Array  # [S], φ_i·μ, μ the mean over members of the ingredient `about_mean`
+    mean_square: float  # ‖μ‖²
+    squares: dict[str, Array]  # [S], ‖φ_i‖² of the ingredients of mixed products
+
+    def gram(self, product: Product) -> Array:
+        """Return a total as a new matrix, of which only the upper triangle counts."""
+        ...
+
+
+@dataclass(frozen=True)
+class Gram:
+    """How one pass over the items computes a distance.
+
+    Attributes:
+        products: Gram matrices of the ingredients (`ingredients`) that it is made from. Two
+            different ingredients a, b stand for abᵀ + baᵀ.
+        finish: makes Σ_n w_n of the squared differences of vectors (upper triangle) from the
+            totals, and the scale of their error; None where there is no error.
+        beside: the recipe that is cheaper once another distance needs its first ingredient anyway.
+        over: the product to divide by, in place of Σ_n w_n.
+        about_mean: the ingredient whose mean over members `finish` needs as well.
+    """
+
+    products: tuple[Product, ...]
+    finish: Callable[[Totals, "Distance"], tuple[Array, Array | None]]
+    beside: "Gram | None" = None
+    over: Product | None = None
+    about_mean: str | None = None
+
+    @classmethod
+    def of(cls, ingredient: str, **options: Any) -> "Gram":
+        """Return the recipe for squared Euclidean distances between one ingredient's vectors."""
+        product = (ingredient, ingredient)
+        return cls((product,), lambda sums, _: squared_and_scale(sums.gram(product)), **options)
+
+
+def centred_features(x: Array, scale: float, dtype: type[np.floating]) -> tuple[Array, Array]:
+    """Return features less their mean over members, which no distance sees and float32 would."""
+    x -= x.mean(axis=0)
+    x /= np.sqrt(scale)
+    return x, x
+
+
+def as_they_are(x: Array, scale: float, dtype: type[np.floating]) -> tuple[Array, Array]:
+    """Return the vectors themselves as both factors."""
+    return x, x
+
+
+def scalar_products(left: Floats, right: Floats, out: Floats, room: Floats) -> None:
+    """Write Σ_k of products into `out` [n, r, c], from [n, K, r] and [n, K, c]."""
+    np.matmul(left.swapaxes(1, 2), right, out=out)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """How items are compared under many weightings: D_ij = k_ii + k_jj − 2 k_ij on every item.
+
+    Attributes:
+        sides: the two factors, [S, n, K] each, from the vectors (which it may overwrite), their
+            divisor, and the type they will be turned into.
+        combine: writes k / `scale` from both factors into its third argument; the fourth is room
+            for two more arrays like it.
+        scale: what `combine` leaves out, to be made good in the totals.
+    """
+
+    sides: Callable[[Array, float, type[np.floating]], tuple[Array, Array]] = centred_features
+    combine: Callable[[Floats, Floats, Floats, Floats], None] = scalar_products
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Distance:
+    """A distance between members, with the labels and temperatures that it needs.
+
+    Obtained from `distance`; functions that take a distance also take its name.
+
+    Attributes:
+        name: as in configs, tables and JSON.
+        title: for headings.
+        formula: one item's part of D, with f̃ = f − mean_c f and p = softmax(f).
+        blind_to: what it cannot see.
+        unit: and range.
+        euclidean: whether √D is the Euclidean distance between per-item features.
+        over_items: whether D is a mean over items.
+        sees_shift: whether one number added to all logits of an item changes it.
+        errors_only: whether D is a mean over the items that both members get wrong; needs labels.
+        matched: whether vectors are divided by each member's temperature; needs temperatures.
+        labels: [N], once bound.
+        temperature: [S], once bound.
+    """
+
+    name: str
+    title: str
+    formula: str = ""
+    blind_to: str = ""
+    unit: str = ""
+
+    euclidean: bool = False
+    over_items: bool = True
+    sees_shift: bool = False
+    errors_only: bool = False
+    matched: bool = False
+    labels: NDArray[Any] | None = field(default=None, repr=False)
+    temperature: NDArray[Any] | None = field(default=None, repr=False)
+
+    # How it is computed: the vectors of logits [S, n, C], as a new array, ...
+    vector: Callable[[Floats], Array] = field(repr=False)
+    by_item: Callable[[Array, Array], Array] = field(default=squared_differences, repr=False)
+    divisor: float = 1.0
+    per_class: bool = False  # the divisor is C
+    linear: bool = False  # vectors are linear in the logits
+    width: int | None = None  # K, where it limits in how many dimensions members may differ
+    # ... along any axis, of float64 that may be overwritten (for features only), ...
+    features_along: Callable[[Array, int], Array] | None = field(default=None, repr=False)
+    # ... for many weightings of the items, ...
+    kernel: Kernel = field(default=Kernel(), repr=False)
+    # ... and the whole matrix: in the Gram pass that distances share, or in a pass of its own, of
+    # logits [S, N, C] and weights [N] or None. With neither: from differences, item by item.
+    gram: Gram | None = field(default=None, repr=False)
+    alone: Callable[[Floats, "Distance", Floats | None, Report], Array] | None = field(
+        default=None, repr=False
+    )
+    effort: int = 1  # about how long that takes, in matrix products of all logits with themselves
+    # What a user's function returns says what it is: the distance, once there are logits to try.
+    adapt: Callable[[Floats], "Distance"] | None = field(default=None, repr=False)
+
+    @classmethod
+    def of_features(
+        cls, *, name: str, features: Callable[[Array, int], Array], **rest: Any
+    ) -> "Distance":
+        """Return the distance D_ij = mean_n ‖φ_in − φ_jn‖² / divisor, by its features alone.
+
+        `features` turns float64 logits, which it may overwrite, into φ along an axis.
+        """
+        return cls(
+            name=name,
+            euclidean=True,
+            vector=lambda logits: features(logits.astype(np.float64), -1),
+            features_along=features,
+            **{"gram": Gram.of(name), **rest},
+        )
+
+    def on(self, logits: Floats) -> "Distance":
+        """Return the distance for these logits: with labels and temperatures checked against them.
+
+        A user's function is tried on a few items, to see what it returns.
+
+        Raises UserError if labels or temperatures are missing or do not fit.
+        """
+        members, items, classes = logits.shape
+        known = self if self.adapt is None else self.adapt(logits)
+        labels = temperature = None
+        if known.errors_only:
+            labels = check_labels(self.labels, self.name, items, classes)
+        if known.matched:
+            temperature = check_temperature(self.temperature, members, self.name)
+        return replace(known, labels=labels, temperature=temperature)
+
+    def of_members(self, chosen: NDArray[np.intp] | slice) -> "Distance":
+        """Return the distance between some of the members only."""
+        some = None if self.temperature is None else self.temperature[chosen]
+        return replace(self, temperature=some)
+
+    def of_items(self, chosen: NDArray[Any] | slice) -> "Distance":
+        """Return the distance on some of the items only."""
+        return replace(self, labels=None if self.labels is None else self.labels[chosen])
+
+    def scale(self, classes: int) -> float:
+        """Return what Σ_k of squared differences of vectors is divided by."""
+        return float(classes) if self.per_class else self.divisor
+
+    def degrees(self, classes: int) -> int:
+        """Return in how many dimensions members may differ on one item, at most."""
+        if self.width is not None:
+            return min(classes, self.width)
+        return classes if self.sees_shift else classes - 1
+
+    def vectors(self, logits: Floats, items: slice = slice(None)) -> Array:
+        """Return the vectors of a block of items, without checks: [S, N, C] -> a new [S, n, K].
+
+        For features these are the features times √`scale`, since dividing large logits would
+        round them first.
+        """
+        x = self.vector(logits[:, items])
+        if self.temperature is not None:
+            x /= self.temperature[:, None, None]
+        if self.labels is not None:  # one-hot predictions: zeros where they are right
+            x *= 1 - np.take_along_axis(x, self.labels[None, items, None], axis=-1)
+        return x
+
+    def features(self, logits: Floats, items: slice = slice(None)) -> Array:
+        """Return the features of a block of items, without checks; see `geometry.features`."""
+        phi = self.vectors(logits, items)
+        phi /= np.sqrt(self.scale(logits.shape[-1]))
+        return phi
+
+    def between(self, x: Array, member: int, others: slice | NDArray[np.bool_]) -> Array:
+        """Return each item's distance from one member to others: vectors [S, n, K] -> [others, n].
+
+        With `errors_only`: 1 where both are wrong with different predictions, otherwise 0.
+        """
+        distances = self.by_item(x[others], x[member])
+        if self.per_class or self.divisor != 1:
+            distances /= self.scale(x.shape[-1])
+        return distances
+
+    def no_common_errors(self, i: int, j: int, where: str) -> UserError:
+        """Return the error for two members without an error in common."""
+        return UserError(
+            f"{self.name} is not defined for members {i} and {j}: there is no item that both get "
+            f"wrong{where}; leave one of them out, or use disagreement"
+        )

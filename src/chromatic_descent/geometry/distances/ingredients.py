@@ -1,0 +1,107 @@
+"""What the Gram pass makes of a block of logits, once for all the distances that use it.
+
+Every maker fills in those of its ingredients that are needed: `made` has an array for each, [r, C,
+n], of some members' rows. Items lie side by side: what is done along the classes is several times
+faster that way. Ingredients of all other names are features, made by the distance of that name.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromatic_descent.geometry.checks import Array
+
+Made: TypeAlias = Mapping[str, NDArray[Any]]
+
+# Centred logits smaller than this share of the logits themselves are round-off: no direction.
+_NO_DIRECTION = 1e-14
+
+# One number an item, not one a class: [r, n].
+PER_ITEM = frozenset({"shift", "common_errors"})
+# Of 0 and 1, so that their products are whole numbers.
+COUNTED = frozenset({"predicted", "wrongly_predicted", "common_errors"})
+
+
+def root_softmax(f: Array, axis: int = -1) -> Array:
+    """Turn logits into √softmax along `axis`, in place: exp(f/2) over its norm never overflows."""
+    f -= f.max(axis=axis, keepdims=True)
+    f *= 0.5
+    np.exp(f, out=f)
+    f /= _norm(f, axis)
+    return f
+
+
+def directions(f: Array, axis: int = -1) -> Array:
+    """Turn logits into f̃ / ‖f̃‖ along `axis`, in place; zeros where all classes are equal."""
+    largest = np.abs(f).max(axis=axis, keepdims=True)
+    f -= f.mean(axis=axis, keepdims=True)
+    norm = _norm(f, axis)
+    norm[norm <= _NO_DIRECTION * largest] = np.inf
+    f /= norm
+    return f
+
+
+def centred(f: Array, axis: int = -1) -> Array:
+    """Turn logits into f̃ = f − mean_c f along `axis`, in place."""
+    f -= f.mean(axis=axis, keepdims=True)
+    return f
+
+
+def one_hot(logits: NDArray[np.floating]) -> Array:
+    """Return the one-hot most probable class of logits [..., C]; of equal logits, the first."""
+    hot = np.zeros(logits.shape)
+    np.put_along_axis(hot, logits.argmax(axis=-1)[..., None], 1.0, axis=-1)
+    return hot
+
+
+def _norm(f: Array, axis: int) -> Array:
+    moved = np.moveaxis(f, axis, -1)
+    return np.expand_dims(np.sqrt(np.einsum("...c,...c->...", moved, moved)), axis)
+
+
+def _raw(made: Made, turned: NDArray[np.floating], labels: NDArray[np.intp] | None) -> None:
+    made["raw"][:] = turned
+
+
+def _centred_and_shift(
+    made: Made, turned: NDArray[np.floating], labels: NDArray[np.intp] | None
+) -> None:
+    f = made["centred"]
+    f[:] = turned
+    shift = f.mean(axis=1)
+    f -= shift[:, None]
+    if "shift" in made:
+        made["shift"][:] = shift
+
+
+def _roots_and_probabilities(
+    made: Made, turned: NDArray[np.floating], labels: NDArray[np.intp] | None
+) -> None:
+    root = made["root" if "root" in made else "probability"]
+    root[:] = turned
+    root_softmax(root, axis=1)
+    if "probability" in made:
+        np.square(root, out=made["probability"])
+
+
+def _predictions(made: Made, turned: NDArray[np.floating], labels: NDArray[np.intp] | None) -> None:
+    """All predictions, or only the wrong ones, and which those are."""
+    predicted = turned.transpose(0, 2, 1).argmax(axis=-1)  # [r, n]
+    shown = np.ones(predicted.shape, np.float32)
+    if "wrongly_predicted" in made:
+        shown = shown * (predicted != labels)
+        made["common_errors"][:] = shown
+    hot = made["wrongly_predicted" if "wrongly_predicted" in made else "predicted"]
+    hot[:] = 0
+    np.put_along_axis(hot, predicted[:, None], shown[:, None], axis=1)
+
+
+Maker: TypeAlias = Callable[[Made, NDArray[np.floating], NDArray[np.intp] | None], None]
+MAKERS: dict[frozenset[str], Maker] = {
+    frozenset({"raw"}): _raw,
+    frozenset({"centred", "shift"}): _centred_and_shift,
+    frozenset({"root", "probability"}): _roots_and_probabilities,
+    frozenset({"predicted", "wrongly_predicted", "common_errors"}): _predictions,
+}

@@ -1,0 +1,184 @@
+"""Bhattacharyya and Jensen-Shannon: a logarithm for every pair and item, so no matrix product."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from scipy.special import xlog1py
+
+from chromatic_descent.geometry.batches import batches, item_blocks, length
+from chromatic_descent.geometry.checks import Array, Floats
+from chromatic_descent.geometry.cores import one_thread_a_core, processors
+from chromatic_descent.geometry.distances.definition import (
+    Distance,
+    Kernel,
+    Report,
+    as_they_are,
+    scalar_products,
+    squared_differences,
+    squared_from_gram,
+)
+from chromatic_descent.geometry.distances.ingredients import root_softmax
+from chromatic_descent.geometry.distances.kernels import weighted_kernels
+from chromatic_descent.geometry.distances.kinds.probability_distances import probabilities
+
+# The Bhattacharyya coefficient of one item counts as no less than this, so one item adds at most
+# 69.1 nats: two predictions with logits 138 apart on two classes, far beyond what training gives.
+COEFFICIENT_FLOOR = 1e-30
+
+# Sums of logarithms are good to about 1e-15; pairs closer than this, where fewer than seven good
+# digits would be left, are computed from differences.
+_CLOSE = 1e-8
+
+# Mixtures are made of one member with so many others, on so many values each: two such arrays
+# stay in a level 2 cache.
+_MEMBERS, _VALUES = 32, 1024
+
+
+def divergence(
+    exact_kernel: Callable[[Floats, Distance, Array, Report], Array],
+    logits: Floats,
+    distance: Distance,
+    weights: Floats | None,
+    report: Report,
+) -> Array:
+    """Return a divergence from a kernel to float64's precision, without checks: [S, S]."""
+    weight = np.ones(logits.shape[1])
+    if weights is not None:
+        weight = weights / weights.mean(dtype=np.float64)
+    squared = squared_from_gram(exact_kernel(logits, distance, weight, report))
+    close = np.triu(squared <= _CLOSE, k=1)
+    if close.any():
+        exact = np.zeros_like(squared)
+        for block in item_blocks(*logits.shape):
+            x = distance.vectors(logits, block)
+            for i in np.flatnonzero(close.any(axis=1)).tolist():
+                exact[i, close[i]] += distance.between(x, i, close[i]) @ weight[block]
+        squared[close] = exact[close] / len(weight)
+    upper: Array = np.triu(squared, k=1)
+    return upper + upper.T
+
+
+def _coefficients(logits: Floats, distance: Distance, weight: Array, report: Report) -> Array:
+    """Return ½ mean_n log Σ_c √(p q), [S, S]."""
+    (kernel,) = weighted_kernels(logits, distance, weight[None], precise=True, report=report)
+    return kernel
+
+
+def _mixtures(logits: Floats, distance: Distance, weight: Array, report: Report) -> Array:
+    """Return ¼ mean_n Σ_c t log t, t = w (p_i + p_j): [S, S], j >= i.
+
+    A kernel of Jensen-Shannon: ½ H-terms of p_i and p_j and all that w and the ½ of the mixture
+    add are terms of one member, which drop out of k_ii + k_jj − 2 k_ij.
+    """
+    members, items, classes = logits.shape
+    chunks = list(batches(members, _MEMBERS))
+    workers = min(len(chunks), processors())
+    sums = np.zeros((members, members))
+
+    def work(worker: int, p: Array, t: Array) -> None:
+        for rows in chunks[worker::workers]:
+            here, logs = t[:, : length(rows)]
+            for j in range(rows.stop):  # beyond the diagonal the other triangle has it
+                np.add(p[rows], p[j], out=here)
+                np.log(here, out=logs)
+                sums[rows, j] += np.vecdot(here, logs)
+
+    with one_thread_a_core(workers) as pool:
+        for block in batches(items, _VALUES // classes):
+            p = distance.vectors(logits, block)  # [S, n, C]
+            p *= weight[block, None]
+            p += np.finfo(float).tiny  # of 0 log 0, 0 is then what comes out
+            flat = p.reshape(members, -1)
+            spare = [np.empty((2, _MEMBERS, flat.shape[1])) for _ in range(workers)]
+            list(pool.map(work, range(workers), [flat] * workers, spare))  # raises what they raised
+            report(block.stop / items)
+    upper = np.tril(sums, -1).T
+    upper[np.diag_indices(members)] = sums.diagonal()
+    upper /= 4 * len(weight)
+    return upper
+
+
+def _roots(logits: Floats) -> Array:
+    return root_softmax(logits.astype(np.float64))
+
+
+def _bhattacharyya_by_item(others: Array, one: Array) -> Array:
+    squared = squared_differences(others, one)
+    squared *= 0.5  # 1 − Σ √(p q)
+    coefficient = np.maximum(np.einsum("jnc,nc->jn", others, one), COEFFICIENT_FLOOR)
+    far = squared > 0.5
+    np.log1p(-squared, out=squared, where=~far)
+    np.log(coefficient, out=squared, where=far)
+    np.negative(squared, out=squared)
+    return squared
+
+
+def _logs_of_products(left: Floats, right: Floats, out: Floats, room: Floats) -> None:
+    scalar_products(left, right, out, room)
+    np.maximum(out, COEFFICIENT_FLOOR, out=out)
+    np.log(out, out=out)
+
+
+def _probabilities(logits: Floats) -> Array:
+    return probabilities(logits.astype(np.float64))
+
+
+def _jensen_shannon_by_item(p: Array, q: Array) -> Array:
+    """Return the Jensen-Shannon divergence over the last axis, in nats.
+
+    = Σ_c ½ (p + q) g(r) with r = (p − q)/(p + q) and g(r) = ½ [(1+r) log(1+r) + (1−r) log(1−r)],
+    a sum without cancellation; g(r) = r²/2 + r⁴/12 + r⁶/30 + r⁸/56 + … where that is exact.
+    """
+    total = p + q
+    r = np.abs(p - q)
+    r /= np.maximum(total, np.finfo(float).tiny)  # both may have underflowed to 0
+    square = r * r
+    series = square * (1 / 2 + square * (1 / 12 + square * (1 / 30 + square / 56)))
+    exact = 0.5 * (xlog1py(1 + r, r) + xlog1py(1 - r, -r))
+    nats: Array = np.einsum("...c,...c->...", total, np.where(r < 0.01, series, exact))
+    return 0.5 * nats
+
+
+def _not_zero(x: Array, scale: float, dtype: type[np.floating]) -> tuple[Array, Array]:
+    x += np.finfo(dtype).tiny  # of 0 log 0, 0 is then what comes out
+    return x, x
+
+
+def _mixed(left: Floats, right: Floats, out: Floats, room: Floats) -> None:
+    """Write Σ t log₂ t, t = p + q: everything else drops out of D."""
+    t, logarithm = room[:, : len(out)]
+    out[:] = 0
+    for k in range(left.shape[1]):
+        np.add(left[:, k, :, None], right[:, k, None, :], out=t)
+        np.log2(t, out=logarithm)  # twice as fast as log in float32
+        logarithm *= t
+        out += logarithm
+
+
+BHATTACHARYYA = Distance(
+    name="bhattacharyya",
+    title="Bhattacharyya",
+    formula="−log Σ_c √(p_ic p_jc)",
+    blind_to="shift",
+    unit="nats",
+    vector=_roots,
+    by_item=_bhattacharyya_by_item,
+    kernel=Kernel(sides=as_they_are, combine=_logs_of_products, scale=0.5),
+    alone=partial(divergence, _coefficients),
+    effort=10,
+)
+
+JENSEN_SHANNON = Distance(
+    name="jensen_shannon",
+    title="Jensen–Shannon",
+    formula="½ KL(p_i‖m) + ½ KL(p_j‖m), m = ½(p_i + p_j)",
+    blind_to="shift",
+    unit="nats, to log 2",
+    vector=_probabilities,
+    by_item=_jensen_shannon_by_item,
+    kernel=Kernel(sides=_not_zero, combine=_mixed, scale=0.25 * math.log(2)),
+    alone=partial(divergence, _mixtures),
+    effort=50,
+)

@@ -1,0 +1,1 @@
+"""Would another set of probe images have drawn the same map?"""
