@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chromatic_descent.ensemble.log_probabilities import log_softmax
 from chromatic_descent.ensemble.metrics import METRICS
-from chromatic_descent.ensemble.temperature import best_beta, check_items, relative
+from chromatic_descent.ensemble.temperature import check_items, relative, temper_halves
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +26,8 @@ class CrossCalibrated:
         first_half: [N], which items are in the first half.
     """
 
-    log_probs: NDArray[np.float64]
-    temperatures: NDArray[np.float64]
+    log_probs: Array
+    temperatures: Array
     first_half: NDArray[np.bool_]
 
 
@@ -94,16 +94,13 @@ def cross_calibrated(logits: ArrayLike, labels: ArrayLike, *, seed: int = 0) -> 
     betas = np.empty((len(rows), 2))
     for row, into, beta in zip(rows, log_probs, betas, strict=True):
         z = relative(row.T)  # [C, N]
-        for k, half in enumerate((first, ~first)):
-            beta[k] = best_beta(np.ascontiguousarray(z[:, half]), y[half])
-            into[~half] = log_softmax(beta[k] * z[:, ~half].T)
+        beta[:] = temper_halves(z, y, (first, ~first))
+        into[:] = z.T
     temperatures = (1 / betas).reshape(*array.shape[:-2], 2)
     return CrossCalibrated(log_probs.reshape(array.shape), temperatures, first)
 
 
-def calibrated_scores(
-    logits: ArrayLike, labels: ArrayLike, *, seed: int = 0
-) -> dict[str, NDArray[np.float64]]:
+def calibrated_scores(logits: ArrayLike, labels: ArrayLike, *, seed: int = 0) -> dict[str, Array]:
     """Score predictions after temperature scaling, fitted on one half and scored on the other.
 
     Both ways round, as in `cross_calibrated`, and over all N items together; for accuracy, NLL and

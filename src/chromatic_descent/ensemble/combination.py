@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chromatic_descent.ensemble import pooling
 from chromatic_descent.ensemble.log_probabilities import (
@@ -15,9 +15,10 @@ from chromatic_descent.ensemble.log_probabilities import (
 )
 from chromatic_descent.ensemble.pooling import TIE_BREAK, Pooling
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Array, Floats
 from chromatic_descent.own_code import is_own, locate
 
-Combine = Callable[[NDArray[np.floating]], NDArray[np.float64]]
+Combine = Callable[[Floats], Array]
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,15 @@ class Combiner:
             matrix product; without it each subset is combined by itself.
     """
 
-    combine: Callable[[ArrayLike], NDArray[np.float64]] | Combine
+    combine: Callable[[ArrayLike], Array] | Combine
     pooling: Pooling | None = None
 
-    def __call__(self, logits: ArrayLike) -> NDArray[np.float64]:
+    def __call__(self, logits: ArrayLike) -> Array:
         """Combine members: logits [S, N, C] -> log-probabilities [N, C]."""
         return self.combine(np.asarray(logits))
 
 
-def mean_probability(logits: ArrayLike) -> NDArray[np.float64]:
+def mean_probability(logits: ArrayLike) -> Array:
     """Return the log of the members' mean probability: log (1/S) Σ_i softmax(f_i).
 
     The usual deep ensemble. Computed in log space, so that an item on which every member is
@@ -66,7 +67,7 @@ def mean_probability(logits: ArrayLike) -> NDArray[np.float64]:
     return combined
 
 
-def mean_logit(logits: ArrayLike) -> NDArray[np.float64]:
+def mean_logit(logits: ArrayLike) -> Array:
     """Return the log-softmax of the members' mean logit: log softmax((1/S) Σ_i f_i).
 
     The same as `geometric_mean`, whatever the logits.
@@ -87,7 +88,7 @@ def mean_logit(logits: ArrayLike) -> NDArray[np.float64]:
     return log_softmax(check_stack(logits).mean(axis=0, dtype=np.float64))
 
 
-def geometric_mean(logits: ArrayLike) -> NDArray[np.float64]:
+def geometric_mean(logits: ArrayLike) -> Array:
     """Return the log of the members' geometric mean probability, normalised.
 
         log q̄_c = (1/S) Σ_i log p_ic − log Z,   Z = Σ_c Π_i p_ic^(1/S)
@@ -120,7 +121,7 @@ def geometric_mean(logits: ArrayLike) -> NDArray[np.float64]:
     return log_softmax(mean)
 
 
-def majority_vote(logits: ArrayLike) -> NDArray[np.float64]:
+def majority_vote(logits: ArrayLike) -> Array:
     """Return the log of the members' shares of votes, with one more vote spread evenly.
 
         log p_c,   p_c = (n_c + 1/C) / (S + 1),   n_c = #{i: argmax_c' f_ic' = c}
@@ -153,13 +154,13 @@ def majority_vote(logits: ArrayLike) -> NDArray[np.float64]:
     """
     stack = check_stack(logits)
     members, items, classes = stack.shape
-    votes: NDArray[np.float64] = np.full((items, classes), 1 / classes)
+    votes: Array = np.full((items, classes), 1 / classes)
     for block, log_p in log_softmax_blocks(stack):  # [S, n, C]
         votes[block] += TIE_BREAK * np.exp(log_p).sum(axis=0)
         n = log_p.shape[1]
         voted = stack[:, block].argmax(axis=-1) + classes * np.arange(n)  # [S, n]
         votes[block] += np.bincount(voted.ravel(), minlength=n * classes).reshape(n, classes)
-    log_votes: NDArray[np.float64] = np.log(votes / (members * (1 + TIE_BREAK) + 1))
+    log_votes: Array = np.log(votes / (members * (1 + TIE_BREAK) + 1))
     return log_votes
 
 
@@ -196,7 +197,7 @@ def _own(name: str) -> Combiner:
     """Return a user's combiner, with a check of what it returns."""
     combine = locate(name)
 
-    def checked(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    def checked(logits: Floats) -> Array:
         log_p = np.asarray(combine(logits), dtype=np.float64)
         if log_p.shape != logits.shape[1:]:
             raise UserError(

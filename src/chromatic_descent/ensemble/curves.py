@@ -18,6 +18,7 @@ from chromatic_descent.ensemble.subsets import (
     score_subsets,
 )
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,7 +146,7 @@ def _oracle(right: NDArray[np.bool_], groups: Sequence[Sequence[tuple[int, ...]]
     )
 
 
-def _quantiles(values: NDArray[np.float64]) -> tuple[float, float]:
+def _quantiles(values: Array) -> tuple[float, float]:
     """Return the 2.5% and 97.5% quantiles; between a finite and an infinite value, the latter."""
     finite = np.isfinite(values).all()
     low, high = np.quantile(values, [0.025, 0.975], method="linear" if finite else "higher")

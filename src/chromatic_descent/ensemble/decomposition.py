@@ -11,7 +11,7 @@ the label, and states only the effect of combining.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chromatic_descent.ensemble.combination import majority_vote
 from chromatic_descent.ensemble.log_probabilities import (
@@ -21,6 +21,7 @@ from chromatic_descent.ensemble.log_probabilities import (
     log_softmax,
     log_softmax_blocks,
 )
+from chromatic_descent.geometry.checks import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +36,9 @@ class Decomposition:
     """
 
     combiner: str
-    ensemble: NDArray[np.float64]
-    members: NDArray[np.float64]
-    diversity: NDArray[np.float64]
+    ensemble: Array
+    members: Array
+    diversity: Array
 
     @property
     def means(self) -> dict[str, float]:
@@ -102,7 +103,7 @@ def decompositions(logits: ArrayLike, labels: ArrayLike) -> dict[str, Decomposit
         )
     }
 
-    def note(name: str, block: slice, *values: NDArray[np.float64]) -> None:
+    def note(name: str, block: slice, *values: Array) -> None:
         part = parts[name]
         part.ensemble[block], part.members[block], part.diversity[block] = values
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.ensemble.log_probabilities import check_members
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Array
 
 _GROUPS = 20  # of items, for the jackknife
 
@@ -27,7 +28,7 @@ class Diversity:
             out one of 20 groups of items at a time (one item at a time below 20 items).
     """
 
-    pairs: dict[str, NDArray[np.float64]]
+    pairs: dict[str, Array]
     means: dict[str, float]
     standard_errors: dict[str, float]
 
@@ -36,11 +37,11 @@ class Diversity:
 class _Counts:
     """The counts over items behind every measure; they add up over groups of items."""
 
-    items: int
-    same: NDArray[np.float64]  # [S, S] same predicted class
-    both_wrong: NDArray[np.float64]  # [S, S]
-    predicted: NDArray[np.float64]  # [S, C] how often each class is predicted
-    wrong: NDArray[np.float64]  # [S]
+    items: float
+    same: Array  # [S, S] same predicted class
+    both_wrong: Array  # [S, S]
+    predicted: Array  # [S, C] how often each class is predicted
+    wrong: Array  # [S]
 
 
 def diversity(logits: ArrayLike, labels: ArrayLike) -> Diversity:
@@ -160,16 +161,11 @@ def _count(predicted: NDArray[np.intp], labels: NDArray[np.intp], classes: int) 
 
 def _combine(one: _Counts, other: _Counts, sign: int) -> _Counts:
     """Return one + sign · other."""
-    return _Counts(
-        one.items + sign * other.items,
-        one.same + np.float64(sign) * other.same,
-        one.both_wrong + np.float64(sign) * other.both_wrong,
-        one.predicted + sign * other.predicted,
-        one.wrong + sign * other.wrong,
-    )
+    pairs = zip(vars(one).values(), vars(other).values(), strict=True)
+    return _Counts(*(a + np.float64(sign) * b for a, b in pairs))
 
 
-def _measures(counts: _Counts) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
+def _measures(counts: _Counts) -> tuple[dict[str, Array], dict[str, float]]:
     """Return the pairwise matrices, and their means over pairs with Fleiss' kappa."""
     n = counts.items
     members, classes = counts.predicted.shape
@@ -194,14 +190,14 @@ def _measures(counts: _Counts) -> tuple[dict[str, NDArray[np.float64]], dict[str
     return pairs, {**means, "fleiss_kappa": float(fleiss)}
 
 
-def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ratio(above: Array, below: Array) -> Array:
     """Return above / below, NaN where below is zero up to round-off."""
     ratio = np.full(above.shape, np.nan)
     np.divide(above, below, out=ratio, where=below > 1e-12)
     return ratio
 
 
-def _mean(values: NDArray[np.float64]) -> float:
+def _mean(values: Array) -> float:
     """Return the mean of the values that are not NaN; NaN if all are."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")

@@ -12,7 +12,7 @@ from chromatic_descent.ensemble.paired import jackknife_reach
 from chromatic_descent.ensemble.pooling import membership
 from chromatic_descent.ensemble.subsets import draw_subsets, score_subsets
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import check_squared
+from chromatic_descent.geometry.checks import Array, check_squared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,16 +167,14 @@ def distance_predicts_gain(
     return DistanceGain(table, pd.DataFrame({"spread": spread, **targets}))
 
 
-def _spreads(squared: NDArray[np.float64], index: NDArray[np.intp]) -> NDArray[np.float64]:
+def _spreads(squared: Array, index: NDArray[np.intp]) -> Array:
     """Return the mean distance over the pairs of each subset: [P, M, k] -> [P, M]."""
     rows, columns = np.triu_indices(index.shape[-1], k=1)
-    spread: NDArray[np.float64] = squared[index[..., rows], index[..., columns]].mean(axis=-1)
+    spread: Array = squared[index[..., rows], index[..., columns]].mean(axis=-1)
     return spread
 
 
-def _correlations(
-    weights: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _correlations(weights: Array, x: Array, y: Array) -> Array:
     """Return weighted correlations [B, T], NaN where one side is constant.
 
     Weights are [B, M] with x [1, M], or [1, M] with x [B, M]; y is [T, M].
@@ -197,12 +195,10 @@ def _correlations(
     return np.clip(correlation, -1, 1, out=correlation)
 
 
-def _jackknife(
-    observed: NDArray[np.float64], without: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _jackknife(observed: Array, without: Array) -> tuple[Array, Array]:
     """Return 95% intervals of r [T] from the r without each member, [S, T]."""
 
-    def z(r: NDArray[np.float64]) -> NDArray[np.float64]:
+    def z(r: Array) -> Array:
         return np.arctanh(np.clip(r, -1 + 1e-15, 1 - 1e-15))
 
     reach = jackknife_reach(z(without))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.ensemble.predictions import Prediction, bin_index, check_bins, score_each
+from chromatic_descent.geometry.checks import Array
 
 BINS = 15  # of calibration errors, unless another number is given
 
@@ -41,12 +42,12 @@ class Metric:
         """The title with its unit."""
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
-    def __call__(self, log_probs: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
+    def __call__(self, log_probs: ArrayLike, labels: ArrayLike) -> Array:
         """Score log-probabilities [..., N, C] against labels [N]: [...] float64."""
         return score_each(log_probs, labels, self.score)
 
 
-def accuracy(log_probs: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
+def accuracy(log_probs: ArrayLike, labels: ArrayLike) -> Array:
     """Return the share of items whose most probable class is the label, in [0, 1].
 
         mean_n [argmax_c p_nc = y_n]; of several most probable classes, the first is taken
@@ -68,7 +69,7 @@ def accuracy(log_probs: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
     return score_each(log_probs, labels, _right)
 
 
-def nll(log_probs: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
+def nll(log_probs: ArrayLike, labels: ArrayLike) -> Array:
     """Return the mean negative log-probability of the labels, in nats per item.
 
         −mean_n log p_{n, y_n}; infinite where a label has probability 0
@@ -90,7 +91,7 @@ def nll(log_probs: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
     return score_each(log_probs, labels, _label_loss)
 
 
-def brier(log_probs: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
+def brier(log_probs: ArrayLike, labels: ArrayLike) -> Array:
     """Return the Brier score, summed over classes and averaged over items, so in [0, 2].
 
         mean_n Σ_c (p_nc − [c = y_n])²
@@ -117,7 +118,7 @@ def brier(log_probs: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
     return score_each(log_probs, labels, _squared_error)
 
 
-def ece(log_probs: ArrayLike, labels: ArrayLike, bins: int = BINS) -> NDArray[np.float64]:
+def ece(log_probs: ArrayLike, labels: ArrayLike, bins: int = BINS) -> Array:
     """Return the expected calibration error of the top class, in [0, 1].
 
         Σ_b (n_b/N) |accuracy_b − confidence_b| = (1/N) Σ_b |Σ_{n∈b} (confidence_n − correct_n)|
@@ -147,7 +148,7 @@ def ece(log_probs: ArrayLike, labels: ArrayLike, bins: int = BINS) -> NDArray[np
     return score_each(log_probs, labels, lambda prediction: _top_gap(prediction, bins))
 
 
-def classwise_ece(log_probs: ArrayLike, labels: ArrayLike, bins: int = BINS) -> NDArray[np.float64]:
+def classwise_ece(log_probs: ArrayLike, labels: ArrayLike, bins: int = BINS) -> Array:
     """Return the calibration error of every class's probability, averaged over classes, in [0, 1].
 
         (1/C) Σ_c Σ_b (n_bc/N) |frequency_bc − confidence_bc|
@@ -183,14 +184,14 @@ def _right(prediction: Prediction) -> NDArray[np.bool_]:
     return prediction.right
 
 
-def _label_loss(prediction: Prediction) -> NDArray[np.float64]:
+def _label_loss(prediction: Prediction) -> Array:
     return -prediction.at_label(prediction.log_p)
 
 
-def _squared_error(prediction: Prediction) -> NDArray[np.float64]:
+def _squared_error(prediction: Prediction) -> Array:
     error = prediction.p.copy()
-    error[prediction.labels, np.arange(error.shape[1])] -= 1
-    total: NDArray[np.float64] = np.square(error, out=error).sum(axis=0)
+    error.reshape(-1)[prediction.label_entries] -= 1
+    total: Array = np.square(error, out=error).sum(axis=0)
     return total
 
 

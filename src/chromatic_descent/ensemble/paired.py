@@ -8,10 +8,11 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Array
 
 FEWEST_SEEDS = 3  # with two, the interval is 12 times as wide as their distance
 
@@ -116,14 +117,14 @@ def jackknife_interval(value: float, without: ArrayLike) -> tuple[float, float]:
     return value - reach, value + reach
 
 
-def jackknife_reach(without: NDArray[np.float64]) -> NDArray[np.float64]:
+def jackknife_reach(without: Array) -> Array:
     """Return the half-width of a jackknife's 95% interval: [n, ...] -> [...].
 
     See `jackknife_interval`; n is not checked.
     """
     n = len(without)
     error = np.sqrt((n - 1) / n * np.square(without - without.mean(axis=0)).sum(axis=0))
-    reach: NDArray[np.float64] = stdtrit(n - 1, 0.975) * error
+    reach: Array = stdtrit(n - 1, 0.975) * error
     return reach
 
 

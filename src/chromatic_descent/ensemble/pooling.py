@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from chromatic_descent.geometry.checks import Array, Floats
+
 Subset = tuple[int, ...]
 
 # Every member casts one vote, and this share of another, spread like its probabilities: too
@@ -41,13 +43,11 @@ class Pooling:
             the subset has to be combined by itself.
     """
 
-    terms: Callable[[NDArray[np.float64]], NDArray[np.float64]]
-    finish: Callable[
-        [NDArray[np.float64], int], tuple[NDArray[np.float64], NDArray[np.float64]] | None
-    ]
+    terms: Callable[[Array], Array]
+    finish: Callable[[Array, int], tuple[Array, Array] | None]
 
 
-def membership(subsets: Sequence[Subset], members: int) -> NDArray[np.float64]:
+def membership(subsets: Sequence[Subset], members: int) -> Array:
     """Return 1 where a member is in a subset, otherwise 0: [M, S]."""
     inside = np.zeros((len(subsets), members))
     for row, subset in zip(inside, subsets, strict=True):
@@ -56,11 +56,8 @@ def membership(subsets: Sequence[Subset], members: int) -> NDArray[np.float64]:
 
 
 def pooled_sums(
-    logits: NDArray[np.floating],
-    order: NDArray[np.intp],
-    subsets: Sequence[Subset],
-    pooling: Pooling,
-) -> Iterator[NDArray[np.float64]]:
+    logits: Floats, order: NDArray[np.intp], subsets: Sequence[Subset], pooling: Pooling
+) -> Iterator[Array]:
     """Yield each subset's sum of terms [C, N], items in this order; it may be overwritten."""
     members, items, classes = logits.shape
     inside = membership(subsets, members)  # [M, S]
@@ -82,23 +79,21 @@ def pooled_sums(
         yield from sums
 
 
-def _terms(logits: NDArray[np.floating], pooling: Pooling) -> NDArray[np.float64]:
+def _terms(logits: Floats, pooling: Pooling) -> Array:
     """Return what a combiner averages over members: [S, n, C] -> [S, C, n]."""
     x = np.array(logits.transpose(0, 2, 1), dtype=np.float64, order="C")
     x -= x.max(axis=1, keepdims=True)
     return pooling.terms(x)
 
 
-def _softmax(x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _softmax(x: Array) -> Array:
     """Return softmax over classes of [S, C, n] with a largest entry of 0, in place."""
     np.exp(x, out=x)
     x /= x.sum(axis=1, keepdims=True)
     return x
 
 
-def _softmax_of_mean(
-    x: NDArray[np.float64], size: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _softmax_of_mean(x: Array, size: int) -> tuple[Array, Array]:
     x /= size
     x -= x.max(axis=0)
     log_p = x.copy()
@@ -109,16 +104,14 @@ def _softmax_of_mean(
     return x, log_p
 
 
-def _mean_probability(
-    p: NDArray[np.float64], size: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+def _mean_probability(p: Array, size: int) -> tuple[Array, Array] | None:
     if p.min() < _TINY:  # nearly certain: to be combined in log space
         return None
     p /= size
     return p, np.log(p)
 
 
-def _votes(x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _votes(x: Array) -> Array:
     chosen = x.argmax(axis=1, keepdims=True)
     x = _softmax(x)
     x *= TIE_BREAK
@@ -126,9 +119,7 @@ def _votes(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return x
 
 
-def _smoothed_shares(
-    votes: NDArray[np.float64], size: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _smoothed_shares(votes: Array, size: int) -> tuple[Array, Array]:
     votes += 1 / len(votes)
     votes /= size * (1 + TIE_BREAK) + 1
     return votes, np.log(votes)

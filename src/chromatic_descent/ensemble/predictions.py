@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import check_labels
+from chromatic_descent.geometry.checks import Array, check_labels
 
 
 class Prediction:
@@ -22,10 +22,10 @@ class Prediction:
 
     def __init__(
         self,
-        log_p: NDArray[np.float64],
+        log_p: Array,
         labels: NDArray[np.intp],
         *,
-        p: NDArray[np.float64] | None = None,
+        p: Array | None = None,
         right: NDArray[np.bool_] | None = None,
     ) -> None:
         """Take log-probabilities and labels; `p` and `right` where they are known already."""
@@ -36,14 +36,14 @@ class Prediction:
             self.right = right
 
     @cached_property
-    def p(self) -> NDArray[np.float64]:
+    def p(self) -> Array:
         """[C, N] probabilities."""
         return np.exp(self.log_p)
 
     @cached_property
-    def confidence(self) -> NDArray[np.float64]:
+    def confidence(self) -> Array:
         """[N], the largest probability of each item."""
-        top: NDArray[np.float64] = self.p.max(axis=0)
+        top: Array = self.p.max(axis=0)
         return top
 
     @cached_property
@@ -54,16 +54,19 @@ class Prediction:
             return np.asarray(self.log_p.argmax(axis=0) == self.labels)
         return np.asarray(self.at_label(self.log_p) == top)
 
-    def at_label(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    @cached_property
+    def label_entries(self) -> NDArray[np.intp]:
+        """[N], the index of each item's label in a flat [C N]."""
+        return self.labels * len(self.labels) + np.arange(len(self.labels))
+
+    def at_label(self, values: Array) -> Array:
         """Return the entry of each item's label: [C, N] -> [N]."""
-        return values[self.labels, np.arange(len(self.labels))]
+        return values.ravel()[self.label_entries]
 
 
 def score_each(
-    log_probs: ArrayLike,
-    labels: ArrayLike,
-    score: Callable[[Prediction], NDArray[Any] | float],
-) -> NDArray[np.float64]:
+    log_probs: ArrayLike, labels: ArrayLike, score: Callable[[Prediction], NDArray[Any] | float]
+) -> Array:
     """Score every prediction of [..., N, C]: the mean over items where `score` gives one per item.
 
     Raises:
@@ -73,11 +76,11 @@ def score_each(
     # One by one: all bins or probabilities at once would take several times the memory.
     rows = log_p.reshape(-1, *log_p.shape[-2:])
     each = [np.mean(score(Prediction(np.ascontiguousarray(row.T), y))) for row in rows]
-    scores: NDArray[np.float64] = np.array(each, dtype=np.float64).reshape(log_p.shape[:-2])
+    scores: Array = np.array(each, dtype=np.float64).reshape(log_p.shape[:-2])
     return scores[()]
 
 
-def bin_index(confidence: NDArray[np.float64], bins: int) -> NDArray[np.intp]:
+def bin_index(confidence: Array, bins: int) -> NDArray[np.intp]:
     """Return the bin of each confidence: b of (b/bins, (b+1)/bins], and 0 for 0."""
     # The 1e-9 keeps a confidence like 3/5 = 9/15 in its bin whichever way it was rounded.
     index = np.ceil(confidence * bins - 1e-9).astype(np.intp)
@@ -92,9 +95,7 @@ def check_bins(bins: int) -> None:
         raise UserError(f"bins must be at least 1; found {bins}")
 
 
-def check_predictions(
-    log_probs: ArrayLike, labels: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+def check_predictions(log_probs: ArrayLike, labels: ArrayLike) -> tuple[Array, NDArray[np.intp]]:
     """Return both as arrays, or raise UserError unless they are log-probabilities and labels."""
     log_p = np.asarray(log_probs, dtype=np.float64)
     if log_p.ndim < 2 or log_p.size == 0 or log_p.shape[-1] < 2:

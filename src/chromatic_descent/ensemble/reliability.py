@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.ensemble.metrics import BINS
 from chromatic_descent.ensemble.predictions import bin_index, check_bins, check_predictions
+from chromatic_descent.geometry.checks import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,9 +21,9 @@ class Reliability:
         counts: [..., bins], their number.
     """
 
-    edges: NDArray[np.float64]
-    confidence: NDArray[np.float64]
-    accuracy: NDArray[np.float64]
+    edges: Array
+    confidence: Array
+    accuracy: Array
     counts: NDArray[np.intp]
 
 
@@ -57,7 +58,7 @@ def reliability(log_probs: ArrayLike, labels: ArrayLike, bins: int = BINS) -> Re
     confidence = np.exp(np.take_along_axis(log_p, top[..., None], axis=-1)[..., 0])
     cell = bin_index(confidence, bins).reshape(shape[0], -1) + bins * np.arange(shape[0])[:, None]
 
-    def totals(weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    def totals(weights: Array | None = None) -> Array:
         flat = None if weights is None else weights.ravel()
         sums = np.bincount(cell.ravel(), flat, shape[0] * bins)
         return sums.astype(np.float64).reshape(*lead, bins)

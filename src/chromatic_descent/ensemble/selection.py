@@ -24,7 +24,7 @@ from chromatic_descent.ensemble.subsets import (
     score_subsets,
 )
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import check_squared
+from chromatic_descent.geometry.checks import Floats, check_squared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ _LARGEST = 64  # pick, unless sizes are given: beyond it, all rules pick much th
 def selection_curves(
     logits: ArrayLike,
     labels: ArrayLike,
-    distance: Callable[[NDArray[np.floating]], ArrayLike],
+    distance: Callable[[Floats], ArrayLike],
     *,
     sizes: Sequence[int] | None = None,
     draws: int = 100,
@@ -155,9 +155,9 @@ def selection_curves(
 
 
 def _picks(
-    logits: NDArray[np.floating],
+    logits: Floats,
     labels: NDArray[np.intp],
-    distance: Callable[[NDArray[np.floating]], ArrayLike],
+    distance: Callable[[Floats], ArrayLike],
     sizes: Sequence[int],
 ) -> dict[str, list[list[Subset]]]:
     """Return each method's pick of each size, as groups of one subset."""

@@ -3,11 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chromatic_descent.ensemble.log_probabilities import (
-    at_label,
-    check_members,
-    log_softmax_blocks,
-)
+from chromatic_descent.ensemble.log_probabilities import at_label, check_members, log_softmax_blocks
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.checks import check_squared
 

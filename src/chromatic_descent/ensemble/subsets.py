@@ -16,8 +16,9 @@ from chromatic_descent.ensemble.combination import COMBINERS, Combiner
 from chromatic_descent.ensemble.metrics import METRICS
 from chromatic_descent.ensemble.pooling import Subset, pooled_sums
 from chromatic_descent.ensemble.predictions import Prediction
-from chromatic_descent.ensemble.temperature import best_beta
+from chromatic_descent.ensemble.temperature import temper_halves
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Array, Floats
 from chromatic_descent.geometry.resampling import resampled_counts
 
 
@@ -31,8 +32,8 @@ class SubsetScores:
             group's subsets.
     """
 
-    metrics: dict[str, NDArray[np.float64]]
-    items: dict[str, NDArray[np.float64]]
+    metrics: dict[str, Array]
+    items: dict[str, Array]
 
 
 def draw_subsets(members: int, size: int, limit: int, seed: int) -> list[Subset]:
@@ -47,7 +48,7 @@ def draw_subsets(members: int, size: int, limit: int, seed: int) -> list[Subset]
 
 
 def score_subsets(
-    logits: NDArray[np.floating],
+    logits: Floats,
     labels: NDArray[np.intp],
     groups: Sequence[Sequence[Subset]],
     combiner: Combiner = COMBINERS["mean_probability"],
@@ -86,7 +87,14 @@ def score_subsets(
         note("raw", subset, prediction)
         if first_half is not None:
             right = prediction.right
-            _temper(log_p, y, halves, betas)
+            if not np.isfinite(log_p.min()):
+                raise UserError(
+                    "a combiner gave a probability of 0, which no temperature changes: smooth its "
+                    "probabilities, or leave calibration out with calibrate=False"
+                )
+            log_p -= log_p.max(axis=0)
+            # 1e-4 a step, so about 1e-8 in β: the NLL, flat there, is exact to double precision.
+            betas = temper_halves(log_p, y, halves, betas, tolerance=1e-4)
             note("calibrated", subset, Prediction(log_p, y, p=np.exp(log_p, out=p), right=right))
     for stage in scores.values():
         for name, of_items in stage.items.items():
@@ -95,16 +103,14 @@ def score_subsets(
     return scores
 
 
-def item_weights(items: int, resamples: int, seed: int) -> NDArray[np.float64]:
+def item_weights(items: int, resamples: int, seed: int) -> Array:
     """Return how often each item is drawn in each resample of the items, over N: [B, N]."""
     if not resamples:
         return np.empty((0, items))
     return resampled_counts(items, resamples, seed).astype(np.float64) / items
 
 
-def item_intervals(
-    of_items: NDArray[np.float64], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def item_intervals(of_items: Array, weights: Array) -> Array:
     """Return 95% bootstrap intervals of means over items: [G, N], [B, N] -> [G, 2]."""
     bands = np.full((len(of_items), 2), np.nan)
     known = np.isfinite(of_items).all(axis=1)  # an infinite NLL has no interval
@@ -115,14 +121,11 @@ def item_intervals(
 
 
 def _ensembles(
-    logits: NDArray[np.floating],
-    order: NDArray[np.intp],
-    subsets: Sequence[Subset],
-    combiner: Combiner,
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    logits: Floats, order: NDArray[np.intp], subsets: Sequence[Subset], combiner: Combiner
+) -> Iterator[tuple[Array, Array]]:
     """Yield each subset's probabilities and their logs [C, N], items in this order."""
 
-    def alone(subset: Subset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def alone(subset: Subset) -> tuple[Array, Array]:
         log_p = np.array(combiner(logits[list(subset)][:, order]).T, order="C")
         return np.exp(log_p), log_p
 
@@ -132,26 +135,3 @@ def _ensembles(
     sums = pooled_sums(logits, order, subsets, combiner.pooling)
     for subset, x in zip(subsets, sums, strict=True):
         yield combiner.pooling.finish(x, len(subset)) or alone(subset)
-
-
-def _temper(
-    log_p: NDArray[np.float64],
-    labels: NDArray[np.intp],
-    halves: list[slice],
-    betas: list[float],
-) -> None:
-    """Temper each half [C, n] in place with the β that fits the other best; update both β."""
-    if not np.isfinite(log_p.min()):
-        raise UserError(
-            "a combiner gave a probability of 0, which no temperature changes: smooth its "
-            "probabilities, or leave calibration out with calibrate=False"
-        )
-    log_p -= log_p.max(axis=0)
-    for k, half in enumerate(halves):
-        z = np.ascontiguousarray(log_p[:, half])
-        # 1e-4 a step, so about 1e-8 in β: the NLL, flat there, is exact to double precision.
-        betas[k] = best_beta(z, labels[half], betas[k], tolerance=1e-4)
-    for half, beta in zip(halves, reversed(betas), strict=True):
-        z = log_p[:, half]  # a view
-        z *= beta
-        z -= np.log(np.exp(z).sum(axis=0))

@@ -1,18 +1,20 @@
 """Temperature scaling: the one number that makes a member as confident as it should be."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.ensemble.log_probabilities import check_any_logits
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import check_labels
+from chromatic_descent.geometry.checks import Array, Floats, check_labels
 
 # No positive finite temperature is best for a member that is right on every item (T -> 0), nor for
 # one that is no better than chance (T -> ∞). Any other member should lie well within these bounds.
 COLDEST, HOTTEST = 1e-2, 1e2
 
 
-def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
+def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> Array:
     """Return the temperature T > 0 that minimises the NLL of softmax(f / T), member by member.
 
     With β = 1/T, the NLL is convex; with f its logits, E and Var under softmax(βf):
@@ -44,15 +46,12 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]
     # Member by member rather than all at once: each stops at its own last step, in the cache.
     rows = array.reshape(-1, *array.shape[-2:])
     fitted = [1 / best_beta(relative(row.T), y) for row in rows]
-    temperatures: NDArray[np.float64] = np.array(fitted).reshape(array.shape[:-2])[()]
+    temperatures: Array = np.array(fitted).reshape(array.shape[:-2])[()]
     return temperatures
 
 
 def best_beta(
-    z: NDArray[np.float64],
-    labels: NDArray[np.intp],
-    start: float = 1.0,
-    tolerance: float = 1e-10,
+    z: Array, labels: NDArray[np.intp], start: float = 1.0, tolerance: float = 1e-10
 ) -> float:
     """Return the β = 1/T that minimises the NLL of softmax(βz), to `tolerance` relative.
 
@@ -98,9 +97,30 @@ def best_beta(
     return beta
 
 
-def check_items(
-    logits: ArrayLike, labels: ArrayLike
-) -> tuple[NDArray[np.floating], NDArray[np.intp]]:
+def temper_halves(
+    z: Array,
+    labels: NDArray[np.intp],
+    halves: Sequence[NDArray[np.bool_] | slice],
+    starts: Sequence[float] = (1.0, 1.0),
+    tolerance: float = 1e-10,
+) -> list[float]:
+    """Temper each half of z [C, N], in place, with the β that fits the other half best.
+
+    z has a largest entry of 0 for each item, and becomes log-probabilities. Returns the β of each
+    half, found from `starts`.
+    """
+    betas = [
+        best_beta(np.ascontiguousarray(z[:, half]), labels[half], start, tolerance)
+        for half, start in zip(halves, starts, strict=True)
+    ]
+    for half, beta in zip(halves, reversed(betas), strict=True):
+        tempered = beta * z[:, half]
+        tempered -= np.log(np.exp(tempered).sum(axis=0))
+        z[:, half] = tempered
+    return betas
+
+
+def check_items(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, NDArray[np.intp]]:
     """Return both as arrays, or raise UserError unless they are [..., N, C] and [N]."""
     array = check_any_logits(logits)
     if array.ndim < 2:
@@ -108,7 +128,7 @@ def check_items(
     return array, check_labels(labels, "a temperature", *array.shape[-2:])
 
 
-def relative(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+def relative(logits: Floats) -> Array:
     """Return logits [C, N] minus each item's largest, as a new array."""
     z = np.array(logits, dtype=np.float64, order="C")
     z -= z.max(axis=0)  # softmax is blind to it, and exp(βz) stays at most 1

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chromatic_descent.ensemble.log_probabilities import (
     check_stack,
@@ -11,6 +11,7 @@ from chromatic_descent.ensemble.log_probabilities import (
     log_softmax_blocks,
 )
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +24,9 @@ class Uncertainty:
         mutual_information: [N], total − expected: their disagreement; in [0, log S].
     """
 
-    total: NDArray[np.float64]
-    expected: NDArray[np.float64]
-    mutual_information: NDArray[np.float64]
+    total: Array
+    expected: Array
+    mutual_information: Array
 
     @property
     def means(self) -> dict[str, float]:
@@ -112,7 +113,7 @@ def auroc(inside: ArrayLike, outside: ArrayLike) -> float:
     return float(wins / (low.size * high.size))
 
 
-def _sum(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _sum(values: Array) -> Array:
     """Return the sum over classes, with no negative zeros."""
-    total: NDArray[np.float64] = values.sum(axis=-1) + 0.0
+    total: Array = values.sum(axis=-1) + 0.0
     return total
