@@ -182,9 +182,9 @@ along one direction). Last column: the smallest signal from which the rate is at
 
 ## Recovery of the map
 
-Procrustes correlation r of the two-dimensional classical MDS with the planted positions: the median,
-and in brackets the value that 95% of the studies reach. Last column: the smallest signal from which
-at least 95% of the studies reach r ≥ 0.99.
+Procrustes correlation r of the two-dimensional classical MDS with the planted positions: the
+median, and in brackets the value that 95% of the studies reach. Last column: the smallest signal
+from which at least 95% of the studies reach r ≥ 0.99.
 
 {maps}
 """
