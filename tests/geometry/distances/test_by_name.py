@@ -17,6 +17,7 @@ from chromatic_descent.geometry import (
     independent_errors,
     null_spectra,
     reweighted_distances,
+    temperature_and_bias,
     title_of,
 )
 from chromatic_descent.geometry.distances.by_name import distance_table

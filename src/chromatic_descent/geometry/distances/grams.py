@@ -90,12 +90,15 @@ class _Sums:
         )
         made = {name for product in self.reads for name in product}
         known = frozenset[str]().union(*MAKERS)
-        self.features = [d for d in distances if d.name in made - known]
-        widths = {d.name: int(d.vector(logits[:1, :1]).shape[-1]) for d in self.features}
-        self.shapes: dict[str, tuple[int, ...]] = {
-            name: () if name in PER_ITEM else (widths.get(name, self.classes),)
-            for name in sorted(made)
+        self.features = {
+            d.name: d.features_along
+            for d in distances
+            if d.name in made - known and d.features_along is not None
         }
+        one = np.zeros(classes)
+        self.shapes: dict[str, tuple[int, ...]] = {
+            name: () if name in PER_ITEM else (self.classes,) for name in sorted(made)
+        } | {name: along(one.copy(), 0).shape for name, along in self.features.items()}
         width = max(_CHUNK, -(-members // _STRIPS))
         self.grams: dict[Product, list[NDArray[Any]]] = {  # columns i to j - 1 of rows 0 to j - 1
             product: [
@@ -168,14 +171,11 @@ class _Sums:
         for ingredients, make in MAKERS.items():
             if ingredients & here.keys():
                 make(here, turned, labels)
-        for distance in self.features:
-            if distance.features_along is None:
-                here[distance.name][:] = distance.vector(logits[rows]).transpose(0, 2, 1)
-                continue
-            out = here[distance.name]
+        for name, features_along in self.features.items():
+            out = here[name]
             f = out if out.shape == turned.shape else np.empty(turned.shape)
             f[:] = turned
-            phi = distance.features_along(f, 1)
+            phi = features_along(f, 1)
             if phi is not out:
                 out[:] = phi
 
