@@ -54,7 +54,7 @@ def write(path, content):
         ("a.npz", {}, "found no array"),
         ("a.npz", population(), "cannot be read"),
         ("a.npy", np.zeros((2, 3)), r"found shape \[2, 3\] in '.*a.npy'"),
-        ("a.npz", {"logits": np.full((2, 3, 4), np.nan)}, "member 0 in '.*a.npz' to be NaN"),
+        ("a.npz", {"logits": np.full((2, 3, 4), np.nan)}, "member 0 in '.*a.npz' are NaN"),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path, name, content, message):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chromatic_descent import ensemble, geometry
 from chromatic_descent.analysis.distances import Distances
 from chromatic_descent.analysis.results import Array, NotComputed, attempt
-from chromatic_descent.ensemble.curves import check_combiners
+from chromatic_descent.ensemble.combination import check_combiners
 from chromatic_descent.geometry.cores import one_thread_a_core
 from chromatic_descent.own_code import is_own
 from chromatic_descent.probe_logits import Population
@@ -159,13 +159,9 @@ def _uncertainty(population: Population) -> dict[str, ImageMean]:
 
 
 def _diversity(population: Population) -> Diversity:
-    diversity = ensemble.diversity(population.logits, population.labels)
-    return Diversity(
-        means=diversity.means,
-        standard_errors=diversity.standard_errors,
-        pairs=diversity.pairs,
-        oracle_accuracy=ensemble.oracle_accuracy(population.logits, population.labels),
-    )
+    pairwise = ensemble.diversity(population.logits, population.labels)
+    oracle = ensemble.oracle_accuracy(population.logits, population.labels)
+    return Diversity(**vars(pairwise), oracle_accuracy=oracle)
 
 
 def _decompositions(population: Population) -> dict[str, Decomposition]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,8 @@ from chromatic_descent.analysis.results import (
 from chromatic_descent.errors import UserError
 from chromatic_descent.own_code import is_own
 from chromatic_descent.probe_logits import Population
+
+T = TypeVar("T")
 
 FEWEST_FOR_NEIGHBOURS = 10  # t-SNE and UMAP of fewer members mean nothing
 MAPS = ("logit_mse", "logit_mse_centred", "logit_mse_matched", "hellinger")
@@ -119,22 +122,16 @@ def lay_out_maps(
         mds = geometry.classical_mds(squared, dimensions=max(2, len(squared) - 1))
         bound = distances.bound(population, name)
         resampled = geometry.bootstrap_layouts(logits, bound, resamples=bootstrap, seed=seed)
-        layouts = {"mds": mds.coordinates[:, :2]}
-        neighbours: dict[str, Neighbours | NotComputed] = {}
-        for method, count in counts.items():
-            if count:
-                made = attempt(_neighbours, method, squared, range(seed, seed + count))
-                if isinstance(made, NotComputed):
-                    neighbours[method] = made
-                else:
-                    neighbours[method], placed = made
-                    layouts |= {f"{method} {k}": xy for k, xy in enumerate(placed)}
-        smacof: Smacof | NotComputed
-        planar = attempt(_smacof, squared, layouts["mds"], seed)
-        if isinstance(planar, NotComputed):
-            smacof = planar
-        else:
-            smacof, layouts["smacof"] = planar
+        plane = mds.coordinates[:, :2]
+        neighbours = {
+            method: attempt(_neighbours, method, squared, range(seed, seed + count))
+            for method, count in counts.items()
+            if count
+        }
+        smacof = attempt(_smacof, squared, plane, seed)
+        layouts = {"mds": plane}
+        for made in (*neighbours.values(), smacof):
+            layouts |= {} if isinstance(made, NotComputed) else made[1]
         return DistanceMap(
             eigenvalues=mds.eigenvalues.tolist(),
             explained=mds.explained.tolist(),
@@ -145,8 +142,8 @@ def lay_out_maps(
             stability=Stability(**vars(interval(resampled.correlations)), resamples=bootstrap),
             ellipses=_ellipses(population, resampled),
             split_half=attempt(_split_half, logits, bound, splits, seed),
-            smacof=smacof,
-            neighbours=Each(neighbours),
+            smacof=_without_layouts(smacof),
+            neighbours=Each({method: _without_layouts(m) for method, m in neighbours.items()}),
             layouts=_layout_table(population, layouts),
             clustering=cluster(squared),
         )
@@ -161,26 +158,30 @@ def _is_euclidean(name: str, logits: NDArray[np.floating]) -> bool:
     return name in geometry.EUCLIDEAN
 
 
+def _without_layouts(made: tuple[T, dict[str, Array]] | NotComputed) -> T | NotComputed:
+    return made if isinstance(made, NotComputed) else made[0]
+
+
 def _neighbours(
     method: str, squared: Array, seeds: Sequence[int]
-) -> tuple[Neighbours, list[Array]]:
-    """t-SNE or UMAP from several seeds: what they are worth, and the layouts."""
+) -> tuple[Neighbours, dict[str, Array]]:
+    """t-SNE or UMAP from several seeds: how faithful they are, and the layouts."""
     place = geometry.tsne if method == "tsne" else geometry.umap
     layouts = [place(squared, seed) for seed in seeds]
-    worth = Neighbours(
+    faithful = Neighbours(
         seeds=len(layouts),
         trustworthiness=[attempt(geometry.trustworthiness, squared, xy) for xy in layouts],
         r_between_seeds=attempt(geometry.seed_spread, layouts),
         means_nothing=len(squared) < FEWEST_FOR_NEIGHBOURS,
     )
-    return worth, layouts
+    return faithful, {f"{method} {k}": xy for k, xy in enumerate(layouts)}
 
 
-def _smacof(squared: Array, mds: Array, seed: int) -> tuple[Smacof, Array]:
+def _smacof(squared: Array, mds: Array, seed: int) -> tuple[Smacof, dict[str, Array]]:
     """SMACOF's stress, and its layout turned onto that of the classical MDS."""
     smacof = geometry.smacof(squared, seed=seed)
     aligned = geometry.procrustes(mds, smacof.coordinates)
-    return Smacof(smacof.stress, aligned.correlation), aligned.layout
+    return Smacof(smacof.stress, aligned.correlation), {"smacof": aligned.layout}
 
 
 def _ellipses(population: Population, resampled: geometry.Bootstrap) -> pd.DataFrame:

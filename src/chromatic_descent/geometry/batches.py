@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-# Items are worked on in blocks: of about this many float64 values when members are few (2 MiB,
-# which stays in the cache) ...
+# Items are processed in blocks of about this many float64 values when members are few (2 MiB,
+# which stay in the cache) ...
 BLOCK = 2**18
 
-# ... and when they are many, of so many values a member that a matrix product costs more than
+# ... and, when they are many, of enough values per member that a matrix product costs more than
 # adding its result to the [S, S] total.
 COLUMNS = 2**10
 
@@ -28,5 +28,5 @@ def length(batch: slice) -> int:
 
 
 def item_blocks(members: int, items: int, classes: int) -> Iterator[slice]:
-    """Slices over items, each of which is worked on as one [S, n, C]."""
+    """Slices over items, each processed as one block [S, n, C]."""
     return batches(items, max(BLOCK // members, COLUMNS) // classes)

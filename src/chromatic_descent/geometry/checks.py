@@ -1,7 +1,6 @@
-"""What the functions of this package take: logits [S, N, C] in memory or on disk, and what goes
-with them.
+"""Checks of inputs: logits in memory or on disk, labels, temperatures, weights, squared distances.
 
-Everything is checked where it comes in, once, with a message that names what is wrong.
+Every input is checked once, where it enters, with a message that names the problem.
 """
 
 import os
@@ -17,25 +16,27 @@ from chromatic_descent.errors import UserError
 
 Array: TypeAlias = NDArray[np.float64]
 Floats: TypeAlias = NDArray[np.floating]
-Logits: TypeAlias = ArrayLike | os.PathLike[str]  # a str, too, is the path of a file
+Logits: TypeAlias = ArrayLike | os.PathLike[str]  # a str is a path as well
 
-LARGEST = 1e100  # no float32 logit comes near
+LARGEST = 1e100  # beyond any float32
 
 
-def check_logits(logits: Logits) -> NDArray[np.floating]:
-    """Return `logits` as an array, or raise UserError unless it is finite [S>=2, N>=1, C>=2].
+def check_logits(logits: Logits, members: int = 2) -> Floats:
+    """Return `logits` as an array, or raise UserError unless it is finite [S, N>=1, C>=2].
 
-    A path is opened: a `.npy` file is memory-mapped, so that it may be larger than memory; of an
-    `.npz` file the array `logits` is read. Nothing is ever unpickled.
+    A path is opened: a `.npy` file is memory-mapped, so it may be larger than memory; from
+    an `.npz` file the array `logits` is read. Nothing is ever unpickled.
 
     Args:
         logits: [S, N, C] of any real type, or the path of a `.npy` or `.npz` file that holds it.
+        members: the smallest S.
 
     Returns:
-        [S, N, C], of the floating type it had (whole numbers become float64); not copied.
+        [S, N, C] in its own floating type (integers become float64); not copied.
 
     Raises:
-        UserError: no such file, or none that can be read; another shape; not real, not finite.
+        UserError: a file that is missing or unreadable; the wrong shape; values that are not real
+            or not finite.
 
     >>> import numpy as np
     >>> check_logits(np.zeros((2, 3, 4), dtype=np.float32)).dtype
@@ -45,33 +46,33 @@ def check_logits(logits: Logits) -> NDArray[np.floating]:
     if isinstance(logits, (str, os.PathLike)):
         where = f" in '{os.fspath(logits)}'"
         logits = _open(Path(logits))
-    array = np.asarray(logits)  # no copy: what is on disk stays there
+    array = np.asarray(logits)  # no copy: a memory map stays on disk
     if array.dtype.kind in "iu":
         array = array.astype(np.float64)
     if array.dtype.kind != "f":
         raise UserError(f"logits must be real numbers; found dtype {array.dtype}{where}")
-    if array.ndim != 3 or array.shape[0] < 2 or array.shape[1] < 1 or array.shape[2] < 2:
+    if array.ndim != 3 or array.shape[0] < members or array.shape[1] < 1 or array.shape[2] < 2:
         raise UserError(
-            "logits must have shape [S, N, C] with at least 2 members, 1 probe item and 2 classes; "
-            f"found shape {list(array.shape)}{where}"
+            f"logits must have shape [S, N, C] with at least {members} member{'s' * (members > 1)}, "
+            f"1 probe item and 2 classes; found shape {list(array.shape)}{where}"
         )
     for member, values in enumerate(array):  # one member at a time, to keep memory bounded
         bad = int(values.size - np.count_nonzero(np.isfinite(values)))
         if bad:
             raise UserError(
-                f"logits must be finite; found {bad} of {values.size} values of member {member}"
-                f"{where} to be NaN or infinite: leave that member out, or train it again"
+                f"logits must be finite; {bad} of {values.size} values of member {member}{where} "
+                "are NaN or infinite: leave that member out, or train it again"
             )
         if array.dtype.itemsize > 4 and np.abs(values).max() > LARGEST:
             raise UserError(
-                f"logits must not exceed {LARGEST:g}, lest their squares overflow; found "
+                f"logits must not exceed {LARGEST:g}, so that their squares do not overflow; found "
                 f"{np.abs(values).max():g} in member {member}{where}"
             )
-    checked: NDArray[np.floating] = array
+    checked: Floats = array
     return checked
 
 
-# What numpy and zipfile raise for files that are truncated, altered or something else.
+# What numpy and zipfile raise for files that are truncated, altered or of another kind.
 _BROKEN = (
     *(OSError, ValueError, TypeError, EOFError, NotImplementedError),
     *(zipfile.BadZipFile, zlib.error),
@@ -99,7 +100,7 @@ def _open(path: Path) -> NDArray[np.generic]:
 def check_labels(labels: ArrayLike | None, name: str, items: int, classes: int) -> NDArray[np.intp]:
     """Return `labels` as an array, or raise UserError unless it is [N] of 0 to C − 1.
 
-    `name` says what needs them, should they be missing.
+    `name` is what the message for missing labels says needs them.
     """
     if labels is None:
         raise UserError(f"{name} needs `labels`, the true class of each of the {items} probe items")
@@ -117,12 +118,10 @@ def check_labels(labels: ArrayLike | None, name: str, items: int, classes: int) 
     return array.astype(np.intp)
 
 
-def check_temperature(
-    temperature: ArrayLike | None, members: int, name: str = "this"
-) -> NDArray[np.float64]:
+def check_temperature(temperature: ArrayLike | None, members: int, name: str = "this") -> Array:
     """Return `temperature` as an array, or raise UserError unless it is [S], positive.
 
-    `name` says what needs it, should it be missing.
+    `name` is what the message for missing temperatures says needs them.
     """
     if temperature is None:
         raise UserError(
@@ -138,7 +137,7 @@ def check_temperature(
     return array
 
 
-def check_weights(weights: ArrayLike, shape: tuple[int | None, ...]) -> NDArray[np.floating]:
+def check_weights(weights: ArrayLike, shape: tuple[int | None, ...]) -> Floats:
     """Return item weights as floats, or raise UserError unless they are [N] or [B, N] and >= 0."""
     array = np.asarray(weights)
     if array.dtype.kind in "biu":
@@ -157,10 +156,10 @@ def check_weights(weights: ArrayLike, shape: tuple[int | None, ...]) -> NDArray[
     return array
 
 
-def check_squared(squared: ArrayLike) -> NDArray[np.float64]:
+def check_squared(squared: ArrayLike) -> Array:
     """Return `squared` as float64, or raise UserError unless it is a matrix of squared distances.
 
-    That is: [S>=2, S], finite, symmetric to 1e-8 of its largest entry, non-negative, and zero on
+    That is: [S>=2, S], finite, symmetric to 1e-9 of its largest entry, non-negative, and zero on
     the diagonal.
     """
     array = np.asarray(squared, dtype=np.float64)
@@ -177,9 +176,39 @@ def check_squared(squared: ArrayLike) -> NDArray[np.float64]:
             f"entry of {array.min():g} and a diagonal of up to {abs(array.diagonal()).max():g}"
         )
     asymmetry = abs(array - array.T).max()
-    if asymmetry > 1e-8 * array.max():
+    if asymmetry > 1e-9 * array.max():
         raise UserError(
             f"squared distances must be symmetric; found entries {asymmetry:g} apart from their "
             "mirror image"
         )
     return array
+
+
+def check_count(name: str, count: int, least: int = 1) -> None:
+    """Raise UserError unless `count`, the argument `name`, is at least `least`."""
+    if count < least:
+        raise UserError(f"{name} must be at least {least}; found {count}")
+
+
+def check_dimensions(dimensions: int, most: int) -> None:
+    """Raise UserError unless 1 <= dimensions <= most."""
+    if not 1 <= dimensions <= most:
+        raise UserError(f"dimensions must be from 1 to {most}; found {dimensions}")
+
+
+def check_apart(squared: Array, consequence: str) -> None:
+    """Raise UserError if all members coincide, and say what follows from it."""
+    if not squared.any():
+        raise UserError(f"all distances are zero: the members are identical, {consequence}")
+
+
+def check_labelled(
+    logits: Logits, labels: ArrayLike, temperature: ArrayLike | None, name: str
+) -> tuple[Floats, NDArray[np.intp], Array | None]:
+    """Return logits, labels and temperatures (None if not given) that fit each other.
+
+    `name` is what needs them. Raises UserError as the separate checks do.
+    """
+    array = check_logits(logits)
+    y = check_labels(labels, name, *array.shape[1:])
+    return array, y, None if temperature is None else check_temperature(temperature, len(array))

@@ -1,7 +1,7 @@
-"""Sharing work out to the cores: one Python thread each, and in it a BLAS that starts no more.
+"""Sharing work between cores: one Python thread per core, each with a single-threaded BLAS.
 
-NumPy lets other threads run while it computes. Threads that each call a BLAS with threads of its
-own would wait for each other more than they compute, the more so on a machine that others use.
+NumPy releases the interpreter lock while it computes. Threads that each called a multi-threaded
+BLAS would wait for one another more than they compute, especially on a shared machine.
 """
 
 import os
@@ -21,7 +21,7 @@ def processors() -> int:
 
 @contextmanager
 def one_thread_a_core(most: int | None = None) -> Iterator[ThreadPoolExecutor]:
-    """A pool of one thread a core, `most` at most; until it is left, a BLAS call is one thread."""
+    """A pool with one thread per core, at most `most`; within it a BLAS call uses one thread."""
     workers = processors() if most is None else min(most, processors())
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
         yield pool

@@ -1,13 +1,13 @@
-"""What the item bootstraps of this package share: counts, distances under them, and intervals."""
+"""What all bootstraps over items share: counts and intervals."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Array, check_count
 
 
 def resampled_counts(items: int, resamples: int, seed: int) -> NDArray[np.float32]:
-    """Draw how often each item is in each resample, [B, N]: N draws with replacement a row.
+    """Draw how often each resample contains each item, [B, N]: N draws with replacement per row.
 
     Raises:
         UserError: fewer than 1 resample.
@@ -15,8 +15,7 @@ def resampled_counts(items: int, resamples: int, seed: int) -> NDArray[np.float3
     >>> resampled_counts(50, 3, seed=0).sum(axis=1)
     array([50., 50., 50.], dtype=float32)
     """
-    if resamples < 1:
-        raise UserError(f"resamples must be at least 1; found {resamples}")
+    check_count("resamples", resamples)
     rng = np.random.default_rng(seed)
     counts = np.empty((resamples, items), dtype=np.float32)  # whole numbers: exact, half the size
     for row in counts:
@@ -24,17 +23,15 @@ def resampled_counts(items: int, resamples: int, seed: int) -> NDArray[np.float3
     return counts
 
 
-def reflected_interval(
-    value: NDArray[np.float64], again: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def reflected_interval(value: Array, again: Array) -> tuple[Array, Array]:
     """Return the basic bootstrap interval of values [...] from resamples [B, ...], at 95%.
 
         low, high = 2θ̂ − θ_97.5%, 2θ̂ − θ_2.5%
 
-    A resample repeats items, so every distance in it carries more noise than in the whole probe,
-    as much more as the whole probe's does than one of infinitely many items. What that noise
-    shifts (a spectrum gets steeper, a path longer) percentiles would shift twice; reflecting takes
-    it out.
+    A resample repeats items, so its distances carry more noise than those of the whole probe, by as
+    much as the whole probe carries more than infinitely many items would. Percentiles would count
+    the shift that this noise causes (a steeper spectrum, a longer path) twice; reflection removes
+    it.
 
     Source: Davison & Hinkley 1997, Bootstrap Methods and their Application, section 5.2.
 

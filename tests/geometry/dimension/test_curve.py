@@ -171,7 +171,7 @@ def test_mistakes_in_estimates_are_named():
     with pytest.raises(UserError, match="resamples must be at least 1"):
         dimension_estimates(planted(), "logit_mse", resamples=0)
     for function in (dimension_estimates, dimension_curve):
-        with pytest.raises(UserError, match="identical and have no dimension"):
+        with pytest.raises(UserError, match="identical, so they have no dimension"):
             function(np.zeros((4, 10, 3)), "logit_mse")
 
 

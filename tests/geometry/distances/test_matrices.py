@@ -132,7 +132,7 @@ def test_several_at_once_are_those_one_by_one():
     got = distance_matrices(
         logits,
         [distance(name, labels=LABELS[:37], temperature=TEMPERATURE) for name in DISTANCES[::-1]],
-        progress=fractions.append,
+        on_progress=fractions.append,
     )
     assert tuple(got) == DISTANCES[::-1]
     for name, squared in got.items():

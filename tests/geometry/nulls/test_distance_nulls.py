@@ -83,7 +83,7 @@ def test_batches_agree_with_the_whole(monkeypatch):
 @pytest.mark.parametrize(
     ("squared", "arguments", "message"),
     [
-        (1 - np.eye(3), {}, "3 members: it only renames"),
+        (1 - np.eye(3), {}, "distances of 3 members only renames"),
         (1 - np.eye(5), {"dimensions": 4}, "from 1 to 3"),
         (1 - np.eye(5), {"dimensions": 0}, "from 1 to 3"),
         (1 - np.eye(5), {"permutations": 0}, "at least 1"),

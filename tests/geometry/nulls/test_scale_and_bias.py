@@ -86,10 +86,11 @@ def test_draws_are_distributed_as_shuffles_by_hand(name):
 
 
 @pytest.mark.parametrize("name", ["logit_mse_centred", "logit_mse_matched"])
-def test_the_short_way_for_linear_features_is_the_long_way(name):
-    logits, linear = tempered(), distance(name, temperature=temperatures())
-    short = temperature_and_bias(logits, linear, draws=20)
-    long = temperature_and_bias(logits, dataclasses.replace(linear, linear=False), draws=20)
+def test_the_short_way_for_logits_is_the_long_way(name):
+    logits, bound = tempered(), distance(name, temperature=temperatures())
+    short = temperature_and_bias(logits, bound, draws=20)
+    slow = dataclasses.replace(bound, of_logits=False, divisor=logits.shape[-1])
+    long = temperature_and_bias(logits, slow, draws=20)
     np.testing.assert_allclose(long.null, short.null, rtol=1e-4)
 
 
@@ -189,13 +190,13 @@ def collapsed():
         (tempered(), "nonsense", {}, "nonsense"),
         (np.repeat(tempered()[:1], 6, axis=0), "hellinger", {}, "identical"),
         (tempered() * np.nan, "hellinger", {}, "NaN or infinite"),
-        (collapsed(), "hellinger", {}, "member 4 is no scaled version"),
-        (tempered(items=1), "logit_mse", {}, "answers all probe items alike"),
+        (collapsed(), "hellinger", {}, "member 4 is not a scaled version"),
+        (tempered(items=1), "logit_mse", {}, "gives all probe items the same logits"),
         (
             np.tile(np.arange(6.0)[:, None, None] * np.eye(4)[0], (1, 9, 1)),
             "logit_mse",
             {},
-            "answers all probe items alike",
+            "gives all probe items the same logits",
         ),
     ],
 )

@@ -122,9 +122,9 @@ def test_size():
         (1 - np.eye(8), range(8), "found 8"),
         (1 - np.eye(8), [0, 1] * 3, r"each of the 8 members; found shape \[6\]"),
         (np.zeros((8, 8)), [0, 1] * 4, "identical"),
-        (1 - np.eye(6), [0, 1] * 3, "groups of 3, 3 can be divided in 10 ways only.* below 0.10"),
-        (1 - np.eye(4), [0, 1, 1, 1], "in 4 ways only"),
-        (1 - np.eye(3), [0, 1, 1], "in 3 ways only"),
+        (1 - np.eye(6), [0, 1] * 3, "divided into groups of 3, 3 in only 10 ways.* below 0.10"),
+        (1 - np.eye(4), [0, 1, 1, 1], "in only 4 ways"),
+        (1 - np.eye(3), [0, 1, 1], "in only 3 ways"),
         (np.full((8, 8), np.nan), [0, 1] * 4, "finite"),
     ],
 )

@@ -43,7 +43,7 @@ def test_matches_resampling_by_hand(name, many, monkeypatch):
         distance(name, labels=labels, temperature=temperature),
         resamples=7,
         seed=3,
-        progress=fractions.append,
+        on_progress=fractions.append,
     )
     rng = np.random.default_rng(3)
     whole = distance_matrix(logits, distance(name, labels=labels, temperature=temperature))

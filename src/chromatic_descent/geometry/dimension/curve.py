@@ -1,14 +1,13 @@
-"""Dimension with its uncertainty, and how it grows with the members and images it is seen with.
+"""Dimension with its uncertainty, and how it grows with the number of members and images.
 
-Quantities in the tables of this file, all of the spectrum λ of −½ J D² J unless said otherwise:
+Quantities in the tables of this file, all from the spectrum λ of −½ J D² J unless noted:
 
-    participation_ratio   (Σ λ₊)² / Σ λ₊²
+    participation_ratio        (Σ λ₊)² / Σ λ₊²
     top_1_share, top_2_share   Σ_{i≤k} λ_i / Σ λ₊
-    top_2_stress          explained stress, 1 − √(Σ_{i>2} λ_i² / Σ λ_i²)
-    axes_isotropic        axes above null 2, isotropic members: parallel analysis at 95%
-    axes_independent_errors   axes above null 3: the same; for distances in `EUCLIDEAN`
-    two_nn                TwoNN of the distances, with at least 50 members; NaN where duplicates
-                          leave fewer
+    top_2_stress               explained stress, 1 − √(Σ_{i>2} λ_i² / Σ λ_i²)
+    axes_isotropic             axes above null 2, isotropic members: parallel analysis at 95%
+    axes_independent_errors    the same for null 3; for distances in `EUCLIDEAN`
+    two_nn                     TwoNN of the distances; NaN if fewer than 50 members are distinct
 
 Spectra and nulls are compared as shares of their sums.
 """
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import Array, Logits
+from chromatic_descent.geometry.checks import Array, Logits, check_apart, check_count
 from chromatic_descent.geometry.dimension.estimates import (
     FEWEST_FOR_TWO_NN,
     leading_axes,
@@ -51,12 +50,12 @@ def dimension_estimates(
     seed: int = 0,
     nulls: Mapping[str, Array] | None = None,
 ) -> "pd.DataFrame":
-    """Estimate the dimension of a population in every way, each with a 95% interval.
+    """Estimate the dimension of a population in every way, with 95% intervals.
 
-    Intervals of what depends on the spectrum come from a bootstrap over probe items, and are for
-    the value that infinitely many such items would give these members; they are reflected, since
-    resampling makes a spectrum steeper (`reflected_interval`). For the counts of axes each
-    eigenvalue is reflected. The interval of TwoNN is over members; see `two_nn`.
+    Intervals of quantities of the spectrum come from a bootstrap over probe items. They are for the
+    value that infinitely many such items would give for these members, and are reflected, since
+    resampling makes a spectrum steeper (`reflected_interval`). For counts of axes, each eigenvalue
+    is reflected. The interval of TwoNN is over members; see `two_nn`.
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
@@ -65,7 +64,7 @@ def dimension_estimates(
         resamples: B, of the items.
         draws: P, from each null.
         seed: of every random draw.
-        nulls: what `null_spectra` gave for these logits, if it is there already.
+        nulls: the result of `null_spectra` for these logits, if already computed.
 
     Returns:
         One row per quantity: quantity, value, low, high. Counts of axes, or shares.
@@ -87,7 +86,7 @@ def dimension_estimates(
     array, distance = resolve(logits, distance)
     members, items, _ = array.shape
     squared = distance_matrix(array, distance)
-    _check_apart(squared)
+    check_apart(squared, "so they have no dimension")
     spectrum = _spectrum(squared)  # [S]
     counts = resampled_counts(items, resamples, seed)
     matrices = weighted_distances(array, distance, counts)
@@ -124,20 +123,20 @@ def dimension_curve(
 ) -> "pd.DataFrame":
     """Estimate the dimension from fewer members, and from fewer images, as a tidy table.
 
-    A dimension that is the population's own stops growing once there are enough members; one that
-    keeps growing with S is a property of the sample. Each size is measured on random subsets drawn
-    without replacement, of members (all images) and of images (all members). low and high are the
-    2.5% and 97.5% quantiles *over subsets*, which overlap: they narrow to nothing at the full size
-    and are no confidence interval. Each size has one set of draws from each null, that of null 3
-    from one of its subsets.
+    A dimension that belongs to the population stops growing once there are enough members; one that
+    keeps growing with S belongs to the sample. Each size is measured on random subsets, drawn
+    without replacement, of members (with all images) and of images (with all members). low and high
+    are the 2.5% and 97.5% quantiles *over subsets*. Subsets overlap, so these narrow to nothing at
+    the full size and are not a confidence interval. Each size has one set of draws from each null;
+    for null 3 they come from one of its subsets.
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
         distance: any but `cka`, which is not a mean over items; bound if it needs labels or
             temperatures.
-        members: sizes from 2 to S; six from 3 to S unless given.
-        images: sizes from 1 to N; N halved up to five times unless given.
-        subsets: of each size; one of the full size.
+        members: sizes from 2 to S; by default six from 3 to S.
+        images: sizes from 1 to N; by default N halved up to five times.
+        subsets: number of subsets of each size; one of the full size.
         draws: P, from each null.
         seed: of every random draw.
 
@@ -163,10 +162,9 @@ def dimension_curve(
         images = sorted({max(1, items >> k) for k in range(6)})
     _check_sizes(members, 2, count, "members")
     _check_sizes(images, 1, items, "images")
-    if subsets < 1:
-        raise UserError(f"subsets must be at least 1; found {subsets}")
+    check_count("subsets", subsets)
     squared = distance_matrix(array, distance)
-    _check_apart(squared)
+    check_apart(squared, "so they have no dimension")
 
     rows = []
 
@@ -238,8 +236,8 @@ def _top_share(dimensions: int) -> Callable[[Array], Array]:
         positive = np.maximum(spectra, 0)
         total = positive.sum(axis=-1)
         top = positive[..., :dimensions].sum(axis=-1)
-        found: Array = np.divide(top, total, out=np.full_like(top, np.nan), where=total > 0)
-        return found
+        shares: Array = np.divide(top, total, out=np.full_like(top, np.nan), where=total > 0)
+        return shares
 
     return share
 
@@ -262,11 +260,6 @@ def _subsets(of: int, size: int, count: int, seed: list[int]) -> NDArray[np.intp
     rng = np.random.default_rng(seed)
     drawn = [np.sort(rng.permutation(of)[:size]) for _ in range(count if size < of else 1)]
     return np.array(drawn)
-
-
-def _check_apart(squared: Array) -> None:
-    if not squared.any():
-        raise UserError("all distances are zero: the members are identical and have no dimension")
 
 
 def _check_sizes(sizes: Sequence[int], least: int, most: int, what: str) -> None:

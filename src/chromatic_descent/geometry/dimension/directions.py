@@ -1,6 +1,7 @@
-"""Do some members lie where others do not reach? Variance outside the span of reference members.
+"""Do some members reach where others do not? Variance outside the span of reference members.
 
-All of it from squared distances, which hold every inner product of differences between members.
+Everything is computed from squared distances, which determine all inner products of differences
+between members.
 """
 
 import itertools
@@ -9,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import check_squared
+from chromatic_descent.geometry.checks import Array, check_squared
 from chromatic_descent.geometry.layouts.mds import double_centred
 
 # Axes of the reference shorter than this share of the longest are round-off.
@@ -21,59 +22,55 @@ _ROUND_OFF = 1e-10
 
 @dataclass(frozen=True)
 class NewDirections:
-    """How much of a group lies outside the span of others, beside what chance gives.
+    """How much of a group lies outside the span of others, compared with chance.
 
     Attributes:
         outside: share of the group's variance outside the span of half of the baseline; NaN with
             fewer than 4 seeds.
-        outside_by_chance: the same of the other half of the baseline; NaN likewise.
+        outside_by_chance: the same for the other half of the baseline; also NaN then.
         splits: into halves, over which both are averaged.
-        alone: [n], by seed, the share of the group's member outside the span of the baseline's
-            other seeds.
-        alone_by_chance: [n], the same of the baseline's own member.
+        alone: [n], by seed, the share of the group's member outside the span of the other seeds of
+            the baseline.
+        alone_by_chance: [n], the same for the baseline's own member.
         distance: [n], by seed, the squared distance of the group's member from the plane through
             the baseline's other seeds, in the unit of the distances.
-        distance_by_chance: [n], the same of the baseline's own member.
+        distance_by_chance: [n], the same for the baseline's own member.
     """
 
     outside: float
     outside_by_chance: float
     splits: int
-    alone: NDArray[np.float64]
-    alone_by_chance: NDArray[np.float64]
-    distance: NDArray[np.float64]
-    distance_by_chance: NDArray[np.float64]
+    alone: Array
+    alone_by_chance: Array
+    distance: Array
+    distance_by_chance: Array
 
 
 def outside_share(
-    squared: ArrayLike,
-    targets: Sequence[int],
-    reference: Sequence[int],
-    *,
-    centre: str = "targets",
+    squared: ArrayLike, targets: Sequence[int], reference: Sequence[int], *, centre: str = "targets"
 ) -> float:
     """Return the share of some members' variance that lies outside the span of others.
 
         1 − Σ_t ‖P (x_t − c)‖² / Σ_t ‖x_t − c‖²,
         P the projection on the span of the differences x_r − x̄_R, r ∈ R
 
-    x are the points whose squared distances are given; c is the targets' own mean, so that it is
-    the variance *between* them that is split, or the reference's, so that it is how far they are
-    from the plane through the reference. n reference members span n − 1 directions. In the
-    thousands of dimensions that members live in, the share is near 1 for any independent members:
-    compare it with that of other members of the reference's own kind.
+    x are the points whose squared distances are given. c is the mean of the targets, to split the
+    variance *between* them, or of the reference, to measure how far they are from the plane through
+    the reference. n reference members span n − 1 directions. In the thousands of dimensions that
+    members live in, the share is near 1 for any independent members: compare it with the share of
+    other members of the reference's own kind.
 
     Args:
         squared: [S, S] squared Euclidean distances (`EUCLIDEAN`).
-        targets: members, by place; at least 2 unless `centre` is `reference`.
-        reference: members, by place; at least 2.
+        targets: indices of members; at least 2 unless `centre` is `reference`.
+        reference: indices of members; at least 2.
         centre: `targets` or `reference`.
 
     Returns:
         A share in [0, 1]; NaN if the targets do not vary.
 
     Raises:
-        UserError: `squared` is no matrix of squared distances; too few members.
+        UserError: `squared` is not a matrix of squared distances; too few members.
 
     >>> points = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 0.0], [3.0, 4.0]])
     >>> squared = ((points[:, None] - points) ** 2).sum(-1)
@@ -103,34 +100,34 @@ def new_directions(
     """Measure whether a group varies in directions that the baseline's members do not open.
 
     Halves: the n seeds are split into R, ⌊n/2⌋ of them, and T. `outside` is the share of the
-    variance between the group's members of seeds T that lies outside the span of the baseline's of
-    seeds R, `outside_by_chance` the same of the baseline's members of seeds T: as many members,
-    the same seeds, the same span. Members are never held against a reference of their own seed.
+    variance between the group's members of seeds T that lies outside the span of the baseline's
+    members of seeds R. `outside_by_chance` is the same for the baseline's members of seeds T: as
+    many members, the same seeds, the same span. No member is compared with a reference of its seed.
 
-    One at a time: how much of the way from the mean of the baseline's n − 1 other seeds to the
-    member of one seed leads out of their plane, for the group's member and for the baseline's. This
-    sees the group's centre as well, which is somewhere else if all its members move the same way.
-    A share may stay where it is, near 1, while members move far out: `distance` is what is left of
-    the way itself, squared.
+    One at a time: the share of the displacement, from the mean of the baseline's n − 1 other seeds
+    to the member of one seed, that lies outside their plane, for the group's member and for the
+    baseline's. This also sees a shift of the group's centre, if all its members move the same way.
+    A share may stay near 1 while members move far out: `distance` is the squared length of that
+    part of the displacement.
 
     Args:
         squared: [S, S] squared Euclidean distances between members of both.
-        group: [n] members by place, in the order of their seeds; n >= 3.
-        baseline: [n] members by place, of the same seeds.
-        splits: all are taken if there are at most so many, else so many at random.
+        group: [n] indices of members, in the order of their seeds; n >= 3.
+        baseline: [n] indices of members, of the same seeds.
+        splits: all are used if there are at most this many, otherwise this many at random.
         seed: of the random splits.
 
     Returns:
         `NewDirections`.
 
     Raises:
-        UserError: as `outside_share`; fewer than 3 seeds, or not as many on both sides.
+        UserError: as `outside_share`; fewer than 3 seeds, or unequal numbers on both sides.
 
     >>> x = np.random.default_rng(0).normal(size=(6, 50))
     >>> x[:3, 10:] = 0  # the first three live in ten dimensions
     >>> d = ((x[:, None] - x) ** 2).sum(-1)
-    >>> found = new_directions(d, [3, 4, 5], [0, 1, 2])
-    >>> bool(found.alone.mean() > found.alone_by_chance.mean())
+    >>> new = new_directions(d, [3, 4, 5], [0, 1, 2])
+    >>> bool(new.alone.mean() > new.alone_by_chance.mean())
     True
     """
     n = len(group)
@@ -161,7 +158,7 @@ def new_directions(
 
 
 def _halves(count: int, limit: int, seed: int) -> list[tuple[int, ...]]:
-    """All halves of 0..count-1 if there are at most `limit`, else `limit` different ones."""
+    """Return all halves of 0..count-1 if there are at most `limit`, otherwise `limit` of them."""
     size = count // 2
     if math.comb(count, size) <= limit:
         return list(itertools.combinations(range(count), size))
@@ -173,12 +170,9 @@ def _halves(count: int, limit: int, seed: int) -> list[tuple[int, ...]]:
 
 
 def _split(
-    d: NDArray[np.float64],
-    targets: Sequence[int],
-    reference: Sequence[int],
-    between_targets: bool,
+    d: Array, targets: Sequence[int], reference: Sequence[int], between_targets: bool
 ) -> tuple[float, float]:
-    """Return what lies outside the span and the whole, as sums of squares; see `outside_share`."""
+    """Return the sums of squares outside the span and in total; see `outside_share`."""
     within = d[np.ix_(reference, reference)]
     between = d[np.ix_(targets, reference)]  # [T, R]
     own = d[np.ix_(targets, targets)]

@@ -1,7 +1,7 @@
-"""How many dimensions do the members fill? Three answers from a spectrum, one from neighbours.
+"""How many dimensions do the members fill? Estimates from a spectrum, and from neighbours.
 
-None is *the* dimension: the participation ratio weighs all axes, parallel analysis counts those
-above chance, and TwoNN looks at the smallest scale, where a curved sheet is flat.
+None is *the* dimension: the participation ratio weights all axes, parallel analysis counts those
+above chance, and TwoNN uses the smallest scale, at which a curved sheet is flat.
 """
 
 from dataclasses import dataclass
@@ -10,18 +10,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import check_squared
+from chromatic_descent.geometry.checks import Array, check_squared
 
 FEWEST_FOR_TWO_NN = 50  # its interval is then about ±36%
 
-# Of the regression in `two_nn`: the largest ratios, where the density is not constant.
+# The share of largest ratios that the regression in `two_nn` leaves out: the density is not
+# constant.
 _DISCARDED = 0.1
 
-# The variance of Σ ln μ, over what it would be if members did not share neighbours: 1.6 within 0.1
-# on flat tori of 1, 2, 3 and 5 dimensions, 50 and 200 members, 600 of each.
+# The variance of Σ ln μ, relative to members that do not share neighbours: 1.6 ± 0.1 on flat tori
+# of 1, 2, 3 and 5 dimensions, with 50 and 200 members, 600 simulations each.
 _SHARED_NEIGHBOURS = 1.6
 
-# Observed and null eigenvalues closer than this share of each other are tied.
+# Observed and null eigenvalues that are closer than this, relatively, tie.
 _TIE = 1e-9
 
 
@@ -32,7 +33,7 @@ class TwoNN:
     Attributes:
         dimension: the maximum-likelihood estimate, made unbiased: (S − 1) / Σ ln μ.
         low, high: its interval.
-        fit: the estimate of Facco et al., a line through the origin of −log(1 − F) against ln μ.
+        fit: the estimate of Facco et al., the slope of −log(1 − F) against ln μ through the origin.
         members: S, after merging duplicates.
     """
 
@@ -43,14 +44,14 @@ class TwoNN:
     members: int
 
 
-def participation_ratio(eigenvalues: ArrayLike) -> NDArray[np.float64]:
-    """Return the number of axes that would hold this variance were it spread evenly over them.
+def participation_ratio(eigenvalues: ArrayLike) -> Array:
+    """Return the number of axes over which the same variance would be spread evenly.
 
         (Σ λ₊)² / Σ λ₊², λ₊ the positive eigenvalues; from 1 to their number
 
-    S equidistant members have S − 1, whatever lies behind them: read it against that, and against
-    what a null gives. S members drawn at random from an isotropic Gaussian in d dimensions have
-    about 1 / (1/(S − 1) + 1/d), so it cannot pass S − 1 and reaches d only when S ≫ d.
+    S equidistant members have S − 1, whatever the reason: compare with that, and with a null. S
+    members drawn at random from an isotropic Gaussian in d dimensions have about
+    1 / (1/(S − 1) + 1/d): the ratio cannot exceed S − 1, and reaches d only when S ≫ d.
 
     Args:
         eigenvalues: [..., K], of −½ J D² J, in any order.
@@ -68,14 +69,12 @@ def participation_ratio(eigenvalues: ArrayLike) -> NDArray[np.float64]:
     array([3., 1.])
     """
     values = _check_eigenvalues(eigenvalues)
-    # Relative to the largest, so that squares of tiny eigenvalues do not vanish.
+    # Relative to the largest, so that squares of tiny eigenvalues do not underflow.
     top = np.maximum(values.max(axis=-1, keepdims=True), 0)
     share = np.divide(np.maximum(values, 0), top, out=np.zeros_like(values), where=top > 0)
     squares = np.square(share).sum(axis=-1)
     total = np.square(share.sum(axis=-1))
-    ratio: NDArray[np.float64] = np.divide(
-        total, squares, out=np.full_like(total, np.nan), where=squares > 0
-    )[()]
+    ratio: Array = np.divide(total, squares, out=np.full_like(total, np.nan), where=squares > 0)[()]
     return ratio
 
 
@@ -87,8 +86,8 @@ def parallel_analysis(
         max k such that λ_j > q_j for all j <= k, q_j the quantile of the null's j-th eigenvalues
 
     The count stops at the first axis that is not longer. All axes are compared with the same null,
-    which has all the variance: once one axis has taken much of it the rest is at a disadvantage,
-    so the count errs on the low side. The chance of counting the first axis when the null holds is
+    which has all the variance: once one axis takes much of it, the rest are at a disadvantage, and
+    the count tends to be too low. The chance of counting the first axis when the null holds is
     1 − quantile.
 
     Args:
@@ -104,7 +103,7 @@ def parallel_analysis(
     Raises:
         UserError: shapes that do not fit, values that are not finite, or a quantile out of range.
 
-    Source: Horn 1965, Psychometrika 30; the quantile instead of the mean after Glorfeld 1995.
+    Source: Horn 1965, Psychometrika 30; the quantile in place of the mean, Glorfeld 1995.
 
     >>> parallel_analysis([5.0, 2.0, 1.0], [[3.0, 2.5, 1.5], [4.0, 2.0, 1.0]])
     1
@@ -120,13 +119,11 @@ def parallel_analysis(
     return int(leading_axes(values, null, quantile))
 
 
-def leading_axes(
-    eigenvalues: NDArray[np.float64], null: NDArray[np.float64], quantile: float
-) -> NDArray[np.intp]:
+def leading_axes(eigenvalues: Array, null: Array, quantile: float) -> NDArray[np.intp]:
     """Return `parallel_analysis` for a batch of spectra: [..., K] against [P, K] -> [...]."""
     values = np.sort(eigenvalues, axis=-1)[..., ::-1]
     threshold = np.quantile(np.sort(null, axis=-1)[:, ::-1], quantile, axis=0)  # [K]
-    # An eigenvalue that is round-off is no axis; one within round-off of the threshold is a tie.
+    # A round-off eigenvalue is not an axis; one within round-off of the threshold ties with it.
     floor = _TIE * np.abs(values).max(axis=-1, keepdims=True)
     above = values > np.maximum(threshold * (1 + _TIE), floor)
     count: NDArray[np.intp] = np.cumprod(above, axis=-1).sum(axis=-1)
@@ -134,31 +131,31 @@ def leading_axes(
 
 
 def two_nn(squared: ArrayLike, *, confidence: float = 0.95) -> TwoNN:
-    """Estimate the intrinsic dimension from how much farther the second neighbour is.
+    """Estimate the intrinsic dimension from the distances to the two nearest neighbours.
 
-    With r₁ and r₂ the distances of a member to its two nearest, μ = r₂/r₁ has, wherever the density
-    is constant over such distances, the distribution F(μ) = 1 − μ^(−d), so that ln μ is exponential
-    with rate d:
+    With r₁ and r₂ the distances of a member to its two nearest, and a density that is constant over
+    such distances, μ = r₂/r₁ has the distribution F(μ) = 1 − μ^(−d), so ln μ is exponential with
+    rate d:
 
         dimension = (S − 1) / Σ ln μ;  low, high = 1.6 γ / Σ ln μ, γ quantiles of Gamma(S/1.6, 1)
         fit = slope through the origin of −log(1 − F) against ln μ over the smallest 90% of μ,
               with F = 1/S, 2/S, …
 
-    The first is the maximum-likelihood estimate less its bias; the second, the paper's, is less
+    `dimension` is the maximum-likelihood estimate without its bias; `fit`, from the paper, is less
     sensitive to the largest ratios. For independent ratios Gamma(S, 1) would make the interval
-    exact, but members share neighbours: that one holds the truth 88% of the time, where 95% were
-    asked for. The 1.6 is measured, not derived. A high dimension is underestimated, the more so
-    the fewer members: there a second neighbour is never near enough for a constant density.
+    exact, but members share neighbours, and that interval covers the truth 88% of the time at a
+    nominal 95%. The 1.6 is measured, not derived. High dimensions are underestimated, most of all
+    with few members: a second neighbour is then never close enough for a constant density.
 
     Args:
-        squared: [S, S] squared distances; members at distance 0 of one another count as one.
+        squared: [S, S] squared distances; members at distance 0 from one another count as one.
         confidence: of the interval, between 0 and 1.
 
     Returns:
         A `TwoNN`.
 
     Raises:
-        UserError: `squared` is no matrix of squared distances; fewer than 50 different members;
+        UserError: `squared` is not a matrix of squared distances; fewer than 50 distinct members;
             all members equally far from their two nearest; confidence out of range.
 
     Source: Facco, d'Errico, Rodriguez & Laio 2017, Scientific Reports 7:12140. `fit` is
@@ -181,15 +178,15 @@ def two_nn(squared: ArrayLike, *, confidence: float = 0.95) -> TwoNN:
     if members < FEWEST_FOR_TWO_NN:
         raise UserError(
             f"TwoNN needs at least {FEWEST_FOR_TWO_NN} members that differ; found {members}: "
-            "with fewer its interval says nothing"
+            "with fewer, its interval is too wide to be of use"
         )
     nearest = np.partition(squared + np.diag(np.full(members, np.inf)), 1, axis=1)[:, :2]
-    log_mu = 0.5 * np.sort(np.log(nearest[:, 1]) - np.log(nearest[:, 0]))  # [S] upwards
+    log_mu = 0.5 * np.sort(np.log(nearest[:, 1]) - np.log(nearest[:, 0]))  # [S] ascending
     total = float(log_mu.sum())
     if total <= 1e-12 * members:
         raise UserError(
-            "TwoNN cannot tell: every member is equally far from its two nearest, as corners of a "
-            "simplex are"
+            "TwoNN is undefined: every member is equally far from its two nearest, like the "
+            "corners of a simplex"
         )
     independent = members / _SHARED_NEIGHBOURS
     tails = gammaincinv(independent, [(1 - confidence) / 2, (1 + confidence) / 2])
@@ -200,7 +197,7 @@ def two_nn(squared: ArrayLike, *, confidence: float = 0.95) -> TwoNN:
     return TwoNN((members - 1) / total, float(low), float(high), slope, members)
 
 
-def _check_eigenvalues(eigenvalues: ArrayLike) -> NDArray[np.float64]:
+def _check_eigenvalues(eigenvalues: ArrayLike) -> Array:
     values = np.asarray(eigenvalues, dtype=np.float64)
     if values.ndim < 1 or values.size == 0 or not np.isfinite(values).all():
         raise UserError(

@@ -1,4 +1,4 @@
-"""All distances by name, and how a name becomes a distance that is ready for given logits."""
+"""All distances by name, and how a name becomes a distance that is ready for some logits."""
 
 from dataclasses import replace
 from typing import Literal
@@ -46,23 +46,23 @@ _ALL = (
 _BY_NAME = {known.name: known for known in _ALL}
 
 DISTANCES = tuple(_BY_NAME)
-"""The names of all distances. The table in the methods says what each is."""
+"""The names of all distances. The methods page has a table of them."""
 
 EUCLIDEAN = tuple(known.name for known in _ALL if known.euclidean)
-"""Those whose square root is the Euclidean distance between per-item features, see `features`."""
+"""The distances whose square root is the Euclidean distance between per-item features."""
 
 
 def distance(
     name: str | Distance, *, labels: ArrayLike | None = None, temperature: ArrayLike | None = None
 ) -> Distance:
-    """Return a distance by its name, bound to what it needs beside logits.
+    """Return a distance by its name, bound to what it needs besides logits.
 
-    Functions that take a distance take its name where nothing needs binding. What a distance does
-    not need is ignored, so that many can be bound alike.
+    Functions that take a distance accept its name when nothing needs binding. Labels or
+    temperatures that a distance does not need are ignored, so all can be bound alike.
 
     Args:
         name: one of `DISTANCES`, or `module.function` of your own, see the guide to extending; or
-            a distance, to bind it anew.
+            a distance, to bind it to other labels or temperatures.
         labels: [N], whole numbers; needed by `error_disagreement`.
         temperature: [S], dimensionless and positive; needed by `logit_mse_matched`. Fit it with
             `chromatic_descent.ensemble.fit_temperature`.
@@ -108,9 +108,7 @@ def distance_table() -> str:
 
 
 def resolve(
-    logits: Logits,
-    name: str | Distance,
-    needs: Literal["matrix", "means", "features"] = "means",
+    logits: Logits, name: str | Distance, needs: Literal["matrix", "means", "features"] = "means"
 ) -> tuple[Floats, Distance]:
     """Return the logits as an array, and the distance with all it needs for them.
 
@@ -122,7 +120,8 @@ def resolve(
 
     Raises:
         UserError: unknown name; logits of another shape or not finite; labels or temperatures
-            that are missing or do not fit; a distance that has no such means, or no features.
+            that are missing or do not fit; a distance that is not a mean over items, or has no
+            features.
     """
     known = distance(name)
     array = check_logits(logits)
@@ -153,9 +152,9 @@ def features(logits: Logits, distance: str | Distance) -> Array:
         prob_l2:            φ = p
         disagreement:       φ = onehot(argmax f) / √2; of equal logits the first counts
 
-    `logit_mse_matched` removes both gauges: the item's shift and the member's temperature. Equal
-    logits on all classes have no direction: there `logit_cosine` has φ = 0, which is ½ from every
-    direction and 0 from another such item.
+    `logit_mse_matched` removes both gauges: the item's shift and the member's temperature. If all
+    classes have equal logits there is no direction, and `logit_cosine` has φ = 0: at ½ from every
+    direction, and at 0 from another item without one.
 
     Args:
         logits: [S, N, C], any real type, or the path of a .npy or .npz file.
@@ -165,8 +164,8 @@ def features(logits: Logits, distance: str | Distance) -> Array:
         [S, N, C] float64; logits per √class, or without unit. Of a user's function [S, N, K].
 
     Raises:
-        UserError: unknown name, or a distance that has no such features; logits of another shape
-            or not finite; temperature missing, of another shape, or not positive.
+        UserError: unknown name, or a distance without features; logits of another shape or not
+            finite; temperature missing, of another shape, or not positive.
 
     Source: the Hellinger distance in Deza & Deza, Encyclopedia of Distances, chapter 14.
 

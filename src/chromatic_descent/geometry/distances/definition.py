@@ -10,17 +10,19 @@ the squared distances of classical MDS.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.batches import item_blocks
 from chromatic_descent.geometry.checks import Array, Floats, check_labels, check_temperature
 
 Product: TypeAlias = tuple[str, str]  # of two ingredients of the Gram pass
 Report: TypeAlias = Callable[[float], None]  # receives the fraction of the work that is done
+Sides: TypeAlias = tuple[Array, Array]
 
 
 def squared_differences(others: Array, one: Array) -> Array:
@@ -66,23 +68,18 @@ class Totals(Protocol):
 
 @dataclass(frozen=True)
 class Gram:
-    """How one pass over the items computes a distance.
+    """How one pass over the items computes a distance."""
 
-    Attributes:
-        products: Gram matrices of the ingredients (`ingredients`) that it is made from. Two
-            different ingredients a, b stand for abᵀ + baᵀ.
-        finish: makes Σ_n w_n of the squared differences of vectors (upper triangle) from the
-            totals, and the scale of their error; None where there is no error.
-        beside: the recipe that is cheaper once another distance needs its first ingredient anyway.
-        over: the product to divide by, in place of Σ_n w_n.
-        about_mean: the ingredient whose mean over members `finish` needs as well.
-    """
-
+    # Gram matrices of the ingredients (see `ingredients`) that the distance is made from. Two
+    # different ingredients a, b stand for abᵀ + baᵀ.
     products: tuple[Product, ...]
+    # Makes Σ_n w_n of the squared differences of vectors (upper triangle) from the totals, and the
+    # scale of their error: None where there is no error.
     finish: Callable[[Totals, "Distance"], tuple[Array, Array | None]]
+    # The recipe that is cheaper once another distance needs its first ingredient anyway.
     beside: "Gram | None" = None
-    over: Product | None = None
-    about_mean: str | None = None
+    over: Product | None = None  # what to divide by, in place of Σ_n w_n
+    about_mean: str | None = None  # the ingredient whose mean over members `finish` needs as well
 
     @classmethod
     def of(cls, ingredient: str, **options: Any) -> "Gram":
@@ -91,14 +88,14 @@ class Gram:
         return cls((product,), lambda sums, _: squared_and_scale(sums.gram(product)), **options)
 
 
-def centred_features(x: Array, scale: float, dtype: type[np.floating]) -> tuple[Array, Array]:
+def centred_features(x: Array, scale: float, dtype: type[np.floating]) -> Sides:
     """Return features less their mean over members, which no distance sees and float32 would."""
     x -= x.mean(axis=0)
     x /= np.sqrt(scale)
     return x, x
 
 
-def as_they_are(x: Array, scale: float, dtype: type[np.floating]) -> tuple[Array, Array]:
+def as_they_are(x: Array, scale: float, dtype: type[np.floating]) -> Sides:
     """Return the vectors themselves as both factors."""
     return x, x
 
@@ -110,76 +107,57 @@ def scalar_products(left: Floats, right: Floats, out: Floats, room: Floats) -> N
 
 @dataclass(frozen=True)
 class Kernel:
-    """How items are compared under many weightings: D_ij = k_ii + k_jj − 2 k_ij on every item.
+    """How items are compared under many weightings: D_ij = k_ii + k_jj − 2 k_ij on every item."""
 
-    Attributes:
-        sides: the two factors, [S, n, K] each, from the vectors (which it may overwrite), their
-            divisor, and the type they will be turned into.
-        combine: writes k / `scale` from both factors into its third argument; the fourth is room
-            for two more arrays like it.
-        scale: what `combine` leaves out, to be made good in the totals.
-    """
-
-    sides: Callable[[Array, float, type[np.floating]], tuple[Array, Array]] = centred_features
+    # The two factors, [S, n, K] each, from the vectors (which may be overwritten), their divisor,
+    # and the type that the factors will be turned into.
+    sides: Callable[[Array, float, type[np.floating]], Sides] = centred_features
+    # Writes k / `scale` into its third argument; the fourth is room for two more such arrays.
     combine: Callable[[Floats, Floats, Floats, Floats], None] = scalar_products
-    scale: float = 1.0
+    scale: float = 1.0  # what `combine` leaves out, to be made good in the totals
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Distance:
     """A distance between members, with the labels and temperatures that it needs.
 
-    Obtained from `distance`; functions that take a distance also take its name.
-
-    Attributes:
-        name: as in configs, tables and JSON.
-        title: for headings.
-        formula: one item's part of D, with f̃ = f − mean_c f and p = softmax(f).
-        blind_to: what it cannot see.
-        unit: and range.
-        euclidean: whether √D is the Euclidean distance between per-item features.
-        over_items: whether D is a mean over items.
-        sees_shift: whether one number added to all logits of an item changes it.
-        errors_only: whether D is a mean over the items that both members get wrong; needs labels.
-        matched: whether vectors are divided by each member's temperature; needs temperatures.
-        labels: [N], once bound.
-        temperature: [S], once bound.
+    Made by `geometry.distance`; functions that take a distance also accept its name.
     """
 
-    name: str
-    title: str
-    formula: str = ""
-    blind_to: str = ""
-    unit: str = ""
+    name: str  # as in configs, tables and JSON
+    title: str  # for headings
+    formula: str = ""  # one item's part of D, with f̃ = f − mean_c f and p = softmax(f)
+    blind_to: str = ""  # what it cannot see
+    unit: str = ""  # and range
 
-    euclidean: bool = False
-    over_items: bool = True
-    sees_shift: bool = False
-    errors_only: bool = False
-    matched: bool = False
-    labels: NDArray[Any] | None = field(default=None, repr=False)
-    temperature: NDArray[Any] | None = field(default=None, repr=False)
+    euclidean: bool = False  # √D is the Euclidean distance between per-item features
+    over_items: bool = True  # D is a mean over items
+    sees_shift: bool = False  # one number added to all logits of an item changes D
+    errors_only: bool = False  # D is a mean over the items that both get wrong; needs labels
+    matched: bool = False  # vectors are divided by each member's temperature
+    labels: NDArray[Any] | None = None  # [N], once bound
+    temperature: NDArray[Any] | None = None  # [S], once bound
 
     # How it is computed: the vectors of logits [S, n, C], as a new array, ...
-    vector: Callable[[Floats], Array] = field(repr=False)
-    by_item: Callable[[Array, Array], Array] = field(default=squared_differences, repr=False)
+    vector: Callable[[Floats], Array]
+    by_item: Callable[[Array, Array], Array] = squared_differences
     divisor: float = 1.0
-    per_class: bool = False  # the divisor is C
-    linear: bool = False  # vectors are linear in the logits
+    of_logits: bool = False  # vectors are logits, centred or divided by T at most; the divisor is C
     width: int | None = None  # K, where it limits in how many dimensions members may differ
-    # ... along any axis, of float64 that may be overwritten (for features only), ...
-    features_along: Callable[[Array, int], Array] | None = field(default=None, repr=False)
+    # ... along any axis of float64 logits that may be overwritten (features only), ...
+    features_along: Callable[[Array, int], Array] | None = None
     # ... for many weightings of the items, ...
-    kernel: Kernel = field(default=Kernel(), repr=False)
-    # ... and the whole matrix: in the Gram pass that distances share, or in a pass of its own, of
+    kernel: Kernel = Kernel()
+    # ... and the whole matrix: in the Gram pass that distances share, or in a pass of its own, from
     # logits [S, N, C] and weights [N] or None. With neither: from differences, item by item.
-    gram: Gram | None = field(default=None, repr=False)
-    alone: Callable[[Floats, "Distance", Floats | None, Report], Array] | None = field(
-        default=None, repr=False
-    )
+    gram: Gram | None = None
+    alone: "Callable[[Floats, Distance, Floats | None, Report], Array] | None" = None
     effort: int = 1  # about how long that takes, in matrix products of all logits with themselves
-    # What a user's function returns says what it is: the distance, once there are logits to try.
-    adapt: Callable[[Floats], "Distance"] | None = field(default=None, repr=False)
+    # A user's function shows its kind only when called: the distance, once there are logits to try.
+    adapt: "Callable[[Floats], Distance] | None" = None
+
+    def __repr__(self) -> str:
+        return f"Distance({self.name!r})"
 
     @classmethod
     def of_features(
@@ -224,7 +202,7 @@ class Distance:
 
     def scale(self, classes: int) -> float:
         """Return what Σ_k of squared differences of vectors is divided by."""
-        return float(classes) if self.per_class else self.divisor
+        return float(classes) if self.of_logits else self.divisor
 
     def degrees(self, classes: int) -> int:
         """Return in how many dimensions members may differ on one item, at most."""
@@ -257,9 +235,22 @@ class Distance:
         With `errors_only`: 1 where both are wrong with different predictions, otherwise 0.
         """
         distances = self.by_item(x[others], x[member])
-        if self.per_class or self.divisor != 1:
+        if self.of_logits or self.divisor != 1:
             distances /= self.scale(x.shape[-1])
         return distances
+
+    def total_of_pairs(
+        self, pairs: NDArray[np.bool_], logits: Floats, weights: Floats | None
+    ) -> Array:
+        """Return Σ_n w_n d_nij of the pairs [S, S] that are marked, from differences of vectors."""
+        totals = np.zeros(pairs.shape)
+        for block in item_blocks(*logits.shape):
+            x = self.vectors(logits, block)
+            weight = np.ones(x.shape[1]) if weights is None else weights[block]
+            for i in np.flatnonzero(pairs.any(axis=1)).tolist():
+                totals[i, pairs[i]] += self.between(x, i, pairs[i]) @ weight
+        marked: Array = totals[pairs]
+        return marked
 
     def no_common_errors(self, i: int, j: int, where: str) -> UserError:
         """Return the error for two members without an error in common."""

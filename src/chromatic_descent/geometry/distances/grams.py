@@ -2,15 +2,16 @@
 
 A Gram matrix G_ij = Σ_n w_n φ_in·φ_jn gives the distances G_ii + G_jj − 2 G_ij, up to a divisor.
 The mean over members is taken out of the features first: no distance sees it, and an offset that
-all members share would cost digits. Distances share what they can, as their `gram` says:
+all members share would cost digits. Distances share work, as their `gram` says:
 
 - The Gram matrix of centred logits serves three: raw logits add that of the shifts m times C, and
   temperatures T divide it by T_i T_j (with terms for the mean).
 - One softmax serves Hellinger, probabilities and the symmetric KL, which is a product of p and f̃.
 - Wrong predictions and right ones are two products, and give both disagreements.
 
-Each total is kept as its upper triangle, in strips of columns, so that the cores can share all
-products of a block out: float64, or, for counts of predictions, float32, which is exact up to 2²⁴.
+Each total is kept as its upper triangle, in strips of columns, so that the cores can share the
+products of a block. Totals are float64, or, for counts of predictions, float32, which is exact up
+to 2²⁴.
 """
 
 from collections import Counter
@@ -27,13 +28,13 @@ from chromatic_descent.geometry.cores import one_thread_a_core
 from chromatic_descent.geometry.distances.definition import Distance, Gram, Product, Report
 from chromatic_descent.geometry.distances.ingredients import COUNTED, MAKERS, PER_ITEM
 
-# ‖a‖² + ‖b‖² − 2a·b keeps about 1e-14 of ‖a‖² + ‖b‖²; pairs closer than this share of it, where
-# fewer than eight good digits would be left, are computed from the difference itself.
+# ‖a‖² + ‖b‖² − 2a·b is accurate to about 1e-14 of ‖a‖² + ‖b‖². Pairs closer than this share of it,
+# which would keep fewer than eight digits, are computed from the difference itself.
 _CLOSE = 1e-6
 
 _EXACT_FLOAT32 = 2**24  # whole numbers below it are exact, and so are their sums
-_CHUNK = 32  # members whose features are made at a time
-_STRIPS = 8  # of a Gram matrix: more would waste less beyond the diagonal, on smaller products
+_CHUNK = 32  # members whose features are computed at a time
+_STRIPS = 8  # of a Gram matrix; more would waste less below the diagonal, but on smaller products
 
 
 def gram_distances(
@@ -53,56 +54,23 @@ def gram_distances(
             sums.add(logits[:, block], block, None if weights is None else weights[block], pool)
             report(block.stop / logits.shape[1])
 
-    finished: dict[str, Array] = {}
-    close: dict[str, NDArray[np.bool_]] = {}
-    for distance in distances:
-        squared, scale = sums.recipes[distance.name].finish(sums, distance)
-        if scale is not None:
-            near = np.triu(squared <= _CLOSE * scale, k=1)
-            if near.any():
-                close[distance.name] = near
-        finished[distance.name] = squared
-    _repair(finished, close, logits, distances, weights)
-
     total = float(logits.shape[1]) if weights is None else float(weights.sum(dtype=np.float64))
+    finished: dict[str, Array] = {}
     for distance in distances:
-        squared, over = finished[distance.name], sums.recipes[distance.name].over
+        recipe = sums.recipes[distance.name]
+        squared, error = recipe.finish(sums, distance)
+        scale = distance.scale(logits.shape[-1])
+        # Removing the mean does not help two members that agree among others that do not: their
+        # difference still cancels. Such pairs are few, and are computed again from differences.
+        if error is not None and (near := np.triu(squared <= _CLOSE * error, k=1)).any():
+            squared[near] = distance.total_of_pairs(near, logits, weights) * scale
         _mirror(squared)
-        if over is None:
-            squared /= distance.scale(logits.shape[-1]) * total
+        if recipe.over is None:
+            squared /= scale * total
         else:
-            squared /= _nowhere_zero(sums.gram(over), distance)
+            squared /= _nowhere_zero(sums.gram(recipe.over), distance)
+        finished[distance.name] = squared
     return finished
-
-
-def _repair(
-    finished: dict[str, Array],
-    close: dict[str, NDArray[np.bool_]],
-    logits: Floats,
-    distances: Sequence[Distance],
-    weights: Floats | None,
-) -> None:
-    """Compute close pairs again without the Gram matrix, in place.
-
-    Taking out the mean does not help two members that agree among others that do not: they still
-    cancel. Those pairs are few as a rule.
-    """
-    if not close:
-        return
-    exact = {name: np.zeros((len(logits), len(logits))) for name in close}
-    for block in item_blocks(*logits.shape):
-        weight = np.ones(length(block)) if weights is None else weights[block]
-        for distance in distances:
-            near = close.get(distance.name)
-            if near is None:
-                continue
-            x = distance.vectors(logits, block)
-            for i in np.flatnonzero(near.any(axis=1)).tolist():
-                exact[distance.name][i, near[i]] += distance.between(x, i, near[i]) @ weight
-    for distance in distances:
-        if (near := close.get(distance.name)) is not None:
-            scale = distance.scale(logits.shape[-1])
-            finished[distance.name][near] = exact[distance.name][near] * scale
 
 
 class _Sums:
@@ -114,7 +82,7 @@ class _Sums:
         self.exact = whole and items < _EXACT_FLOAT32  # predictions are counted, not weighed
         self.recipes = _recipes(distances)
         self.labels = next((d.labels for d in distances if d.labels is not None), None)
-        # How often each total is still to be read: the last time it is freed.
+        # How often each total is still to be read; after the last time it is freed.
         self.reads = Counter(
             product
             for recipe in self.recipes.values()
@@ -122,12 +90,15 @@ class _Sums:
         )
         made = {name for product in self.reads for name in product}
         known = frozenset[str]().union(*MAKERS)
-        self.features = [d for d in distances if d.name in made - known]
-        widths = {d.name: int(d.vector(logits[:1, :1]).shape[-1]) for d in self.features}
-        self.shapes: dict[str, tuple[int, ...]] = {
-            name: () if name in PER_ITEM else (widths.get(name, self.classes),)
-            for name in sorted(made)
+        self.features = {
+            d.name: d.features_along
+            for d in distances
+            if d.name in made - known and d.features_along is not None
         }
+        one = np.zeros(classes)
+        self.shapes: dict[str, tuple[int, ...]] = {
+            name: () if name in PER_ITEM else (self.classes,) for name in sorted(made)
+        } | {name: along(one.copy(), 0).shape for name, along in self.features.items()}
         width = max(_CHUNK, -(-members // _STRIPS))
         self.grams: dict[Product, list[NDArray[Any]]] = {  # columns i to j - 1 of rows 0 to j - 1
             product: [
@@ -200,14 +171,11 @@ class _Sums:
         for ingredients, make in MAKERS.items():
             if ingredients & here.keys():
                 make(here, turned, labels)
-        for distance in self.features:
-            if distance.features_along is None:
-                here[distance.name][:] = distance.vector(logits[rows]).transpose(0, 2, 1)
-                continue
-            out = here[distance.name]
+        for name, features_along in self.features.items():
+            out = here[name]
             f = out if out.shape == turned.shape else np.empty(turned.shape)
             f[:] = turned
-            phi = distance.features_along(f, 1)
+            phi = features_along(f, 1)
             if phi is not out:
                 out[:] = phi
 
@@ -225,17 +193,13 @@ class _Sums:
 def _recipes(distances: Sequence[Distance]) -> dict[str, Gram]:
     """Return how each distance is computed, in view of what the others need anyway."""
     recipes = {d.name: d.gram for d in distances if d.gram is not None}
+    needed_by = {name: {x for pair in r.products for x in pair} for name, r in recipes.items()}
     chosen = {}
     for name, recipe in recipes.items():
-        others = {
-            ingredient
-            for other, theirs in recipes.items()
-            if other != name
-            for product in theirs.products
-            for ingredient in product
-        }
-        shared = recipe.beside is not None and recipe.beside.products[0][0] in others
-        chosen[name] = recipe.beside if shared and recipe.beside is not None else recipe
+        others = set().union(*(needed_by[other] for other in recipes if other != name))
+        beside = recipe.beside
+        shared = beside is not None and beside.products[0][0] in others
+        chosen[name] = beside if beside is not None and shared else recipe
     return chosen
 
 
@@ -244,7 +208,7 @@ def _nowhere_zero(common: Array, distance: Distance) -> Array:
     none = np.argwhere(np.triu(common == 0, k=1))
     if len(none):
         i, j = none[0].tolist()
-        raise distance.no_common_errors(i, j, f" (so for {len(none)} pairs in all)")
+        raise distance.no_common_errors(i, j, f" (true of {len(none)} pairs in all)")
     _mirror(common)
     np.fill_diagonal(common, 1.0)
     return common

@@ -1,8 +1,8 @@
-"""What the Gram pass makes of a block of logits, once for all the distances that use it.
+"""What the Gram pass computes from a block of logits, once for all the distances that use it.
 
-Every maker fills in those of its ingredients that are needed: `made` has an array for each, [r, C,
-n], of some members' rows. Items lie side by side: what is done along the classes is several times
-faster that way. Ingredients of all other names are features, made by the distance of that name.
+Each maker fills in those of its ingredients that are needed: `made` has an array for each, [r, C,
+n], for the rows of some members. Items lie side by side, which makes operations along the classes
+several times faster. An ingredient of any other name is the features of the distance of that name.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from chromatic_descent.geometry.checks import Array
+from chromatic_descent.geometry.checks import Array, Floats
 
 Made: TypeAlias = Mapping[str, NDArray[Any]]
 
@@ -49,7 +49,7 @@ def centred(f: Array, axis: int = -1) -> Array:
     return f
 
 
-def one_hot(logits: NDArray[np.floating]) -> Array:
+def one_hot(logits: Floats) -> Array:
     """Return the one-hot most probable class of logits [..., C]; of equal logits, the first."""
     hot = np.zeros(logits.shape)
     np.put_along_axis(hot, logits.argmax(axis=-1)[..., None], 1.0, axis=-1)
@@ -61,13 +61,11 @@ def _norm(f: Array, axis: int) -> Array:
     return np.expand_dims(np.sqrt(np.einsum("...c,...c->...", moved, moved)), axis)
 
 
-def _raw(made: Made, turned: NDArray[np.floating], labels: NDArray[np.intp] | None) -> None:
+def _raw(made: Made, turned: Floats, labels: NDArray[np.intp] | None) -> None:
     made["raw"][:] = turned
 
 
-def _centred_and_shift(
-    made: Made, turned: NDArray[np.floating], labels: NDArray[np.intp] | None
-) -> None:
+def _centred_and_shift(made: Made, turned: Floats, labels: NDArray[np.intp] | None) -> None:
     f = made["centred"]
     f[:] = turned
     shift = f.mean(axis=1)
@@ -76,9 +74,7 @@ def _centred_and_shift(
         made["shift"][:] = shift
 
 
-def _roots_and_probabilities(
-    made: Made, turned: NDArray[np.floating], labels: NDArray[np.intp] | None
-) -> None:
+def _roots_and_probabilities(made: Made, turned: Floats, labels: NDArray[np.intp] | None) -> None:
     root = made["root" if "root" in made else "probability"]
     root[:] = turned
     root_softmax(root, axis=1)
@@ -86,8 +82,8 @@ def _roots_and_probabilities(
         np.square(root, out=made["probability"])
 
 
-def _predictions(made: Made, turned: NDArray[np.floating], labels: NDArray[np.intp] | None) -> None:
-    """All predictions, or only the wrong ones, and which those are."""
+def _predictions(made: Made, turned: Floats, labels: NDArray[np.intp] | None) -> None:
+    """Make all predictions, or only the wrong ones and a mark for each of them."""
     predicted = turned.transpose(0, 2, 1).argmax(axis=-1)  # [r, n]
     shown = np.ones(predicted.shape, np.float32)
     if "wrongly_predicted" in made:
@@ -98,7 +94,7 @@ def _predictions(made: Made, turned: NDArray[np.floating], labels: NDArray[np.in
     np.put_along_axis(hot, predicted[:, None], shown[:, None], axis=1)
 
 
-Maker: TypeAlias = Callable[[Made, NDArray[np.floating], NDArray[np.intp] | None], None]
+Maker: TypeAlias = Callable[[Made, Floats, NDArray[np.intp] | None], None]
 MAKERS: dict[frozenset[str], Maker] = {
     frozenset({"raw"}): _raw,
     frozenset({"centred", "shift"}): _centred_and_shift,

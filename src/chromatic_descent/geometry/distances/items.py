@@ -11,9 +11,9 @@ from chromatic_descent.geometry.distances.by_name import resolve
 from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.distances.kernels import weighted_kernels
 
-_BLOCK = 2**22  # per-item distances are held for about so many pairs times items (32 MiB)
+_BLOCK = 2**22  # pairs times items whose distances are held at once (32 MiB)
 
-# From so many members on distances under weightings are made in float32: off by 1e-6 of the
+# From this many members on, distances under weightings are computed in float32: off by 1e-6 of the
 # largest, in a tenth of the time.
 MANY = 100
 
@@ -78,7 +78,7 @@ def weighted_distances(
 ) -> Iterator[Array]:
     """Yield the squared distances [S, S] under each item weighting [B, N], as for a bootstrap.
 
-    Those of `reweighted_distances`; with 100 members or more from float32 kernels.
+    As `reweighted_distances` computes them; with 100 members or more, from float32 kernels.
 
     Raises:
         UserError: as `reweighted_distances`.

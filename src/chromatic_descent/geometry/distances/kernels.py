@@ -1,9 +1,9 @@
-"""Per-item kernels of many members, in tiles: what bootstraps and logarithms of sums need.
+"""Per-item kernels of many members, in tiles, for bootstraps and logarithms of sums.
 
 A kernel k_nij gives the distance of members i and j on item n as k_nii + k_njj − 2 k_nij, and so do
-its weighted means over items. For features it is a scalar product, one small matrix product an
-item. Tiles of members stay in the cache, and are shared out to as many threads as there are cores;
-each total belongs to one tile, so that the threads do not change the result.
+its weighted means over items. For features it is a scalar product, one small matrix product per
+item. Tiles of members stay in the cache and are shared between one thread per core; each total
+belongs to one tile, so the number of threads does not change the result.
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ from chromatic_descent.geometry.distances.definition import Distance, Kernel, Re
 _TILE = 64  # members
 _CACHE = 2**18  # bytes of one array of a tile's kernels: three of them stay in a level 2 cache
 _DEPTH = 512  # items in one product of weightings with kernels
-_FORMS = 2**20  # values that kernels are made of, held at once: 8 MiB, a level 3 cache's share ...
-_MOST_FORMS = 2**24  # ... or more, for as many items as that product wants
-_TOTALS = 2**30  # bytes of totals held at once; more weightings than that are done in turns
+_FORMS = 2**20  # values of vectors held at once: 8 MiB, a fair share of a level 3 cache ...
+_MOST_FORMS = 2**24  # ... or up to so many, for as many items as that product needs
+_TOTALS = 2**30  # bytes of totals held at once; further weightings take another turn
 
 _COMMON_ERRORS = Kernel(sides=as_they_are)  # counts the items that both get wrong: not a distance
 
@@ -38,15 +38,15 @@ def weighted_kernels(
 ) -> Iterator[Array]:
     """Yield a kernel [S, S] for each item weighting, without checks: D_ij = K_ii + K_jj − 2 K_ij.
 
-    For distances between features K is their Gram matrix, for others −½ D up to terms of one
-    member. Good to about 1e-6 of the largest distance (`precise`: 1e-14), which is nothing to a
-    bootstrap but something to near twins: `reweighted_distances` has all digits of those.
+    For distances between features K is their Gram matrix; for others it is −½ D up to terms of one
+    member. Accurate to about 1e-6 of the largest distance (`precise`: 1e-14), which is enough for a
+    bootstrap but not for near twins: for those `reweighted_distances` has all digits.
 
     Args:
         logits: [S, N, C].
         distance: a mean over items, checked for these logits.
         weights: [B, N].
-        precise: in float64; otherwise items are float32, and added up in float64 every few hundred.
+        precise: in float64; otherwise items are float32, summed in float64 every few hundred.
         report: receives the fraction that is done.
     """
     members = len(logits)
@@ -96,8 +96,8 @@ def _tile_totals(
     ]
     area = min(_TILE, members) ** 2
     chunk = max(1, _CACHE // (area * np.dtype(dtype).itemsize))  # items whose kernel fits the cache
-    # A product with many weightings wants many items; with a few it is no work: the sooner, the
-    # hotter the kernel.
+    # A product with many weightings needs many items to be efficient. With few it costs next to
+    # nothing, and is best done while the kernel is still in the cache.
     size = members * classes
     depth = max(chunk, min(_DEPTH, _MOST_FORMS // size) if len(weights) >= 16 else 1)
     block = max(1, _FORMS // (size * depth)) * depth
@@ -116,7 +116,7 @@ def _tile_totals(
                     sides = left[:, :, rows], right[:, :, columns]
                     _add(total, w, *sides, kernel, depth, chunk, spare[worker])
 
-            list(pool.map(work, range(workers)))  # the list raises what a thread raised
+            list(pool.map(work, range(workers)))  # list: an error in a thread is raised here
             report(part.stop / items)
     return tiles
 

@@ -23,7 +23,7 @@ def distance_matrix(
     """Return the squared distance between every two members.
 
         D_ij = Σ_n w_n d_nij / Σ_n w_n, d_nij the item's part by the table of distances in the
-        methods, w_n = 1 unless given; for `error_disagreement` n runs over the items that both get
+        methods, w_n = 1 by default; for `error_disagreement` n runs over the items that both get
         wrong; cka: D = 1 − debiased linear CKA, not a mean over items
 
     Exact to about 1e-8 relative in every entry, or what float64 makes of probabilities near 1
@@ -65,18 +65,18 @@ def distance_matrices(
     logits: Logits,
     distances: Sequence[str | Distance],
     *,
-    progress: Callable[[float], None] | None = None,
+    on_progress: Callable[[float], None] | None = None,
 ) -> dict[str, Array]:
     """Return several distances at once: as `distance_matrix` one by one, but sharing the work.
 
-    All that are matrix products come from one pass over the items, however many they are.
+    All distances that are matrix products come from one pass over the items.
     `bhattacharyya`, `jensen_shannon` and `cka` take a pass each.
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
         distances: names of `DISTANCES`, or of your own functions; bound by `distance` if they need
             labels or temperatures.
-        progress: called now and then with the fraction of the work done, from 0 to 1.
+        on_progress: called from time to time with the fraction of the work done, from 0 to 1.
 
     Returns:
         [S, S] float64 by name, in the order of `distances`.
@@ -90,14 +90,14 @@ def distance_matrices(
     >>> both["disagreement"][0, 1]
     np.float64(0.5)
     """
-    return _distances(logits, distances, None, progress)
+    return _distances(logits, distances, None, on_progress)
 
 
 def _distances(
     logits: Logits,
     distances: Sequence[str | Distance],
     weights: ArrayLike | None,
-    progress: Callable[[float], None] | None,
+    on_progress: Callable[[float], None] | None,
 ) -> dict[str, Array]:
     unchecked = [bind(each) for each in distances]
     array = check_logits(logits)
@@ -115,8 +115,8 @@ def _distances(
     for k, some in enumerate(passes):
 
         def report(fraction: float, k: int = k) -> None:
-            if progress is not None:
-                progress((sum(efforts[:k]) + efforts[k] * fraction) / sum(efforts))
+            if on_progress is not None:
+                on_progress((sum(efforts[:k]) + efforts[k] * fraction) / sum(efforts))
 
         first = some[0]
         if first.gram is not None:

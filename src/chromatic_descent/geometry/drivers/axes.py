@@ -1,19 +1,26 @@
-"""What drives the axes of the map? Correlations across images, not within the same ones.
+"""What drives the axes of the map? Correlations between different images, not within the same ones.
 
-A driver and an axis that are computed from the same images share those images' noise, and correlate
-for that alone. So each is computed from its own half of the probe, many times over.
+A driver and an axis computed from the same images share those images' noise, and correlate for that
+reason alone. So each is computed from its own half of the probe, in many splits.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.batches import batches, length
-from chromatic_descent.geometry.checks import Logits, check_labels, check_logits, check_temperature
+from chromatic_descent.geometry.checks import (
+    Array,
+    Floats,
+    Logits,
+    check_apart,
+    check_dimensions,
+    check_labelled,
+)
 from chromatic_descent.geometry.distances.by_name import distance as bind
 from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.distances.items import weighted_distances
@@ -30,7 +37,7 @@ from chromatic_descent.geometry.layouts.mds import classical_mds
 if TYPE_CHECKING:
     import pandas as pd
 
-FEWEST_FOR_DRIVERS = 6  # five members can be ordered in 120 ways: nothing survives the correction
+FEWEST_FOR_DRIVERS = 6  # five members have 120 permutations: nothing survives the correction
 
 # Permuted layouts are held in batches of about this many float64 values (16 MiB).
 _BATCH = 2**21
@@ -38,14 +45,14 @@ _BATCH = 2**21
 
 @dataclass(frozen=True, eq=False)
 class AxisDrivers:
-    """How well each candidate, and each group of them, explains each axis.
+    """How well each driver, and each group of them, explains each axis.
 
     Attributes:
         drivers: one row per axis and driver: axis (from 1), group, driver, r, low, high, p, p_holm.
-        groups: one row per axis and group of drivers: axis, group, drivers (how many), r2 (their
-            mean squared r), p, p_holm.
+        groups: one row per axis and group of drivers: axis, group, drivers (their number), r2
+            (their mean squared r), p, p_holm.
         permutations: P.
-        left_out: candidates that do not vary between members, or whose class is too rare.
+        left_out: drivers that do not vary between members, or whose class is too rare.
     """
 
     drivers: "pd.DataFrame"
@@ -65,35 +72,35 @@ def drive_axes(
     seed: int = 0,
     **candidates: Unpack[Candidates],
 ) -> AxisDrivers:
-    """Correlate the axes of the map with what each member is like, each from its own half of items.
+    """Correlate axes of the map with properties of the members, each from its own half of items.
 
     The probe is split into halves, class by class, `splits` times. With x the k-th axis of the
     classical MDS of one half, and z a driver (`member_drivers`) on the other, over members:
 
         r = mean over splits, both ways round, of corr(x, z)
 
-    The axes of a half are turned into the frame of the map of all items by an orthogonal matrix. An
-    axis, or a driver, that its half does not determine correlates with nothing on the other, and
-    noise in either pulls r towards 0.
+    The axes of a half are rotated into the frame of the map of all items by an orthogonal matrix.
+    An axis or driver that its half does not determine correlates with nothing on the other half,
+    and noise in either pulls r towards 0.
 
-    p is from permuting which member has which drivers, all splits alike, and counting
-    |r| permuted ≥ |r|; for a group, whose statistic is the mean r² of its drivers, likewise. The
-    frame knows both halves, which lets a little of a half's noise through: among members that err
-    independently p ≤ 0.05 came up in 5% of tests, and by group and axis in 3.4% (class bias, axis
-    2) to 6.0% (class bias, axis 1), of 4,000 studies with S = 12, N = 500.
-    p_holm is Holm's correction for all rows of the same table, drivers × axes or groups × axes. low
-    and high are Fisher's 95% interval for r over members, tanh(atanh r ± 1.96/√(S − 3)), which
-    supposes that they are normal: a guide to how little S members tell, not a test. A driver that
-    correlates need not be a cause: `interventions` takes it away.
+    p comes from permuting which member has which drivers, in the same way for all splits, and
+    counting |r| permuted ≥ |r|. For a group the statistic is the mean r² of its drivers. The frame
+    is computed from both halves, which lets a little of a half's noise through: among independently
+    erring members p ≤ 0.05 occurred in 5% of tests, and by group and axis in 3.4% (class bias, axis
+    2) to 6.0% (class bias, axis 1), over 4,000 studies with S = 12, N = 500. p_holm is Holm's
+    correction over all rows of the same table, drivers × axes or groups × axes. low and high are
+    Fisher's 95% interval for r over members, tanh(atanh r ± 1.96/√(S − 3)). It assumes normality: a
+    guide to how little S members say, not a test. A driver that correlates need not be a cause:
+    `interventions` removes it.
 
     Args:
         logits: [S, N, C], S >= 6, or the path of a .npy or .npz file.
         labels: [N], whole numbers from 0 to C − 1.
         distance: any but `cka`, which is not a mean over items.
         dimensions: k, axes of the map, from 1 to S − 1.
-        splits: of the probe; each is used both ways.
-        permutations: P; unless given 9,999, or 100 per row if that is more, so that the smallest
-            corrected p is at most 0.01 (with six or seven members chance alone forbids that).
+        splits: of the probe; each is used in both directions.
+        permutations: P; by default 9,999, or 100 per row if that is more, so that the smallest
+            corrected p is at most 0.01 (six or seven members have too few permutations for that).
         seed: of splits and permutations.
         candidates: `temperature`, `recipe` and `confusion_modes`, as in `member_drivers`. The
             temperature is a driver, refitted on each half, and what `logit_mse_matched` needs. The
@@ -103,7 +110,7 @@ def drive_axes(
         An `AxisDrivers`.
 
     Raises:
-        UserError: fewer than 6 members, or than 2 items; identical members; no driver that varies;
+        UserError: fewer than 6 members or 2 items; identical members; no driver that varies;
             as `distance_matrix` and `member_drivers`; an argument out of range.
 
     Source: Holm 1979, Scandinavian Journal of Statistics 6; Fisher 1915 for the interval; Phipson &
@@ -114,21 +121,18 @@ def drive_axes(
     >>> labels = rng.integers(3, size=300)
     >>> sure = np.linspace(1, 3, 10)[:, None, None]  # members that differ in temperature alone
     >>> logits = sure * (2 * np.eye(3)[labels] + rng.normal(size=(300, 3)))
-    >>> found = drive_axes(logits, labels, "logit_mse", dimensions=1).drivers
-    >>> found.set_index("driver").p_holm["confidence"] < 0.05
+    >>> table = drive_axes(logits, labels, "logit_mse", dimensions=1).drivers
+    >>> table.set_index("driver").p_holm["confidence"] < 0.05
     np.True_
     """
-    array = check_logits(logits)
-    members, items, _ = array.shape
-    y = check_labels(labels, "drive_axes", *array.shape[1:])
     temperature = candidates.get("temperature")
-    fitted = None if temperature is None else check_temperature(temperature, members)
+    array, y, fitted = check_labelled(logits, labels, temperature, "drive_axes")
+    members, items, _ = array.shape
     if members < FEWEST_FOR_DRIVERS:
         raise UserError(
             f"drivers of the axes need at least {FEWEST_FOR_DRIVERS} members; found {members}"
         )
-    if not 1 <= dimensions <= members - 1:
-        raise UserError(f"dimensions must be from 1 to {members - 1}; found {dimensions}")
+    check_dimensions(dimensions, members - 1)
     if items < 2 or splits < 1 or (permutations is not None and permutations < 1):
         raise UserError(
             "need at least 2 items, 1 split and 1 permutation; found "
@@ -159,47 +163,48 @@ def drive_axes(
     reached = np.zeros_like(observed)
     reached_groups = np.zeros((dimensions, len(groups)))
     for permuted in _permuted(axes, drivers, count, rng):  # [b, K, M]
-        # Equal up to round-off is equal: a permutation may leave the drivers as they are.
+        # Equality up to round-off counts: a permutation may leave the drivers unchanged.
         reached += (np.abs(permuted) >= np.abs(observed) * (1 - 1e-9)).sum(axis=0)
         reached_groups += (permuted**2 @ member_of >= (observed**2 @ member_of) * (1 - 1e-9)).sum(
             axis=0
         )
+    with np.errstate(divide="ignore"):  # r = ±1 has an interval of no width
+        centre, width = np.arctanh(np.clip(observed, -1, 1)), 1.96 / np.sqrt(members - 3)
+    low, high = np.tanh(centre - width), np.tanh(centre + width)
+    sizes = [names.count(group) for group in groups]
     return AxisDrivers(
-        drivers=_driver_table(observed, reached, used, names, members, count),
-        groups=_group_table(observed**2 @ member_of, reached_groups, groups, names, count),
+        drivers=_table(
+            reached, count, {"group": names, "driver": used}, r=observed, low=low, high=high
+        ),
+        groups=_table(
+            reached_groups, count, {"group": groups, "drivers": sizes}, r2=observed**2 @ member_of
+        ),
         permutations=count,
         left_out=tuple(driver for driver in columns if driver not in used),
     )
 
 
-def _axes(
-    logits: NDArray[np.floating],
-    distance: Distance,
-    halves: NDArray[np.bool_],
-    dimensions: int,
-) -> NDArray[np.float64]:
-    """Return the map's axes from each half, standardised and in the frame of all items: [H, S, k].
+def _axes(logits: Floats, distance: Distance, halves: NDArray[np.bool_], dimensions: int) -> Array:
+    """Return the axes of the map of each half, standardised, in the frame of all items: [H, S, k].
 
     Standardised means centred, with Σ_s x_s² = 1.
     """
     whole = distance_matrix(logits, distance)
-    if not whole.any():
-        raise UserError("all distances are zero: the members are identical and their map a point")
+    check_apart(whole, "so their map is a point")
     reference = classical_mds(whole, dimensions).coordinates
     weights = halves.astype(np.float32)
     axes = np.empty((len(halves), *reference.shape))
     for h, squared in enumerate(weighted_distances(logits, distance, weights)):
         axes[h] = procrustes(reference, classical_mds(squared, dimensions).coordinates).layout
-    return np.nan_to_num(_standardised(axes, axis=1))  # an axis without extent correlates with none
+    return np.nan_to_num(
+        _standardised(axes, axis=1)
+    )  # an axis without extent correlates with nothing
 
 
 def _permuted(
-    axes: NDArray[np.float64],
-    drivers: NDArray[np.float64],
-    permutations: int,
-    rng: np.random.Generator,
-) -> Iterator[NDArray[np.float64]]:
-    """Yield r with members renamed at random in the axes, in batches [b, K, M]."""
+    axes: Array, drivers: Array, permutations: int, rng: np.random.Generator
+) -> Iterator[Array]:
+    """Yield r with members permuted at random in the axes, in batches [b, K, M]."""
     halves, members, dimensions = axes.shape
     for batch in batches(permutations, _BATCH // (members * dimensions)):
         size = length(batch)
@@ -210,62 +215,31 @@ def _permuted(
         yield total.reshape(dimensions, size, -1).transpose(1, 0, 2) / halves
 
 
-def _driver_table(
-    observed: NDArray[np.float64],
-    reached: NDArray[np.float64],
-    drivers: list[str],
-    groups: list[str],
-    members: int,
-    permutations: int,
+def _table(
+    reached: Array, permutations: int, names: dict[str, list[Any]], **values: Array
 ) -> "pd.DataFrame":
+    """Return one row per axis and column of `reached` [K, M], with p and p_holm."""
     import pandas as pd
 
-    r = observed.ravel()
+    axes = len(reached)
     p = (1 + reached.ravel()) / (1 + permutations)
-    with np.errstate(divide="ignore"):  # r = ±1 has an interval of no width
-        centre, width = np.arctanh(np.clip(r, -1, 1)), 1.96 / np.sqrt(members - 3)
     return pd.DataFrame(
         {
-            "axis": np.repeat(np.arange(1, len(observed) + 1), len(drivers)),
-            "group": groups * len(observed),
-            "driver": drivers * len(observed),
-            "r": r,
-            "low": np.tanh(centre - width),
-            "high": np.tanh(centre + width),
+            "axis": np.repeat(np.arange(1, axes + 1), reached.shape[1]),
+            **{name: column * axes for name, column in names.items()},
+            **{name: value.ravel() for name, value in values.items()},
             "p": p,
             "p_holm": holm(p),
         }
     )
 
 
-def _group_table(
-    r2: NDArray[np.float64],
-    reached: NDArray[np.float64],
-    groups: list[str],
-    names: list[str],
-    permutations: int,
-) -> "pd.DataFrame":
-    import pandas as pd
-
-    p = (1 + reached.ravel()) / (1 + permutations)
-    return pd.DataFrame(
-        {
-            "axis": np.repeat(np.arange(1, len(r2) + 1), len(groups)),
-            "group": groups * len(r2),
-            "drivers": [names.count(group) for group in groups] * len(r2),
-            "r2": r2.ravel(),
-            "p": p,
-            "p_holm": holm(p),
-        }
-    )
-
-
-def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Correct p-values for the number of tests, so that any false rejection is as rare as one was.
+def holm(p_values: ArrayLike) -> Array:
+    """Correct p-values for the number of tests, so that one false rejection among all is rare.
 
         p_(i) -> max_{j≤i} min(1, (m − j + 1) p_(j)), p_(1) ≤ … ≤ p_(m)
 
-    Valid however the tests depend on one another.
+    Valid for any dependence between the tests.
 
     Args:
         p_values: [m].
@@ -292,7 +266,7 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
 
 
 def _half(labels: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Choose half of the items at random, half of each class's: [N] bool."""
+    """Choose half of the items of each class at random: [N] bool."""
     order = rng.permutation(len(labels))
     by_class = order[np.argsort(labels[order], kind="stable")]
     chosen = np.zeros(len(labels), dtype=bool)
@@ -300,13 +274,11 @@ def _half(labels: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.bool
     return chosen
 
 
-def _standardised(values: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+def _standardised(values: Array, axis: int = -1) -> Array:
     """Return values centred and of unit norm along an axis; NaN where they do not vary."""
     centred = values - values.mean(axis=axis, keepdims=True)
     norm = np.linalg.norm(centred, axis=axis, keepdims=True)
     size = np.linalg.norm(values, axis=axis, keepdims=True)
-    varies = norm > 1e-12 * size  # else it is round-off
-    standard: NDArray[np.float64] = np.divide(
-        centred, norm, out=np.full_like(centred, np.nan), where=varies
-    )
+    varies = norm > 1e-12 * size  # otherwise it is round-off
+    standard: Array = np.divide(centred, norm, out=np.full_like(centred, np.nan), where=varies)
     return standard

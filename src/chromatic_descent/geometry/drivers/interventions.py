@@ -1,7 +1,7 @@
-"""Take a driver away, and see how much of the map goes with it.
+"""Remove a driver, and see how much of the map disappears with it.
 
-A correlation says that an axis goes along with, say, temperature; removing every member's
-temperature and drawing the map again says how much of it *was* temperature.
+A correlation says that an axis varies with, for example, temperature. Removing every member's
+temperature and laying the members out again says how much of the axis *was* temperature.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import (
-    Array,
-    Logits,
-    check_labels,
-    check_logits,
-    check_temperature,
-)
+from chromatic_descent.geometry.checks import Array, Floats, Logits, check_apart, check_labelled
 from chromatic_descent.geometry.distances.by_name import distance as bind
 from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.distances.items import weighted_distances
@@ -32,28 +26,28 @@ if TYPE_CHECKING:
 Temperature: TypeAlias = Array | None
 
 INTERVENTIONS = ("temperature", "class_bias", "confusion", "all")
-"""What can be taken away from members, see `intervene`; `all` is the three in this order."""
+"""What can be removed from members, see `intervene`; `all` is the other three in this order."""
 
 
 def intervene(
     logits: Logits, labels: ArrayLike, kind: str, *, temperature: ArrayLike | None = None
 ) -> Array:
-    """Return the members' logits with what they have of one driver replaced by what all have of it.
+    """Return the members' logits with one driver replaced by its average over members.
 
     With f̃ = f − mean_c f and bars for means over members:
 
-        temperature   f_i · T̄ / T_i, T̄ the geometric mean of the T_i: as sure as the average
+        temperature   f_i · T̄ / T_i, T̄ the geometric mean of the T_i: all as sure as the average
         class_bias    f_i − (b_i − b̄), b_ic = mean_n f̃_inc
         confusion     f_in − s_i V[y_n], V the leading principal component over members, and s_i
                       the scores on it, of the class means A_i[c, c'] = mean_{n: y_n = c} f̃_inc',
-                      classes weighing as many items as they have
-        all           the three in this order, each from the result of the one before
+                      each class weighted by its number of items
+        all           the three in this order, each applied to the previous result
 
     V is the pattern "on items of class c the logit of c' is higher" in which members differ most.
-    Both `class_bias` and `confusion` are orthogonal projections of what a member says beyond the
-    mean: the first removes everything that is the same on all items, the second one function that
-    is the same on all items of a class, the one on which members differ most. They overlap with
-    each other and with temperature, so that what they remove does not add up.
+    Both `class_bias` and `confusion` are orthogonal projections of a member's deviation from the
+    mean: the first removes everything that is constant over all items, the second the one function,
+    constant over the items of a class, in which members differ most. They overlap with each other
+    and with temperature, so what they remove does not add up.
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
@@ -74,13 +68,11 @@ def intervene(
     array([[2.5, 1.5],
            [0.5, 1.5]])
     """
-    array = check_logits(logits)
-    y = check_labels(labels, "intervene", *array.shape[1:])
-    fitted = None if temperature is None else check_temperature(temperature, len(array))
+    array, y, fitted = check_labelled(logits, labels, temperature, "intervene")
     _check_kind(kind, fitted)
     f = array.astype(np.float64)
     if kind in ("temperature", "all") and fitted is not None:
-        f *= (_common(fitted) / fitted)[:, None, None]
+        f *= (_geometric_mean(fitted) / fitted)[:, None, None]
     if kind in ("class_bias", "all"):
         bias = _centred(f.mean(axis=1))  # [S, C]
         f -= (bias - bias.mean(axis=0))[:, None]
@@ -99,27 +91,26 @@ def interventions(
     resamples: int = 200,
     seed: int = 0,
 ) -> "pd.DataFrame":
-    """Redraw the map after each intervention, and say what share of its first two axes is gone.
+    """Lay members out after each intervention, and report the share of the first two axes removed.
 
         removed = 1 − (λ'₁ + λ'₂) / (λ₁ + λ₂)
 
-    with λ the eigenvalues of −½ J D² J before and λ' after; in absolute terms, so that taking away
-    half of everything removes half. Where the second pair of axes is nearly as long as the first,
-    as among members that share nothing, it takes over, and little can be removed: read `removed`
-    with the spectrum, and with `removed_total`, the same for all axes. Below 0: the axes grew.
+    with λ the eigenvalues of −½ J D² J before and λ' after; in absolute terms, so halving
+    everything removes half. If the second pair of axes is nearly as long as the first, as among
+    members that share nothing, it takes over, and little can be removed: read `removed` with the
+    spectrum, and with `removed_total`, the same for all axes. Below 0, the axes grew.
 
-    The interval is a bootstrap over probe items, see `reflected_interval`;
-    what is taken from each member (T_i, b_i, s_i and V) is held fixed, as estimated on all items.
-    Among members without any structure it removes some noise, a share of at most C/N of all.
+    The interval comes from a bootstrap over probe items, see `reflected_interval`; what is removed
+    from each member (T_i, b_i, s_i and V) is held fixed, as estimated on all items. Among members
+    without any structure some noise is removed, at most a share C/N of the total.
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
         labels: [N], whole numbers from 0 to C − 1.
-        name: one of `DISTANCES` but `cka`, which is no mean over items.
+        distance: any but `cka`, which is not a mean over items.
         temperature: [S], fitted to the members; after `temperature` and `all`,
             `logit_mse_matched` uses its geometric mean for every member.
-        kinds: of `INTERVENTIONS`; all of them unless given, or all that need no temperature when
-            there is none.
+        kinds: of `INTERVENTIONS`; by default all, or without `temperature` all that do not need it.
         resamples: B, of the items.
         seed: of the resampling.
 
@@ -142,10 +133,8 @@ def interventions(
     """
     import pandas as pd
 
-    array = check_logits(logits)
+    array, y, fitted = check_labelled(logits, labels, temperature, "interventions")
     members, items, _ = array.shape
-    y = check_labels(labels, "interventions", *array.shape[1:])
-    fitted = None if temperature is None else check_temperature(temperature, members)
     distance = bind(distance, labels=y, temperature=fitted)
     if kinds is None:
         kinds = INTERVENTIONS if fitted is not None else ("class_bias", "confusion")
@@ -153,13 +142,12 @@ def interventions(
         _check_kind(kind, fitted)
     counts = resampled_counts(items, resamples, seed)
 
-    def top_two_again(logits: NDArray[np.floating], distance: Distance) -> Array:
+    def top_two_again(logits: Floats, distance: Distance) -> Array:
         return np.array([_top_two(d) for d in weighted_distances(logits, distance, counts)])
 
     dimensions = min(2, members)
     squared = distance_matrix(array, distance)
-    if not squared.any():
-        raise UserError("all distances are zero: the members are identical and their map a point")
+    check_apart(squared, "so their map is a point")
     mds = classical_mds(squared, dimensions)
     before, before_again = _top_two(squared), top_two_again(array, distance)
 
@@ -168,10 +156,10 @@ def interventions(
         changed = intervene(array, y, kind, temperature=fitted)
         matched = distance
         if kind in ("temperature", "all") and fitted is not None:
-            matched = bind(distance, temperature=np.full(members, _common(fitted)))
+            matched = bind(distance, temperature=np.full(members, _geometric_mean(fitted)))
         left = distance_matrix(changed, matched)
         again = top_two_again(changed, matched)
-        left[left < 1e-20 * squared.max()] = 0  # nothing but round-off is left
+        left[left < 1e-20 * squared.max()] = 0  # only round-off is left
         removed = np.array(1 - _top_two(left) / before)
         low, high = reflected_interval(removed, 1 - again / before_again)
         after = classical_mds(left, dimensions)
@@ -212,8 +200,8 @@ def _top_two(squared: Array) -> float:
     return float(np.maximum(np.linalg.eigvalsh(double_centred(squared))[-2:], 0).sum())
 
 
-def _common(temperature: Array) -> float:
-    """Return the geometric mean."""
+def _geometric_mean(temperature: Array) -> float:
+    """Return the temperature that all members share after the intervention."""
     return float(np.exp(np.log(temperature).mean()))
 
 

@@ -1,7 +1,7 @@
-"""What each member is like, in numbers that might explain where it lies on the map.
+"""Properties of each member that might explain its position on the map.
 
-Everything here is a mean over probe items, computed once per item and then averaged over any subset
-of them: drivers of the two halves of a probe cost little more than those of the whole.
+Each is a mean over probe items, computed once per item and then averaged over any subset of items,
+so the drivers of two halves of a probe cost little more than those of the whole.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import Logits, check_labels, check_logits, check_temperature
+from chromatic_descent.geometry.checks import Array, Floats, Logits, check_labelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ _TAKEN = (*_SURENESS, "sureness", "accuracy", "class accuracy", "class bias", "c
 
 
 class Candidates(TypedDict, total=False):
-    """What else may drive the axes; see `member_drivers`."""
+    """The options of `member_drivers`."""
 
     temperature: ArrayLike | None
     recipe: "Mapping[str, ArrayLike] | pd.DataFrame | None"
@@ -36,7 +36,7 @@ def member_drivers(
     recipe: "Mapping[str, ArrayLike] | pd.DataFrame | None" = None,
     confusion_modes: int = 2,
 ) -> "pd.DataFrame":
-    """Describe each member by what could make it lie where it lies: one column per candidate.
+    """Return properties of each member that could determine its position, one column for each.
 
     With p = softmax(f), f̃ = f − mean_c f, ŷ the most probable class and y the label:
 
@@ -49,17 +49,17 @@ def member_drivers(
         confusion: k       score on the k-th principal component, over members, of the matrices
                            K_i[c, c'] = share of class c's items that member i calls c'
         name               a recipe factor: a number as it is
-        name: value        one that is no number: 1 where member i has that value, else 0
+        name: value        a factor that is not a number: 1 for members with that value, otherwise 0
 
-    Confusion matrices are compared row by row as they are, a class counting the same whatever
-    its number of items. A component has no sign: its largest entry is made positive.
+    Rows of confusion matrices have equal weight, whatever the number of items in a class. A
+    component has no sign: its largest entry is made positive.
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
-        labels: [N], whole numbers from 0 to C − 1; drivers of a class without items are left out.
-        temperature: [S], the members' fitted temperatures; left out unless given.
+        labels: [N], whole numbers from 0 to C − 1; drivers of a class without items are omitted.
+        temperature: [S], the members' fitted temperatures; omitted if not given.
         recipe: what varied between members, name -> [S] values.
-        confusion_modes: how many; no more than S − 1 are given.
+        confusion_modes: number of components, at most S − 1.
 
     Returns:
         [S] rows, in the members' order.
@@ -77,42 +77,40 @@ def member_drivers(
     """
     import pandas as pd
 
-    array = check_logits(logits)
-    y = check_labels(labels, "member_drivers", *array.shape[1:])
-    fitted = None if temperature is None else check_temperature(temperature, len(array))
+    array, y, fitted = check_labelled(logits, labels, temperature, "member_drivers")
     mask = np.ones((1, len(y)), dtype=bool)
     columns = subset_drivers(array, y, mask, temperature=fitted, confusion_modes=confusion_modes)
     table = pd.DataFrame({name: values[0] for name, values in columns.items()})
     if fitted is not None:
-        table["temperature"] = fitted  # as given, and not as `subset_drivers` refits it
+        table["temperature"] = fitted  # as given, not as `subset_drivers` refits it
     factors = recipe_columns(recipe, len(array))
     table = pd.concat([table, pd.DataFrame(factors)], axis=1) if factors else table
     return table.dropna(axis=1)
 
 
 def subset_drivers(
-    logits: NDArray[np.floating],
+    logits: Floats,
     labels: NDArray[np.intp],
     masks: NDArray[np.bool_],
     *,
-    temperature: NDArray[np.float64] | None,
+    temperature: Array | None,
     confusion_modes: int,
-) -> dict[str, NDArray[np.float64]]:
-    """Return the drivers of `member_drivers`, less the recipe, for subsets of items [H, N].
+) -> dict[str, Array]:
+    """Return the drivers of `member_drivers`, without the recipe, for subsets of items [H, N].
 
     Each is [H, S], NaN for a class without items in that subset. The temperature of a subset is one
-    Newton step from the given one, T of all items, along the subset's own NLL in β = 1/T:
+    Newton step away from that of all items, T, for the subset's own NLL as a function of β = 1/T:
 
         β_h = β − NLL_h'(β) / NLL_h''(β), within a factor of 2 of β
 
-    which differs from a fit by the square of a small difference.
+    whose error is of second order in a small difference.
     """
     members, items, classes = logits.shape
     weight = masks.astype(np.float64)
     weight /= weight.sum(axis=1, keepdims=True)  # [H, N]
-    means: dict[str, list[NDArray[np.float64]]] = {}
+    means: dict[str, list[Array]] = {}
     bias = np.empty((len(masks), members, classes))
-    answers = np.empty((members, items), dtype=np.intp)
+    predicted = np.empty((members, items), dtype=np.intp)
     newton = np.empty((members, 2, len(masks)))
     for i, member in enumerate(logits):
         f = member.astype(np.float64)  # [N, C]
@@ -120,21 +118,21 @@ def subset_drivers(
         if temperature is not None:
             slope, curvature = _nll_derivatives(f, labels, 1 / temperature[i])
             newton[i] = weight @ slope, weight @ curvature
-        answers[i] = f.argmax(axis=1)
+        predicted[i] = f.argmax(axis=1)
         p = np.exp(f)
         total = p.sum(axis=1, keepdims=True)
         p /= total
         by_item = {
             "confidence": p.max(axis=1),
             "entropy": np.log(total[:, 0]) - np.einsum("nc,nc->n", p, f),
-            "accuracy": answers[i] == labels,
+            "accuracy": predicted[i] == labels,
         }
         for name, values in by_item.items():
             means.setdefault(name, []).append(weight @ values)
         f -= f.mean(axis=1, keepdims=True)
         bias[:, i] = weight @ f
 
-    columns: dict[str, NDArray[np.float64]] = {}
+    columns: dict[str, Array] = {}
     if temperature is not None:
         beta = 1 / temperature[:, None]
         slope, curvature = newton[:, 0], newton[:, 1]  # [S, H]
@@ -145,7 +143,7 @@ def subset_drivers(
     correct = np.empty((len(masks), members, classes))
     modes = np.empty((len(masks), members, min(confusion_modes, members - 1)))
     for h, mask in enumerate(masks):
-        confusion = confusion_matrices(answers[:, mask], labels[mask], classes)
+        confusion = confusion_matrices(predicted[:, mask], labels[mask], classes)
         correct[h] = np.diagonal(confusion, axis1=1, axis2=2)
         modes[h] = confusion_modes_of(confusion, modes.shape[2])[1]
     for prefix, values in (("class accuracy", correct), ("class bias", bias)):
@@ -157,21 +155,21 @@ def subset_drivers(
 
 
 def group_of(driver: str) -> str:
-    """Return a driver's group: what stands before its colon, or "sureness", or its own name.
+    """Return a driver's group: the part before its colon, or "sureness", or its own name.
 
-    "class bias: 3" is of "class bias"; temperature, confidence and entropy are of "sureness".
+    "class bias: 3" belongs to "class bias"; temperature, confidence and entropy to "sureness".
     """
     return "sureness" if driver in _SURENESS else driver.partition(":")[0]
 
 
 def recipe_columns(
     recipe: "Mapping[str, ArrayLike] | pd.DataFrame | None", members: int
-) -> dict[str, NDArray[np.float64]]:
+) -> dict[str, Array]:
     """Return recipe factors as columns of numbers [S], or raise UserError if they are not [S]."""
     columns = {}
     for name in recipe if recipe is not None else ():
         if name in _TAKEN:
-            raise UserError(f"recipe factor {name!r} has the name of a driver: call it otherwise")
+            raise UserError(f"recipe factor {name!r} has the name of a driver: rename it")
         values = np.asarray(recipe[name])  # type: ignore[index]
         if values.shape != (members,):
             raise UserError(
@@ -180,7 +178,9 @@ def recipe_columns(
             )
         if values.dtype.kind in "biuf":
             if not np.isfinite(values).all():
-                raise UserError(f"recipe factor {name!r} must be finite; give a name to 'none'")
+                raise UserError(
+                    f"recipe factor {name!r} must be finite; name missing values, such as 'none'"
+                )
             columns[str(name)] = values.astype(np.float64)
             continue
         texts = values.astype(str)
@@ -189,9 +189,7 @@ def recipe_columns(
     return columns
 
 
-def _nll_derivatives(
-    f: NDArray[np.float64], labels: NDArray[np.intp], beta: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _nll_derivatives(f: Array, labels: NDArray[np.intp], beta: float) -> tuple[Array, Array]:
     """Return d/dβ and d²/dβ² of each item's NLL at softmax(βf): E f − f_y and Var f."""
     p = np.exp(beta * f)
     p /= p.sum(axis=1, keepdims=True)
@@ -201,32 +199,30 @@ def _nll_derivatives(
 
 
 def confusion_matrices(
-    answers: NDArray[np.intp], labels: NDArray[np.intp], classes: int
-) -> NDArray[np.float64]:
+    predicted: NDArray[np.intp], labels: NDArray[np.intp], classes: int
+) -> Array:
     """Return each member's confusion matrix, rows summing to 1 or NaN: [S, N] -> [S, C, C].
 
     K_i[c, c'] is the share of the items of class c that member i calls c'.
     """
-    members = len(answers)
-    cell = labels * classes + answers + classes**2 * np.arange(members)[:, None]  # [S, N]
+    members = len(predicted)
+    cell = labels * classes + predicted + classes**2 * np.arange(members)[:, None]  # [S, N]
     counts = np.bincount(cell.ravel(), minlength=members * classes**2)
     counts = counts.reshape(members, classes, classes).astype(np.float64)
     of_class = counts.sum(axis=-1, keepdims=True)
-    confusion: NDArray[np.float64] = np.divide(
+    confusion: Array = np.divide(
         counts, of_class, out=np.full_like(counts, np.nan), where=of_class > 0
     )
     return confusion
 
 
-def confusion_modes_of(
-    matrices: NDArray[np.float64], modes: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the leading principal components over members of their confusion matrices, and scores.
+def confusion_modes_of(matrices: Array, modes: int) -> tuple[Array, Array]:
+    """Return the leading principal components of the members' confusion matrices, and scores.
 
     [S, C, C] -> [k, C, C], each of length 1 with its largest entry positive, and [S, k].
     """
     members, classes, _ = matrices.shape
-    flat = np.nan_to_num(matrices.reshape(members, -1))  # all are alike in an empty class
+    flat = np.nan_to_num(matrices.reshape(members, -1))  # in an empty class all members are equal
     flat -= flat.mean(axis=0)
     wide = len(flat) <= flat.shape[1]  # decompose the smaller of the two Gram matrices
     _, vectors = np.linalg.eigh(flat @ flat.T if wide else flat.T @ flat)

@@ -1,39 +1,40 @@
-"""Bringing one layout into the frame of another: layouts have no origin, scale or orientation."""
+"""Aligning one layout with another: layouts have no origin, scale or orientation of their own."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Array
 
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """A layout moved into the frame of a reference, and how well it fits there.
+    """A layout moved into the frame of a reference, and how well it fits.
 
     Attributes:
         layout: [S, k], in the reference's frame and unit.
-        correlation: r in [0, 1], 1 when the two have the same shape; NaN when one is a point.
+        correlation: r in [0, 1]; 1 when the two have the same shape, NaN when one is a point.
         m2: the Procrustes statistic 1 − r², the share of the reference's variance left over.
     """
 
-    layout: NDArray[np.float64]
+    layout: Array
     correlation: float
     m2: float
 
 
 def procrustes(reference: ArrayLike, layout: ArrayLike) -> Alignment:
-    """Move, turn or mirror, and scale `layout` to lie as close to `reference` as it can.
+    """Translate, rotate or reflect, and scale `layout` to lie as close to `reference` as possible.
 
     With X and Y the centred reference and layout, and XᵀY = VΣWᵀ its singular values s:
 
         aligned = mean(reference) + c·YR, R = WVᵀ, c = Σs/‖Y‖²; r = Σs/(‖X‖‖Y‖), m² = 1 − r²
 
-    R may be a reflection, since the sign of an MDS axis means nothing. c is the least-squares
+    R may be a reflection, since the sign of an MDS axis has no meaning. c is the least-squares
     scale, so the aligned layout has r times the reference's size. A layout whose points all
-    coincide has no shape: it lands on the reference's mean, with r and m² NaN, as it does when the
-    reference is a point.
+    coincide has no shape: it is placed at the reference's mean, with r and m² NaN. So is any layout
+    when the reference is a point.
 
     Args:
         reference: [S, k].
@@ -46,7 +47,7 @@ def procrustes(reference: ArrayLike, layout: ArrayLike) -> Alignment:
         UserError: the two differ in shape, are not [S, k], or are not finite.
 
     Source: Gower 1975; Peres-Neto & Jackson 2001 for r. `scipy.spatial.procrustes` gives the same
-    m² in a frame of its own.
+    m², in another frame.
 
     >>> import numpy as np
     >>> square = np.array([[0.0, 0.0], [0.0, 2.0], [2.0, 2.0], [2.0, 0.0]])
@@ -69,7 +70,7 @@ def procrustes(reference: ArrayLike, layout: ArrayLike) -> Alignment:
     return Alignment(aligned, correlation, 1 - correlation**2)
 
 
-def _centre(points: ArrayLike, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+def _centre(points: ArrayLike, name: str) -> tuple[Array, Array, float]:
     """Return the points about their mean, the mean, and their norm (0 when it is round-off)."""
     array = np.asarray(points, dtype=np.float64)
     if array.ndim != 2 or array.size == 0 or not np.isfinite(array).all():

@@ -1,19 +1,18 @@
 """InPCA: a layout for divergences between probability distributions, with imaginary axes.
 
-A divergence D such as Bhattacharyya's is no squared Euclidean distance, and for confident networks
-it is far from one. InPCA lets D itself play the squared distance, keeps the negative eigenvalues
-that follow, and gives them axes along which squared distances count as negative.
+A divergence D such as Bhattacharyya's is not a squared Euclidean distance, and for confident
+networks it is far from one. InPCA uses D in place of the squared distance, keeps the negative
+eigenvalues that result, and gives them axes along which squared distances count as negative.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import check_squared
+from chromatic_descent.geometry.checks import Array, check_dimensions, check_squared
 from chromatic_descent.geometry.layouts.mds import (
-    check_dimensions,
     double_centred,
     explained_stress,
     turned,
@@ -23,7 +22,7 @@ from chromatic_descent.geometry.layouts.mds import (
 
 @dataclass(frozen=True, eq=False)
 class InPCA:
-    """An InPCA layout, its spectrum, and what it takes to place further members in it.
+    """An InPCA layout, its spectrum, and what is needed to place further members in it.
 
     Attributes:
         coordinates: [S, k], centred, in the unit of √divergence; axes in order of decreasing |λ|.
@@ -35,15 +34,15 @@ class InPCA:
         mean_divergence: [S], of each member to all S.
     """
 
-    coordinates: NDArray[np.float64]
-    eigenvalues: NDArray[np.float64]
-    signs: NDArray[np.float64]
-    explained_stress: NDArray[np.float64]
+    coordinates: Array
+    eigenvalues: Array
+    signs: Array
+    explained_stress: Array
     negative_mass: float
-    mean_divergence: NDArray[np.float64]
+    mean_divergence: Array
 
-    def project(self, divergences: ArrayLike) -> NDArray[np.float64]:
-        """Place further members in this layout, which stays as it is.
+    def project(self, divergences: ArrayLike) -> Array:
+        """Place further members in this layout without changing it.
 
             b = −½ (d_q − mean(d_q) − D̄ + mean(D̄)),  x_q = (b·u_k) sign(λ_k) / √|λ_k|
 
@@ -80,19 +79,19 @@ class InPCA:
         # x = u√|λ|, so u sign(λ)/√|λ| = x/λ.
         values = self.eigenvalues[: len(self.signs)]
         inverse = np.divide(1.0, values, out=np.zeros_like(values), where=self.signs != 0)
-        placed: NDArray[np.float64] = gram @ (self.coordinates * inverse)
+        placed: Array = gram @ (self.coordinates * inverse)
         return placed
 
 
 def inpca(divergence: ArrayLike, dimensions: int = 2) -> InPCA:
-    """Lay members out so that a divergence is kept as well as k real or imaginary axes can.
+    """Lay members out so that k real or imaginary axes keep a divergence as well as possible.
 
         W = −½ J D J = UΛUᵀ, coordinates U√|Λ| ordered by |λ|
 
-    D itself plays the squared distance: over all axes Σ_k sign(λ_k) (x_ik − x_jk)² is D_ij exactly.
-    Axes with λ < 0 are imaginary, and distances along them are to be subtracted; a picture of two
-    axes that does not say so misleads. Where D is squared Euclidean all λ ≥ 0, and this is
-    classical MDS. Axes are turned as those of `classical_mds`.
+    D takes the place of the squared distance: over all axes Σ_k sign(λ_k) (x_ik − x_jk)² is exactly
+    D_ij. Axes with λ < 0 are imaginary: squared distances along them are subtracted, and a plot of
+    two axes that does not say so misleads. If D is squared Euclidean, all λ ≥ 0 and this is
+    classical MDS. Signs are as in `classical_mds`.
 
     Args:
         divergence: [S, S], symmetric, S >= 2; the Bhattacharyya divergence for InPCA proper, in

@@ -1,20 +1,20 @@
 """Layouts of members in a few dimensions that keep their distances: classical MDS and SMACOF.
 
-Both start from squared distances [S, S]. The layouts that keep neighbours instead are in
-`neighbours`, the one for divergences that are no distances in `inpca`.
+Both start from squared distances [S, S]. Layouts that keep neighbours instead are in `neighbours`;
+the one for divergences that are not distances is in `inpca`.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import check_squared
+from chromatic_descent.geometry.checks import Array, check_count, check_dimensions, check_squared
 
-# Eigenvalues below this share of the largest are round-off: double centring alone makes one of
-# them zero, which would otherwise come out as ±1e-17, with a square root that looks like data.
+# Eigenvalues below this share of the largest are round-off. Double centring alone makes one of them
+# zero, which would come out as ±1e-17, with a square root that looks like data.
 _ROUNDOFF = 1e-12
 
 
@@ -30,31 +30,31 @@ class ClassicalMDS:
         negative_mass: Σ|λ₋| / Σ|λ|, 0 when the distances are Euclidean (or all zero).
     """
 
-    coordinates: NDArray[np.float64]
-    eigenvalues: NDArray[np.float64]
-    explained: NDArray[np.float64]
+    coordinates: Array
+    eigenvalues: Array
+    explained: Array
     negative_mass: float
 
 
 def classical_mds(squared: ArrayLike, dimensions: int = 2) -> ClassicalMDS:
-    """Lay members out so that their squared distances are kept as well as k axes can.
+    """Lay members out so that k axes keep their squared distances as well as possible.
 
         B = −½ J D² J = UΛUᵀ with J = I − 11ᵀ/S, and X = U√Λ₊
 
-    The layout of a Euclidean D² is its principal component analysis. Eigenvectors have no sign:
-    each axis is turned so that its largest |coordinate| is positive (of several within 1e-9 of
-    the largest, the first member's), so that equal input gives equal output. Axes without a
-    positive eigenvalue are zero; identical members give zeros throughout.
+    For a Euclidean D² this is principal component analysis. Eigenvectors have no sign, so each axis
+    is flipped to make its largest |coordinate| positive (of several within 1e-9 of the largest,
+    the first member's): equal input gives equal output. Axes without a positive eigenvalue are
+    zero; identical members give zeros throughout.
 
     Args:
         squared: [S, S] squared distances, S >= 2.
-        dimensions: k, from 1 to S (S − 1 can be other than zero).
+        dimensions: k, from 1 to S (at most S − 1 axes have an extent).
 
     Returns:
         A `ClassicalMDS`; coordinates in the unit of the distances (not squared).
 
     Raises:
-        UserError: `squared` is no matrix of squared distances, or `dimensions` is out of range.
+        UserError: `squared` is not a matrix of squared distances, or `dimensions` is out of range.
 
     Source: Torgerson 1952; Borg & Groenen 2005, Modern Multidimensional Scaling, chapter 12.
 
@@ -92,32 +92,33 @@ class Smacof:
         iterations: of the best start.
     """
 
-    coordinates: NDArray[np.float64]
+    coordinates: Array
     stress: float
     iterations: int
 
 
 def smacof(squared: ArrayLike, dimensions: int = 2, *, seed: int = 0, starts: int = 4) -> Smacof:
-    """Lay members out so that the distances themselves, not their squares, are kept best.
+    """Lay members out so that the distances themselves, not their squares, are kept.
 
         minimise Σ_{i<j} (δ_ij − d_ij(X))², δ = √squared
 
-    Classical MDS projects, so it makes every distance too short when the members fill more than k
+    Classical MDS projects, so it makes every distance too short when members fill more than k
     dimensions; SMACOF spreads the error over long and short distances alike. It finds a local
-    minimum: it starts once from the classical layout and `starts` times at random, and keeps the
-    best. Each axis is a principal axis of the layout, turned as those of `classical_mds`.
+    minimum, so it starts once from the classical layout and `starts` times at random, and keeps
+    the best result. The axes are the principal axes of the layout, with signs as in
+    `classical_mds`.
 
     Args:
         squared: [S, S] squared distances, S >= 2.
         dimensions: k, from 1 to S.
         seed: of the random starts.
-        starts: how many; 0 for the classical start alone.
+        starts: how many random starts; 0 for the classical start alone.
 
     Returns:
         A `Smacof`; coordinates in the unit of the distances (not squared), stress dimensionless.
 
     Raises:
-        UserError: `squared` is no matrix of squared distances, or an argument is out of range.
+        UserError: `squared` is not a matrix of squared distances, or an argument is out of range.
 
     Source: de Leeuw 1977; Borg & Groenen 2005, chapter 8; Kruskal 1964 for stress-1.
     scikit-learn's `smacof`.
@@ -128,24 +129,23 @@ def smacof(squared: ArrayLike, dimensions: int = 2, *, seed: int = 0, starts: in
     """
     squared = check_squared(squared)
     check_dimensions(dimensions, len(squared))
-    if starts < 0:
-        raise UserError(f"starts must be 0 or more; found {starts}")
+    check_count("starts", starts, least=0)
     if not squared.any():
         return Smacof(np.zeros((len(squared), dimensions)), np.nan, 0)
     from sklearn.manifold import smacof as run
 
     distances = np.sqrt(squared)
 
-    def layout(**start: Any) -> tuple[NDArray[np.float64], float, int]:
-        found: tuple[NDArray[np.float64], float, int] = run(
+    def layout(**start: Any) -> tuple[Array, float, int]:
+        result: tuple[Array, float, int] = run(
             distances, metric=True, n_components=dimensions, n_jobs=1, return_n_iter=True, **start
         )
-        return found
+        return result
 
     runs = [layout(init=classical_mds(squared, dimensions).coordinates, n_init=1)]
     if starts:
         runs.append(layout(n_init=starts, random_state=seed))
-    points, _, iterations = min(runs, key=lambda found: found[1])
+    points, _, iterations = min(runs, key=lambda each: each[1])
 
     points = points - points.mean(axis=0)
     _, _, axes = np.linalg.svd(points, full_matrices=False)
@@ -158,23 +158,23 @@ def smacof(squared: ArrayLike, dimensions: int = 2, *, seed: int = 0, starts: in
     return Smacof(points, float(np.sqrt(misfit)), int(iterations))
 
 
-def explained_stress(eigenvalues: ArrayLike) -> NDArray[np.float64]:
-    """Return how much of a spectrum the first k axes hold, imaginary axes included, for every k.
+def explained_stress(eigenvalues: ArrayLike) -> Array:
+    """Return how much of a spectrum the first k axes hold, imaginary ones included, for every k.
 
         χ_k = 1 − √(Σ_{i>k} λ_i² / Σ_i λ_i²), the λ ordered by |λ|
 
     That is 1 − ‖W − W_k‖/‖W‖ for the double-centred matrix W and its best approximation W_k of
-    rank k. Unlike the explained share of variance it counts negative eigenvalues as something
-    missed, and it weighs large ones more: do not set the two side by side.
+    rank k. Unlike the explained share of variance, it counts negative eigenvalues as missed and
+    gives large ones more weight, so the two cannot be compared.
 
     Args:
-        eigenvalues: [S], in any order, as in `ClassicalMDS` and `InPCA`.
+        eigenvalues: [S], in any order; for example those of `ClassicalMDS` or `InPCA`.
 
     Returns:
         [S] float64, rising to 1; NaN when all eigenvalues are zero.
 
     Raises:
-        UserError: the eigenvalues are no finite [S].
+        UserError: the eigenvalues are not finite, or not of shape [S].
 
     Source: Mao et al. 2024, PNAS, "The training process of many deep networks explores the same
     low-dimensional manifold".
@@ -190,39 +190,33 @@ def explained_stress(eigenvalues: ArrayLike) -> NDArray[np.float64]:
     power = np.sort((values / max(np.abs(values).max(), np.finfo(float).tiny)) ** 2)  # upwards
     if not power.any():
         return np.full(len(values), np.nan)
-    upto = np.cumsum(power)  # from the smallest, so that small ones are not lost in large ones
+    upto = np.cumsum(power)  # from the smallest, so that small ones are not absorbed by large ones
     missed = np.append(upto[-2::-1], 0.0)  # [S] of the axes after the k-th
-    stress: NDArray[np.float64] = 1 - np.sqrt(missed / upto[-1])
+    stress: Array = 1 - np.sqrt(missed / upto[-1])
     return stress
 
 
-def double_centred(squared: NDArray[np.float64]) -> NDArray[np.float64]:
+def double_centred(squared: Array) -> Array:
     """Return B = −½ J D² J, the Gram matrix of centred points, for one matrix or a batch."""
     rows = squared.mean(axis=-1, keepdims=True)
     columns = squared.mean(axis=-2, keepdims=True)
-    centred: NDArray[np.float64] = squared - rows - columns + rows.mean(axis=-2, keepdims=True)
+    centred: Array = squared - rows - columns + rows.mean(axis=-2, keepdims=True)
     return -0.5 * centred
 
 
-def turned(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
+def turned(coordinates: Array) -> Array:
     """Return a layout [S, k] with each axis's largest |coordinate| positive.
 
-    Of several within 1e-9 of the largest the first member's counts, whatever round-off says.
+    Of several within 1e-9 of the largest, the first member's counts, so round-off does not decide.
     """
     size = np.abs(coordinates)
     leader = np.argmax(size >= (1 - 1e-9) * size.max(axis=0), axis=0)  # [k] a member per axis
     signs = np.where(coordinates[leader, np.arange(coordinates.shape[1])] < 0, -1.0, 1.0)
-    oriented: NDArray[np.float64] = coordinates * signs
+    oriented: Array = coordinates * signs
     return oriented
 
 
-def without_roundoff(eigenvalues: NDArray[np.float64]) -> NDArray[np.float64]:
+def without_roundoff(eigenvalues: Array) -> Array:
     """Return the eigenvalues with those that are round-off set to zero."""
     size = np.abs(eigenvalues)
     return np.where(size > _ROUNDOFF * size.max(), eigenvalues, 0.0)
-
-
-def check_dimensions(dimensions: int, most: int) -> None:
-    """Raise UserError unless 1 <= dimensions <= most."""
-    if not 1 <= dimensions <= most:
-        raise UserError(f"dimensions must be from 1 to {most}; found {dimensions}")

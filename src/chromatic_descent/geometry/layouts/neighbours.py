@@ -1,7 +1,7 @@
-"""Layouts that keep neighbours and not distances, and what tells how far to trust them.
+"""Layouts that keep neighbours rather than distances, and measures of how far to trust them.
 
-t-SNE and UMAP move with their seed. A picture of either is evidence of nothing without several
-seeds, their spread (`seed_spread`) and the layout's `trustworthiness`.
+t-SNE and UMAP depend on their seed. A plot of either is evidence of nothing without several seeds,
+their spread (`seed_spread`) and the layout's `trustworthiness`.
 """
 
 import warnings
@@ -9,31 +9,31 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import check_squared
+from chromatic_descent.geometry.checks import Array, check_squared
 from chromatic_descent.geometry.layouts.alignment import procrustes
 
 
-def tsne(squared: ArrayLike, seed: int, perplexity: float | None = None) -> NDArray[np.float64]:
-    """Lay members out in the plane by t-SNE, which keeps neighbours and not distances.
+def tsne(squared: ArrayLike, seed: int, perplexity: float | None = None) -> Array:
+    """Lay members out in the plane by t-SNE, which keeps neighbours rather than distances.
 
     Minimises KL(P‖Q) between neighbour probabilities P of the given distances and Q of the layout.
-    The result depends on the seed, and with fewer than ten members means nothing: show it with
-    several seeds and their `seed_spread`.
+    The result depends on the seed, and with fewer than ten members it means nothing: show it for
+    several seeds, with their `seed_spread`.
 
     Args:
         squared: [S, S] squared distances, S >= 4.
         seed: of the random start.
         perplexity: the effective number of neighbours, 1 <= perplexity < S;
-            min(30, (S − 1)/3) unless given.
+            by default min(30, (S − 1)/3).
 
     Returns:
-        [S, 2] float64, in no unit.
+        [S, 2] float64, without unit.
 
     Raises:
-        UserError: `squared` is no matrix of squared distances, too few members, or a perplexity
+        UserError: `squared` is not a matrix of squared distances, too few members, or a perplexity
             out of range.
 
     Source: van der Maaten & Hinton 2008, JMLR 9; scikit-learn's `TSNE`.
@@ -49,32 +49,32 @@ def tsne(squared: ArrayLike, seed: int, perplexity: float | None = None) -> NDAr
     from sklearn.manifold import TSNE
 
     model = TSNE(
-        metric="precomputed",  # else the distances would be taken for features
+        metric="precomputed",  # otherwise distances are taken for features
         init="random",  # the default, PCA, needs features
         perplexity=perplexity,
         random_state=seed,
-        method="exact" if members <= 500 else "barnes_hut",  # the approximation is for speed only
+        method="exact" if members <= 500 else "barnes_hut",  # the approximation only saves time
     )
-    layout: NDArray[np.float64] = model.fit_transform(_distances(squared)).astype(np.float64)
+    layout: Array = model.fit_transform(_distances(squared)).astype(np.float64)
     return layout
 
 
-def umap(squared: ArrayLike, seed: int, neighbours: int = 15) -> NDArray[np.float64]:
-    """Lay members out in the plane by UMAP, which keeps neighbours and not distances.
+def umap(squared: ArrayLike, seed: int, neighbours: int = 15) -> Array:
+    """Lay members out in the plane by UMAP, which keeps neighbours rather than distances.
 
-    The same caution as for `tsne`: a picture, not evidence. Needs `umap-learn`, whose first import
-    compiles for some seconds.
+    As with `tsne`, the result is a picture, not evidence. Needs `umap-learn`, which compiles for
+    some seconds when first imported.
 
     Args:
         squared: [S, S] squared distances, S >= 4.
         seed: of the random start.
-        neighbours: size of a neighbourhood, at least 2; no more than S − 1 are used.
+        neighbours: size of a neighbourhood, at least 2; at most S − 1 are used.
 
     Returns:
-        [S, 2] float64, in no unit.
+        [S, 2] float64, without unit.
 
     Raises:
-        UserError: umap-learn is not installed, `squared` is no matrix of squared distances, too
+        UserError: umap-learn is not installed, `squared` is not a matrix of squared distances, too
             few members, or fewer than 2 neighbours.
 
     Source: McInnes, Healy & Melville 2018, arXiv:1802.03426; umap-learn's `UMAP`.
@@ -83,7 +83,7 @@ def umap(squared: ArrayLike, seed: int, neighbours: int = 15) -> NDArray[np.floa
     members = _at_least_four(squared, "UMAP")
     if neighbours < 2:
         raise UserError(f"neighbours must be at least 2; found {neighbours}")
-    # It warns on every import (no TensorFlow) and every use (no inverse transform), by design.
+    # UMAP warns on every import (no TensorFlow) and every use (no inverse transform), by design.
     with warnings.catch_warnings(action="ignore"):
         try:
             from umap import UMAP
@@ -93,23 +93,23 @@ def umap(squared: ArrayLike, seed: int, neighbours: int = 15) -> NDArray[np.floa
             ) from error
         model = UMAP(
             metric="precomputed",
-            init="random",  # the default, spectral, fails on a handful of members
+            init="random",  # the default, spectral, fails with few members
             n_neighbors=min(neighbours, members - 1),
             random_state=seed,
-            n_jobs=1,  # what a fixed seed implies
+            n_jobs=1,  # implied by a fixed seed
         )
-        layout: NDArray[np.float64] = model.fit_transform(_distances(squared)).astype(np.float64)
+        layout: Array = model.fit_transform(_distances(squared)).astype(np.float64)
     return layout
 
 
 def trustworthiness(squared: ArrayLike, layout: ArrayLike, neighbours: int = 5) -> float:
-    """Return how far neighbours in a layout are neighbours in fact.
+    """Return how far neighbours in a layout are true neighbours.
 
         T = 1 − 2/(S k (2S − 3k − 1)) Σ_i Σ_{j ∈ N_k(i)} max(0, r(i, j) − k)
 
     with N_k(i) the k nearest to i in the layout and r(i, j) the rank of j among all the others by
-    the given distance from i. 1 when no false neighbour was made; a random layout has about 1/2.
-    It says nothing about neighbours that were torn apart.
+    the given distance from i. 1 when the layout adds no false neighbours; a random layout has about
+    1/2. It says nothing about neighbours that the layout separates.
 
     Args:
         squared: [S, S] squared distances.
@@ -120,8 +120,8 @@ def trustworthiness(squared: ArrayLike, layout: ArrayLike, neighbours: int = 5) 
         T in [0, 1], dimensionless.
 
     Raises:
-        UserError: `squared` is no matrix of squared distances, the layout is not a finite [S, d],
-            or neighbours out of range.
+        UserError: `squared` is not a matrix of squared distances, the layout is not a finite [S,
+            d], or neighbours out of range.
 
     Source: Venna & Kaski 2001; scikit-learn's `trustworthiness`.
 
@@ -145,12 +145,12 @@ def trustworthiness(squared: ArrayLike, layout: ArrayLike, neighbours: int = 5) 
         )
     from sklearn.manifold import trustworthiness as measure
 
-    # Squares have the ranks of the distances, which is all that is looked at.
+    # Only ranks matter, and squares have the ranks of the distances.
     return float(measure(squared, layout, n_neighbors=neighbours, metric="precomputed"))
 
 
 def seed_spread(layouts: Sequence[ArrayLike]) -> float:
-    """Return how alike layouts of the same members from several seeds are.
+    """Return how similar layouts of the same members from several seeds are.
 
     The mean of the Procrustes correlation r over all pairs of layouts: 1 when they differ by no
     more than a move, a turn, a mirror and a scale.
@@ -176,15 +176,15 @@ def seed_spread(layouts: Sequence[ArrayLike]) -> float:
     return float(np.mean([procrustes(one, other).correlation for one, other in pairs]))
 
 
-def _distances(squared: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return √squared in a unit that float32 can hold, which both methods compute in."""
+def _distances(squared: Array) -> Array:
+    """Return √squared in a unit that suits float32, in which both methods compute."""
     exponent = int(np.frexp(squared.max())[1])
-    if abs(exponent) > 100:  # a power of two: no digit is lost, and neighbours stay what they are
+    if abs(exponent) > 100:  # a power of two: no digit is lost, and neighbours do not change
         squared = np.ldexp(squared, -2 * (exponent // 2))
     return np.sqrt(squared)
 
 
-def _at_least_four(squared: NDArray[np.float64], method: str) -> int:
+def _at_least_four(squared: Array, method: str) -> int:
     members = len(squared)
     if members < 4:
         raise UserError(

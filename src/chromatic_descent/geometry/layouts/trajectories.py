@@ -1,7 +1,7 @@
-"""Members on their way: when each has recorded its answers at several epochs, [S, T, N, C].
+"""Training trajectories: members recorded at several epochs, [S, T, N, C].
 
-All S·T points are laid out together by InPCA; each member's path has a length, each point its
-progress from ignorance to truth, and the population a time at which its members part.
+InPCA lays out all S·T points together. Each member's path has a length, each point its progress
+from ignorance to truth, and the population a time at which its members separate.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.batches import batches
-from chromatic_descent.geometry.checks import check_labels, check_logits
+from chromatic_descent.geometry.checks import Array, Floats, check_labels, check_logits
 from chromatic_descent.geometry.distances.ingredients import root_softmax
 from chromatic_descent.geometry.distances.kinds.divergences import COEFFICIENT_FLOOR
 from chromatic_descent.geometry.distances.matrices import distance_matrix
@@ -43,18 +43,18 @@ class Trajectories:
     """
 
     embedding: InPCA
-    coordinates: NDArray[np.float64]
-    landmarks: NDArray[np.float64]
-    progress: NDArray[np.float64]
-    path_length: NDArray[np.float64]
-    path_low: NDArray[np.float64]
-    path_high: NDArray[np.float64]
-    straightness: NDArray[np.float64]
-    between: NDArray[np.float64]
-    step: NDArray[np.float64]
-    ratio: NDArray[np.float64]
-    ratio_low: NDArray[np.float64]
-    ratio_high: NDArray[np.float64]
+    coordinates: Array
+    landmarks: Array
+    progress: Array
+    path_length: Array
+    path_low: Array
+    path_high: Array
+    straightness: Array
+    between: Array
+    step: Array
+    ratio: Array
+    ratio_low: Array
+    ratio_high: Array
     separation: float
     separation_low: float
     separation_high: float
@@ -76,16 +76,16 @@ def trajectories(
         path length: Σ_t h(p_it, p_i,t+1); straightness: h(p_i0, p_i,T−1) / path length
         ratio:       √(mean_{i<j} h²(p_it, p_jt) / mean_i h²(p_i,t−1, p_it))
 
-    Early on every member moves much farther in an epoch than members are apart: they are on one
-    path. They have parted when they are farther from each other than any is from where it was an
-    epoch ago; `separation` is the first epoch from which on that stays so. It depends on how often
-    epochs are recorded, and on a learning rate that ends at zero, under which steps vanish and
-    every ratio ends large: compare it only between studies recorded alike. A path's length, too,
-    grows with how often it is recorded.
+    Early in training members move much farther in an epoch than they are apart: they share one
+    path. They have separated when they are farther from each other than from their own positions
+    an epoch ago; `separation` is the first epoch from which on this holds. It depends on how often
+    epochs are recorded, and on the learning rate: if that ends at zero, steps vanish and every
+    ratio ends large. Compare it only between studies recorded in the same way. The length of a
+    path also grows with how often it is recorded.
 
-    Intervals are from a bootstrap over probe items: reflected for lengths and ratios (see
-    `reflected_interval`), percentiles for the epoch. They are about other images, not other
-    members.
+    Intervals come from a bootstrap over probe items: reflected for lengths and ratios (see
+    `reflected_interval`), percentiles for the epoch. They speak about other images, not about
+    other members.
 
     Args:
         logits: [S, T, N, C], S >= 2 members at T >= 2 epochs, in order.
@@ -102,12 +102,12 @@ def trajectories(
             of range.
 
     Source: Mao et al. 2024, PNAS, "The training process of many deep networks explores the same
-    low-dimensional manifold", for InPCA of trajectories and progress; the separation is ours.
+    low-dimensional manifold", for InPCA of trajectories and progress; `separation` is our own.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> labels = rng.integers(3, size=100)
-    >>> own = rng.normal(size=(4, 1, 100, 3))  # what each member becomes, on top of the truth
+    >>> own = rng.normal(size=(4, 1, 100, 3))  # what each member adds to the truth
     >>> epochs = np.arange(5)[:, None, None]
     >>> paths = trajectories(epochs * np.eye(3)[labels] + (epochs > 2) * own, labels)
     >>> paths.separation, bool((np.diff(paths.progress[:, :3]) > 0).all())
@@ -155,20 +155,20 @@ def trajectories(
     )
 
 
-def progress(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
-    """Return how far predictions have come from ignorance to truth: 0 at the one, 1 at the other.
+def progress(logits: ArrayLike, labels: ArrayLike) -> Array:
+    """Return how far predictions have come, from 0 (ignorance) to 1 (truth).
 
-    Ignorance P₀ gives every class 1/C, the truth P* all to the label. As √p is a point on a sphere,
-    one for each item, the shortest path from P₀ to P* turns every item by the same angle
-    θ = arccos(1/√C), and progress is where on it the nearest point lies:
+    Ignorance P₀ gives every class 1/C, the truth P* gives all to the label. On each item √p is a
+    point on a sphere. The shortest path from P₀ to P* rotates every item by the same angle
+    θ = arccos(1/√C), and progress is the position of the nearest point on it:
 
         √p^λ = [sin((1−λ)θ) √p⁰ + sin(λθ) √p*] / sin θ
         progress = argmin_{0≤λ≤1} mean_n arccos Σ_c √(p_nc p^λ_nc)
 
     The mean is convex in λ, and the argmin is found by bisection of its derivative, to 1e-9. With
     a = Σ_c √p_nc / √C and b = (√p_{n,y} − a cos θ)/sin θ that is θ times the mean of
-    u / √(1 − a² − b² + u²), u = a sin λθ − b cos λθ. It says how far, not how well: members that
-    are sure and wrong stay behind, members that are right and unsure too.
+    u / √(1 − a² − b² + u²), u = a sin λθ − b cos λθ. Progress is not accuracy: both members that
+    are sure but wrong and members that are right but unsure have made little.
 
     Args:
         logits: [..., N, C], any floating type.
@@ -194,16 +194,16 @@ def progress(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
         )
     items, classes = array.shape[-2:]
     y = check_labels(labels, "progress", items, classes)
-    found = []
+    positions = []
     for f in array.reshape(-1, items, classes):
         root = root_softmax(f.copy())
         overlap, at_truth = root.sum(axis=1) / np.sqrt(classes), root[np.arange(items), y]
-        found.append(_progress(overlap, at_truth, classes))
-    advance: NDArray[np.float64] = np.array(found).reshape(array.shape[:-2])[()]
+        positions.append(_progress(overlap, at_truth, classes))
+    advance: Array = np.array(positions).reshape(array.shape[:-2])[()]
     return advance
 
 
-def _progress(overlap: NDArray[np.float64], at_truth: NDArray[np.float64], classes: int) -> float:
+def _progress(overlap: Array, at_truth: Array, classes: int) -> float:
     """Return the progress of one point from Σ√p/√C and √p_y, [N] each."""
     theta = np.arccos(1 / np.sqrt(classes))
     a = overlap
@@ -228,18 +228,18 @@ def _progress(overlap: NDArray[np.float64], at_truth: NDArray[np.float64], class
 
 @dataclass(frozen=True, eq=False)
 class _Measures:
-    """What `trajectories` bootstraps; trailing axes [...] are resamples."""
+    """The quantities that `trajectories` bootstraps; trailing axes [...] are resamples."""
 
-    path: NDArray[np.float64]  # [S, ...]
-    straightness: NDArray[np.float64]  # [S, ...]
-    between: NDArray[np.float64]  # [T, ...]
-    step: NDArray[np.float64]  # [T, ...]
-    ratio: NDArray[np.float64]  # [T, ...]
-    separation: NDArray[np.float64]  # [...]
+    path: Array  # [S, ...]
+    straightness: Array  # [S, ...]
+    between: Array  # [T, ...]
+    step: Array  # [T, ...]
+    ratio: Array  # [T, ...]
+    separation: Array  # [...]
 
     @classmethod
-    def of(cls, means: NDArray[np.float64], members: int, epochs: int) -> "_Measures":
-        """Compute them from the means over items of `_by_item`'s rows: [T + S·(T−1) + S, ...]."""
+    def of(cls, means: Array, members: int, epochs: int) -> "_Measures":
+        """Compute them from the means of the rows of `_by_item`, [T + S·(T−1) + S, ...]."""
         rest = means.shape[1:]
         between = np.sqrt(means[:epochs])
         steps = means[epochs : epochs + members * (epochs - 1)]
@@ -249,23 +249,21 @@ class _Measures:
         step = np.concatenate([np.full((1, *rest), np.nan), np.sqrt(steps.mean(axis=0))])
         ratio = np.full_like(step, np.nan)
         np.divide(between, step, out=ratio, where=step > 0)
-        ratio[(step == 0) & (between > 0)] = np.inf  # members at rest, and apart
+        ratio[(step == 0) & (between > 0)] = np.inf  # members that rest, apart from each other
         apart = ratio > 1  # the first epoch's NaN is not
-        # The epoch after the last at which members were not apart; the first is always such a one.
+        # The epoch after the last at which members were not apart, as they never are at the first.
         joined = np.where(~apart, np.arange(epochs).reshape(-1, *[1] * len(rest)), -1).max(axis=0)
         separation = np.where(joined == epochs - 1, np.inf, joined + 1.0)
         straightness = np.divide(ends, path, out=np.full_like(path, np.nan), where=path > 0)
         return cls(path, straightness, between, step, ratio, separation)
 
 
-def _by_item(
-    points: NDArray[np.floating], labels: NDArray[np.intp], members: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return each item's part in everything, in one pass over the items.
+def _by_item(points: Floats, labels: NDArray[np.intp], members: int) -> tuple[Array, Array, Array]:
+    """Return every item's contributions, in one pass over the items.
 
-    That is: squared Hellinger distances [T + S·(T−1) + S, N], between members at each epoch (mean),
-    between each member's consecutive epochs, and between its first and last; Σ_c √p / √C [S·T, N];
-    and √p_y [S·T, N].
+    These are squared Hellinger distances [T + S·(T−1) + S, N], between members at each epoch
+    (mean), between each member's consecutive epochs, and between its first and last; Σ_c √p / √C
+    [S·T, N]; and √p_y [S·T, N].
     """
     count, items, classes = points.shape
     epochs = count // members
@@ -276,7 +274,7 @@ def _by_item(
         overlap[:, block] = root.sum(axis=-1) / np.sqrt(classes)
         at_truth[:, block] = root[:, np.arange(root.shape[1]), labels[block]]
         paths = root.reshape(members, epochs, -1, classes)
-        # The mean over pairs of ½‖a − b‖² is that from the mean, Σ_i ‖a_i − ā‖² / (S − 1).
+        # The mean over pairs of ½‖a − b‖² is Σ_i ‖a_i − ā‖² / (S − 1).
         spread = np.square(paths - paths.mean(axis=0)).sum(axis=(0, -1)) / (members - 1)
         steps = np.square(np.diff(paths, axis=1)).sum(axis=-1) / 2
         ends = np.square(paths[:, -1] - paths[:, 0]).sum(axis=-1) / 2
@@ -284,9 +282,7 @@ def _by_item(
     return squared, overlap, at_truth
 
 
-def _interval(
-    value: NDArray[np.float64], again: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _interval(value: Array, again: Array) -> tuple[Array, Array]:
     """Return the reflected interval, at least 0, of values [...] from [..., B]; NaN if infinite."""
     known = np.isfinite(value)
     finite = np.where(np.isfinite(again), again, 0.0)

@@ -1,10 +1,10 @@
-"""Dealing each item's predictions out among the members: what the nulls that shuffle share."""
+"""Dealing each item's predictions out among the members, as several nulls do."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chromatic_descent.geometry.batches import batches
-from chromatic_descent.geometry.checks import Floats, Logits
+from chromatic_descent.geometry.checks import Array, Floats, Logits
 from chromatic_descent.geometry.distances.by_name import resolve
 from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.distances.matrices import distance_matrix
@@ -21,32 +21,32 @@ TIE = 1e-5
 def observed_share(
     logits: Logits, distance: str | Distance, dimensions: int, draws: int
 ) -> tuple[Floats, Distance, float, float]:
-    """Return logits and distance checked, the share of the first k axes, a unit for the features.
+    """Return checked logits and distance, the share of the first k axes, and a unit for features.
 
-    In units of the typical distance, √mean D, no feature is too small or too large for float32.
+    In that unit, the typical distance √mean D, no feature is too small or too large for float32.
     """
     checked, known = resolve(logits, distance, "features")
     check_null(len(checked), dimensions, draws)
     squared = distance_matrix(checked, known)
     share = top_share(squared, dimensions)
-    largest = squared.max()  # the mean of squares that underflow would be zero
+    largest = squared.max()  # the mean of squares may underflow to zero
     return checked, known, share, float(np.sqrt(largest) * np.sqrt(np.mean(squared / largest)))
 
 
-def by_item(phi: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return features [S, n, C] as float32 [n, S, C]: what is dealt out lies together."""
+def by_item(phi: Array) -> NDArray[np.float32]:
+    """Return features [S, n, C] as float32 [n, S, C], so that what is dealt out lies together."""
     return phi.transpose(1, 0, 2).astype(np.float32, order="C")
 
 
-def deal_out(answers: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Deal the answers of every item [n, S, C] out among the members: [S, n, C]."""
-    items, members, classes = answers.shape
+def deal_out(predictions: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Deal the predictions on every item [n, S, C] out among the members: [S, n, C]."""
+    items, members, classes = predictions.shape
     rows = np.arange(items * members).reshape(items, members)
-    return answers.reshape(-1, classes).take(rng.permuted(rows, axis=1).T, axis=0)
+    return predictions.reshape(-1, classes).take(rng.permuted(rows, axis=1).T, axis=0)
 
 
 def shuffle_blocks(members: int, items: int, classes: int) -> list[slice]:
-    """Slices over items whose answers stay in the cache, and are more than the Gram matrix."""
+    """Slices over items whose features fit the cache and outnumber the entries of a Gram matrix."""
     step = max(1, max(SHUFFLED, members**2) // (members * classes))
     return list(batches(items, step))
 
@@ -58,7 +58,7 @@ def gram_of(phi: NDArray[np.float32]) -> NDArray[np.float32]:
     return gram
 
 
-def uncentred_shares(grams: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
-    """Return the shares of Gram matrices [B, S, S] that need not be centred."""
+def uncentred_shares(grams: Array, dimensions: int) -> Array:
+    """Return the explained shares of Gram matrices [B, S, S], centred or not."""
     norms = np.diagonal(grams, axis1=-2, axis2=-1)
     return gram_shares(double_centred(norms[:, :, None] + norms[:, None] - 2 * grams), dimensions)

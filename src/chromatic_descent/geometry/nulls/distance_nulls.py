@@ -1,10 +1,10 @@
-"""Is the structure real? Nulls that need the distances alone, and what every test returns.
+"""Is the structure real? Nulls that need only the distances.
 
-The question is always whether the first k axes of the classical MDS explain more of the variance
-than they would if some hypothesis were true. Five hypotheses make a ladder: `permuted_distances`
-and `isotropic` here, which look at distances only, then `independent_errors`,
-`within_class_shuffles` and `temperature_and_bias` in `shuffles`, which look at the answers.
-Rejecting one says only that it is false; read which of them a study does not reject.
+Every null asks whether the first k axes of the classical MDS explain more of the variance than they
+would if some hypothesis were true. Five hypotheses form a ladder: `permuted_distances` and
+`isotropic` here, which use only distances, then `independent_errors`, `within_class_shuffles` and
+`temperature_and_bias`, which use the predictions. Rejecting one shows only that it is false; read
+which of them a study does not reject.
 
 A p-value here is (1 + #{null ≥ observed}) / (1 + P) over P draws from the null: never zero, and
 valid at any P (Phipson & Smyth 2010).
@@ -23,6 +23,7 @@ from chromatic_descent.geometry.nulls.null_test import (
     gram_shares,
     null_test,
     top_share,
+    wishart_tridiagonal,
 )
 
 # Matrices are decomposed in batches of about this many float64 values (32 MiB).
@@ -32,30 +33,31 @@ _BATCH = 2**22
 def permuted_distances(
     squared: ArrayLike, *, permutations: int = 200, seed: int = 0, dimensions: int = 2
 ) -> NullTest:
-    """Compare the top-k explained share with that of the same distances dealt out at random.
+    """Compare the top-k explained share with that of the same distances, shuffled.
 
     The S(S−1)/2 distances above the diagonal are shuffled (and mirrored below it). Statistic:
     Σ_{i≤k} λ_i / Σ λ₊, where λ₊ are the positive eigenvalues of −½ J D² J.
 
-    What it rejects: that the distances are exchangeable, *which pair is how far apart* being
+    What it rejects: that the distances are exchangeable, so that *which pair is how far apart* is
     arbitrary. This is the null of the original experiment, and the weakest rung of the ladder,
-    since a shuffled matrix is as a rule no longer Euclidean. Isotropic noise in five dimensions
-    rejects it, and so does a single member far from the rest: a small p does not show that two
-    axes are what matters, nor that there is more than chance gives S independent members (compare
-    `equidistant_share`). Nor does a large p show there is nothing: faint groups often pass.
+    since a shuffled matrix is usually no longer Euclidean. Isotropic noise in five dimensions
+    rejects it, and so does a single member far from the rest. A small p shows neither that two axes
+    are what matters nor that there is more structure than S independent members have by chance
+    (compare `equidistant_share`). Nor does a large p show that there is none: faint groups often
+    go unnoticed.
 
     Args:
         squared: [S, S] squared distances, S >= 4.
         permutations: P.
         seed: of the shuffles.
-        dimensions: k, from 1 to S − 2; with more, the share is 1 whatever the data.
+        dimensions: k, from 1 to S − 2; beyond that the share is 1 for any data.
 
     Returns:
         A `NullTest` of shares in (0, 1].
 
     Raises:
-        UserError: `squared` is no matrix of squared distances; 3 members or fewer, where a shuffle
-            only renames them; all distances zero; dimensions or permutations out of range.
+        UserError: `squared` is not a matrix of squared distances; 3 members or fewer, which a
+            shuffle only renames; all distances zero; dimensions or permutations out of range.
 
     >>> import numpy as np
     >>> x = np.linspace(0, 1, 8)
@@ -67,7 +69,7 @@ def permuted_distances(
     members = len(squared)
     if members < 4:
         raise UserError(
-            f"permuting distances says nothing about {members} members: it only renames them; "
+            f"permuting the distances of {members} members only renames them, which tests nothing; "
             "train at least 4"
         )
     check_null(members, dimensions, permutations, "permutations")
@@ -90,7 +92,7 @@ def permuted_distances(
 def isotropic(
     squared: ArrayLike, *, degrees: int, draws: int = 200, seed: int = 0, dimensions: int = 2
 ) -> NullTest:
-    """Compare the top-k explained share with that of members drawn from one round Gaussian.
+    """Compare the top-k explained share with that of members drawn from an isotropic Gaussian.
 
     If the S members are independent points of an isotropic Gaussian in `degrees` dimensions, their
     Gram matrix is Wishart with that many degrees of freedom, and double-centring leaves a Wishart
@@ -98,14 +100,14 @@ def isotropic(
 
         independent χ_n, χ_{n−1}, … on the diagonal and χ_{S−2}, …, χ_1 below it, n = degrees
 
-    which is Bartlett's decomposition taken one step on to three diagonals. So a draw is exact and
-    costs O(S), however many items and classes `degrees` counts. The share has no unit: whatever
-    the members' spread, it plays no part.
+    which takes Bartlett's decomposition one step further, to three diagonals. So a draw is exact
+    and costs O(S), however many items and classes `degrees` counts. The share has no unit, so the
+    members' spread does not matter.
 
-    What it rejects: that members are spread alike in every direction of function space. For
+    What it rejects: that members spread equally in every direction of function space. For
     degrees ≫ S the null share is only a little above `equidistant_share`. What it does not show:
-    that anything is shared across items. Real answers vary more on some items and classes than on
-    others, so they have fewer effective dimensions than numbers, and independent members too
+    that anything is shared across items. Real predictions vary more on some items and classes than
+    on others, so they have fewer effective dimensions than entries, and independent members also
     reject this null; `independent_errors` keeps that variation.
 
     Args:
@@ -120,8 +122,8 @@ def isotropic(
         A `NullTest` of shares in (0, 1].
 
     Raises:
-        UserError: `squared` is no matrix of squared distances, all distances are zero, fewer than
-            4 members, or an argument out of range.
+        UserError: `squared` is not a matrix of squared distances, all distances are zero, fewer
+            than 4 members, or an argument out of range.
 
     Source: Bartlett 1933; Dumitriu & Edelman 2002, "Matrix models for beta ensembles", for the
     bidiagonal form.
@@ -142,20 +144,12 @@ def isotropic(
     from scipy.linalg import eigvalsh_tridiagonal
 
     observed = top_share(squared, dimensions)
-    rng = np.random.default_rng(seed)
-    # A matrix and its transpose have the same eigenvalues but for zeros: the shorter side first.
-    short, long = sorted((members - 1, int(degrees)))
-    diagonal = rng.chisquare(np.arange(long, long - short, -1), size=(draws, short))  # χ²
-    below = rng.chisquare(np.arange(short - 1, 0, -1), size=(draws, short - 1))
-    main = diagonal.copy()
-    main[:, 1:] += below
-    off = np.sqrt(diagonal[:, :-1] * below)
     null = np.empty(draws)
-    largest = (max(0, short - dimensions), short - 1)
-    for p in range(draws):
-        top = eigvalsh_tridiagonal(main[p], off[p], select="i", select_range=largest)
-        null[p] = top.sum() / main[p].sum()
-    hypothesis = f"members are independent points of a round Gaussian in {degrees} dimensions"
+    for p, (main, off) in enumerate(wishart_tridiagonal(members, int(degrees), draws, seed)):
+        largest = (max(0, len(main) - dimensions), len(main) - 1)
+        top = eigvalsh_tridiagonal(main, off, select="i", select_range=largest)
+        null[p] = top.sum() / main.sum()
+    hypothesis = f"members are independent points of an isotropic Gaussian in {degrees} dimensions"
     return null_test(observed, null, hypothesis, 1e-9 * observed)
 
 
@@ -163,7 +157,7 @@ def equidistant_share(members: int, dimensions: int = 2) -> float:
     """Return the top-k explained share of S equidistant points: min(1, k / (S − 1)).
 
     All S − 1 eigenvalues of equidistant points are equal. Members that share nothing are nearly
-    equidistant in many dimensions, so an explained share must be read against this.
+    equidistant in many dimensions, so this is what an explained share must be compared with.
 
     Args:
         members: S >= 2.

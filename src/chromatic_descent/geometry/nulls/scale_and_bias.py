@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import Logits
+from chromatic_descent.geometry.checks import Array, Floats, Logits
 from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.nulls.dealing import (
     TIE,
@@ -20,7 +20,7 @@ from chromatic_descent.geometry.nulls.dealing import (
 )
 from chromatic_descent.geometry.nulls.null_test import NullTest, null_test
 
-# A member whose answers are less than this multiple of the mean answer has no usable scale.
+# A member whose scale is less than this multiple of the mean scale has no usable one.
 _FAINT = 0.01
 
 
@@ -32,23 +32,23 @@ def temperature_and_bias(
     seed: int = 0,
     dimensions: int = 2,
 ) -> NullTest:
-    """Compare the top-k explained share with that of members who differ by scale and class bias.
+    """Compare the top-k explained share with that of members that differ in scale and class bias.
 
-    Every member is written as its class bias b_i, the mean logit of every class, and a multiple s_i
-    of what all members say, F, and what is left:
+    Every member is decomposed into its class bias b_i, the mean logit of each class, a multiple s_i
+    of what all members have in common, F, and a residual:
 
         f_in = b_i + s_i (F_n + r_in),  f centred over classes (as it is for `logit_mse`)
         null: f'_in = b_i + s_i (F_n + r_π_n(i)n), π_n as in `independent_errors`
 
-    F is the mean over members of (f_i − b_i)/s_i, s_i the least-squares slope of f_i on F, both at
-    once; so scales act on what is left too, as a temperature does. r is dealt out among members
-    item by item, then each member gets its own scale and bias back, and the distance is that of f'.
-    Dealt-out r would by chance change a member's scale and bias a little, and so make the null vary
-    where the data cannot: that part is fitted and taken away again, and the rest of r enlarged to
-    the sum of squares it had. Not an exact test, but close to one for N ≫ 1.
+    F is the mean over members of (f_i − b_i)/s_i, and s_i is the least-squares slope of f_i on F,
+    both fitted together; scales act on the residual as well, as a temperature does. r is dealt out
+    among members item by item, each member gets its own scale and bias back, and the distance is
+    that of f'. By chance, r dealt out would change a member's scale and bias a little, and make the
+    null vary where the data cannot. That part is fitted and removed, and the rest of r is enlarged
+    to its former sum of squares. The test is not exact, but close to exact for N ≫ 1.
 
-    What it rejects: that but for a temperature and a bias towards classes members are exchangeable
-    on every item, independently across items. A small p shows that something else is shared across
+    What it rejects: that apart from a temperature and a class bias members are exchangeable on
+    every item, independently across items. A small p shows that something else is shared across
     items. It does not show what, nor that two axes suffice; a bias that depends on the true class
     (a confusion) is enough.
 
@@ -64,8 +64,8 @@ def temperature_and_bias(
         A `NullTest` of shares in (0, 1].
 
     Raises:
-        UserError: as `independent_errors`; members say nothing in common, or a member's scale is
-            not positive: it has nothing of what the others say.
+        UserError: as `independent_errors`; members have nothing in common, or a member's scale is
+            not positive, so it shares nothing with the others.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -78,9 +78,9 @@ def temperature_and_bias(
     fit = _fit(logits, raw=known.sees_shift)
     members, items, classes = logits.shape
     blocks = shuffle_blocks(members, items, classes)
-    # The features of b + s F, and a mean of them that is taken from all: no distance sees it, and
-    # what is left is small enough for float32.
-    offsets: list[NDArray[np.float64]] = []  # [K, n] each
+    # The features of b + s F, less their mean over members: no distance sees the mean, and the rest
+    # is small enough for float32.
+    offsets: list[Array] = []  # [K, n] each
     fixed = np.zeros((members, members))
     for block in blocks:
         plain = fit.bias[:, None] + fit.scale[:, None, None] * fit.shared[block]
@@ -96,24 +96,24 @@ def temperature_and_bias(
     for draw in range(draws):
         dealt = [deal_out(fit.left[block], rng) for block in blocks]  # [S, n, C] each
         refit = _refit(dealt, fit, blocks)
-        if known.linear:
-            # b + s F lies in the span of what was fitted, and what is left is orthogonal to it.
+        if known.of_logits:
+            # b + s F lies in the span of the fit, and the residual is orthogonal to it.
             gram = fixed + np.outer(weight, weight) * refit.enlarge**2 * refit.gram
         else:
             gram = np.zeros((members, members))
             for r, offset, block in zip(dealt, offsets, blocks, strict=True):
-                answers = _answers(r, fit, refit, block)
-                phi = known.features(answers)
+                plain = _null_logits(r, fit, refit, block)
+                phi = known.features(plain)
                 about = phi.transpose(0, 2, 1) - offset  # [S, K, n]
                 gram += gram_of((about / unit).astype(np.float32))
         null[draw] = uncentred_shares(gram[None], dimensions)[0]
-    hypothesis = "but for a scale and a class bias members are exchangeable on every item"
+    hypothesis = "apart from a scale and a class bias, members are exchangeable on every item"
     return null_test(observed, null, hypothesis, TIE * observed)
 
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """f_i = b_i + s_i (F + r_i).
+    """The decomposition f_i = b_i + s_i (F + r_i).
 
     Attributes:
         scale: [S], s, of mean 1.
@@ -125,59 +125,59 @@ class _Fit:
         left: [N, S, C], r / unit; its mean over members is zero, as is that over items.
     """
 
-    scale: NDArray[np.float64]
-    bias: NDArray[np.float64]
-    shared: NDArray[np.float64]
+    scale: Array
+    bias: Array
+    shared: Array
     size: float
     direction: NDArray[np.float32]
     unit: float
     left: NDArray[np.float32]
 
 
-def _fit(logits: NDArray[np.floating], *, raw: bool) -> _Fit:
+def _fit(logits: Floats, *, raw: bool) -> _Fit:
     """Fit scales and biases to the logits, centred over classes unless `raw`."""
     members, items, classes = logits.shape
     blocks = shuffle_blocks(members, items, classes)
 
-    def answers(block: slice) -> NDArray[np.float64]:
+    def member_logits(block: slice) -> Array:
         f = logits[:, block].astype(np.float64)
         return f if raw else f - f.mean(axis=-1, keepdims=True)
 
-    bias = sum(answers(block).sum(axis=1) for block in blocks) / items  # [S, C]
+    bias = sum(member_logits(block).sum(axis=1) for block in blocks) / items  # [S, C]
     gram = np.zeros((members, members))
     for block in blocks:
-        flat = (answers(block) - bias[:, None]).reshape(members, -1)
+        flat = (member_logits(block) - bias[:, None]).reshape(members, -1)
         gram += flat @ flat.T
     scale = _scales(gram, float(items * np.sum(bias**2)))
 
-    def unscaled(block: slice) -> NDArray[np.float64]:
-        members_alike: NDArray[np.float64] = (answers(block) - bias[:, None]) / scale[:, None, None]
-        return members_alike
+    def unscaled(block: slice) -> Array:
+        alike: Array = (member_logits(block) - bias[:, None]) / scale[:, None, None]
+        return alike
 
     shared = np.concatenate([unscaled(block).mean(axis=0) for block in blocks])
     size = float(np.linalg.norm(shared))
     rest = [np.linalg.norm(unscaled(block) - shared[block]) for block in blocks]
     unit = float(np.linalg.norm(rest)) / np.sqrt(logits.size)
     if unit == 0:
-        unit = 1.0  # nothing is left: members are scaled versions of each other
+        unit = 1.0  # no residual: members are scaled versions of each other
     left = np.empty((items, members, classes), dtype=np.float32)
     for block in blocks:
         left[block] = by_item((unscaled(block) - shared[block]) / unit)
     return _Fit(scale, bias, shared, size, (shared / size).astype(np.float32), unit, left)
 
 
-def _scales(gram: NDArray[np.float64], constant: float) -> NDArray[np.float64]:
+def _scales(gram: Array, constant: float) -> Array:
     """Return s [S] such that s_i is the slope of f_i on F = mean_j f_j / s_j, from ⟨f_i, f_j⟩.
 
-    With w = 1/s the slope is S (Gw)_i / wᵀGw. It is the mean of *unscaled* members that f_i is
-    compared with: the mean member has more of the louder members' noise, which would make their
-    scales come out too large.
+    With w = 1/s the slope is S (Gw)_i / wᵀGw. f_i is compared with the mean of *unscaled* members:
+    the mean member contains more of the louder members' noise, which would make their scales too
+    large.
     """
     members = len(gram)
-    if gram.sum() <= 1e-26 * members * constant:  # round-off, beside what does not vary
+    if gram.sum() <= 1e-26 * members * constant:  # round-off, compared with what does not vary
         raise UserError(
-            "the mean of the members answers all probe items alike: there is nothing of which "
-            "members could be scaled versions"
+            "the mean member gives all probe items the same logits: there is nothing that members "
+            "could be scaled versions of"
         )
     scale = np.ones(members)
     for _ in range(200):
@@ -187,36 +187,36 @@ def _scales(gram: NDArray[np.float64], constant: float) -> NDArray[np.float64]:
         if slope.min() < _FAINT:
             member = int(slope.argmin())
             raise UserError(
-                f"member {member} is no scaled version of the others' mean (scale "
+                f"member {member} is not a scaled version of the others' mean (scale "
                 f"{slope[member]:.3g}): has it collapsed? Leave it out"
             )
-        step = np.sqrt(slope / scale)  # half the way, else it may swing to and fro
+        step = np.sqrt(slope / scale)  # half the step, or it may oscillate
         scale = scale * step
         if np.abs(step - 1).max() < 1e-12:
             break
-    result: NDArray[np.float64] = scale / scale.mean()
+    result: Array = scale / scale.mean()
     return result
 
 
 @dataclass(frozen=True, eq=False)
 class _Refit:
-    """α F/‖F‖ + β, fitted to answers dealt out, which have it by chance; in units of `_Fit`.
+    """α F/‖F‖ + β, which dealt residuals contain by chance; in units of `_Fit`.
 
     Attributes:
         scale: [S], α.
         bias: [S, C], β.
-        gram: [S, S], of what is left without them.
-        enlarge: what gives that the sum of squares it had with them.
+        gram: [S, S], of the residuals without it.
+        enlarge: the factor that restores their sum of squares.
     """
 
-    scale: NDArray[np.float64]
-    bias: NDArray[np.float64]
-    gram: NDArray[np.float64]
+    scale: Array
+    bias: Array
+    gram: Array
     enlarge: float
 
 
 def _refit(dealt: Sequence[NDArray[np.float32]], fit: _Fit, blocks: list[slice]) -> _Refit:
-    """Fit α F/‖F‖ + β to answers r [S, n, C], block by block."""
+    """Fit α F/‖F‖ + β to dealt residuals r [S, n, C], block by block."""
     items, members, classes = fit.left.shape
     gram = np.zeros((members, members))
     along, total = np.zeros(members), np.zeros((members, classes))
@@ -231,10 +231,10 @@ def _refit(dealt: Sequence[NDArray[np.float32]], fit: _Fit, blocks: list[slice])
     return _Refit(along, bias, gram, float(np.sqrt(before / after)) if after > 0 else 1.0)
 
 
-def _answers(r: NDArray[np.float32], fit: _Fit, refit: _Refit, block: slice) -> NDArray[np.float64]:
+def _null_logits(r: NDArray[np.float32], fit: _Fit, refit: _Refit, block: slice) -> Array:
     """Return b + s (F + enlarge · (r − α F/‖F‖ − β)) for some items, [S, n, C].
 
-    In memory it is [S, C, n]: what features do along classes is several times faster so.
+    In memory it is [S, C, n], which makes operations along the classes several times faster.
     """
     own = (refit.enlarge * fit.unit * fit.scale)[:, None]
     along = fit.scale[:, None] - own * refit.scale[:, None] / fit.size

@@ -1,17 +1,17 @@
-"""Is the structure real? Nulls that shuffle the members' answers.
+"""Is the structure real? Nulls that shuffle the members' predictions.
 
-The upper rungs of the ladder that begins in `nulls`. Each keeps something of the answers, shuffles
-the rest, and asks whether the first k axes of the classical MDS still explain as much:
+The upper rungs of the ladder that begins in `distance_nulls`. Each keeps part of the predictions,
+shuffles the rest, and asks whether the first k axes of the classical MDS still explain as much:
 
-| null                    | keeps                                    | destroys                    |
-|-------------------------|------------------------------------------|-----------------------------|
-| `independent_errors`    | every item's answers, whoever gave them  | what items have in common   |
-| `within_class_shuffles` | every member's answers to every class    | which item got which        |
+| null                    | keeps                                     | destroys                  |
+|-------------------------|-------------------------------------------|---------------------------|
+| `independent_errors`    | the predictions on every item             | what items have in common |
+| `within_class_shuffles` | every member's predictions on every class | which item got which      |
 
-The third of the kind, `temperature_and_bias`, has a module of its own, `scale_and_bias`.
-They serve the distances that have `features`: answers are turned into features once, in blocks of
-items, and the features shuffled. Null draws are multiplied in float32 (they are compared, not
-reported) and summed in float64; the observed share is float64 throughout.
+The third, `temperature_and_bias`, is in `scale_and_bias`. All need a distance between `features`:
+logits are turned into features once, in blocks of items, and the features are shuffled. Null draws
+are multiplied in float32 (they are compared, not reported) and summed in float64; the observed
+share is float64 throughout.
 Shapes: S members, N probe items, C classes.
 """
 
@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.batches import batches
-from chromatic_descent.geometry.checks import Logits
+from chromatic_descent.geometry.checks import Array, Logits
 from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.nulls.dealing import (
     SHUFFLED,
@@ -50,19 +50,20 @@ def independent_errors(
 ) -> NullTest:
     """Compare the top-k explained share with that of members whose errors are independent.
 
-        null: φ'_in = φ_π_n(i)n, π_n a random order of the members, another for every item n
+        null: φ'_in = φ_π_n(i)n, π_n a random order of the members, drawn anew for every item n
 
-    Each item's answers are dealt out among the members anew. That keeps, on every item, how far
-    and in what way answers spread; it destroys all that a member's answers to different items have
-    in common. Answers are dealt out (each goes to one member), not drawn with replacement: under
-    the hypothesis every such deal is as likely as the data, so the test's size is exact at any S
-    and N, while drawing S answers with replacement would lose 1/S of the spread.
+    Each item's predictions are dealt out among the members. That keeps, on every item, how far and
+    in what way predictions spread; it destroys everything that a member's predictions on different
+    items have in common. They are dealt out (each goes to one member), not drawn with replacement:
+    under the hypothesis every deal is as likely as the data, so the size of the test is exact at
+    any S and N, whereas S draws with replacement would lose 1/S of the spread.
 
-    What it rejects: that members are exchangeable on every item by itself, independently across
-    items, as independently erring members would be. A member that is surer or louder throughout
-    makes this false too: a rejection shows *something* shared across items, which may be as plain
-    as a temperature (see `temperature_and_bias`), and not that two axes suffice. Items that
-    resemble each other (near-duplicate images) share answers without any structure among members.
+    What it rejects: that on every item members are exchangeable, independently across items, as
+    they would be if they erred independently. A member that is surer or louder on all items also
+    violates this. So a rejection shows that *something* is shared across items, perhaps only a
+    temperature (see `temperature_and_bias`); it does not show that two axes suffice. Items that
+    resemble each other (near-duplicate images) share predictions without any structure among
+    members.
 
     Args:
         logits: [S, N, C], S >= 4, or the path of a .npy or .npz file.
@@ -78,8 +79,8 @@ def independent_errors(
         UserError: as `features`; fewer than 4 members, identical members, or an argument out of
             range.
 
-    Source: Jordan 2023, arXiv:2304.01910, for the hypothesis: late in training the accuracy of
-    networks varies over seeds as it would if errors were independent.
+    Source: Jordan 2023, arXiv:2304.01910, for the hypothesis: late in training, accuracy varies
+    over seeds as it would if errors were independent.
 
     >>> import numpy as np
     >>> logits = np.random.default_rng(0).normal(size=(6, 200, 4))
@@ -94,11 +95,11 @@ def independent_errors(
         grams = np.zeros((len(null[batch]), members, members))
         for block in shuffle_blocks(*logits.shape):
             phi = known.features(logits, block)  # [S, n, C]
-            phi -= phi.mean(axis=0)  # dealing out keeps it, and no distance sees it
+            phi -= phi.mean(axis=0)  # dealing keeps the mean, and no distance sees it
             phi = _fewer_columns(phi / unit)
-            answers = by_item(phi)
+            dealt = by_item(phi)
             for gram in grams:
-                gram += gram_of(deal_out(answers, rng))
+                gram += gram_of(deal_out(dealt, rng))
         null[batch] = uncentred_shares(grams, dimensions)
     hypothesis = "on every item members are exchangeable, independently across items"
     return null_test(observed, null, hypothesis, TIE * observed)
@@ -113,19 +114,20 @@ def within_class_shuffles(
     seed: int = 0,
     dimensions: int = 2,
 ) -> NullTest:
-    """Compare the top-k explained share with that of members who know an item's class only.
+    """Compare the top-k explained share with that of members who know only an item's class.
 
         null: φ'_in = φ_iπ_i(n), π_i a random order of the items that keeps classes, one per member
 
-    Each member's answers are permuted among the items of one class. That keeps every member's
-    answers class by class: accuracy, confusions, temperature, bias. It destroys which item got
-    which answer.
+    Each member's predictions are permuted among the items of each class. That keeps every member's
+    predictions class by class: accuracy, confusions, temperature, bias. It destroys which item got
+    which prediction.
 
-    What it rejects: that given the class a member's answers to items are exchangeable, and members
-    independent. Trained members agree on which images of a class are easy, and disagree more on
-    some images than on others; either makes this false. So a small p is expected of any study,
-    and a large one would be the news: all that members share is class by class. A small p does not
-    show an axis beyond confusions and temperature; `temperature_and_bias` is the null for that.
+    What it rejects: that given the class a member's predictions are exchangeable over items, and
+    members are independent. Trained members agree on which images of a class are easy, and disagree
+    more on some images than on others; either violates this. So a small p is expected in any study,
+    and a large one would be remarkable: everything that members share would be class by class. A
+    small p does not show an axis beyond confusions and temperature; `temperature_and_bias` is the
+    null for that.
 
     Args:
         logits: [S, N, C], S >= 4, or the path of a .npy or .npz file.
@@ -151,10 +153,10 @@ def within_class_shuffles(
     members, items, _ = logits.shape
     groups = _together(_items_of_classes(labels, items), max(1, SHUFFLED // logits[:, 0].size))
 
-    def about_classes(group: _Group) -> NDArray[np.float64]:
+    def about_classes(group: _Group) -> Array:
         phi = known.features(logits[:, group.items])  # [S, n, C]
-        for place in group.places:  # shuffling keeps this mean, and no distance sees it
-            phi[:, place] -= phi[:, place].mean(axis=(0, 1))
+        for slots in group.slots:  # shuffling keeps this mean, and no distance sees it
+            phi[:, slots] -= phi[:, slots].mean(axis=(0, 1))
         return phi
 
     energy = sum(np.sum(about_classes(group) ** 2) for group in groups)
@@ -166,26 +168,26 @@ def within_class_shuffles(
         for group in groups:
             phi = about_classes(group) / unit
             rows = phi.astype(np.float32).reshape(-1, phi.shape[-1])  # [S·n, C]
-            orders = [np.tile(place, (members, 1)) for place in group.places]
+            orders = [np.tile(slots, (members, 1)) for slots in group.slots]
             first = np.arange(members)[:, None] * phi.shape[1]
             for gram in grams:
                 order = np.concatenate([rng.permuted(order, axis=1) for order in orders], axis=1)
                 gram += gram_of(rows.take(order + first, axis=0))
         null[batch] = uncentred_shares(grams, dimensions)
-    hypothesis = "given the class a member's answers are exchangeable, and members independent"
+    hypothesis = "given the class, a member's predictions are exchangeable, and members independent"
     return null_test(observed, null, hypothesis, TIE * observed)
 
 
-def _fewer_columns(phi: NDArray[np.float64]) -> NDArray[np.float64]:
+def _fewer_columns(phi: Array) -> Array:
     """Return features [S, n, min(S, C)] with the same Gram matrix on every item.
 
-    S vectors span no more than S dimensions: turning each item's into those is a QR decomposition,
-    which pays when there are many classes.
+    S vectors span at most S dimensions. A QR decomposition rotates each item's vectors into those,
+    which pays off when there are many classes.
     """
     members, _, classes = phi.shape
     if classes < 2 * members:
         return phi
-    r = cast(NDArray[np.float64], np.linalg.qr(phi.transpose(1, 2, 0), mode="r"))  # [n, S, S]
+    r = cast(Array, np.linalg.qr(phi.transpose(1, 2, 0), mode="r"))  # [n, S, S]
     return np.ascontiguousarray(r.transpose(2, 0, 1))
 
 
@@ -204,14 +206,14 @@ def _items_of_classes(labels: ArrayLike, items: int) -> list[NDArray[np.intp]]:
 
 
 class _Group(NamedTuple):
-    """Classes that are worked on together: their items [n], and each one's places among the n."""
+    """Classes that are processed together: their items [n], and each class's slots among the n."""
 
     items: NDArray[np.intp]
-    places: list[NDArray[np.intp]]
+    slots: list[NDArray[np.intp]]
 
 
 def _together(classes: list[NDArray[np.intp]], items: int) -> list[_Group]:
-    """Return the classes in groups of at least `items` items, the last of perhaps fewer."""
+    """Return the classes in groups of at least `items` items; the last may have fewer."""
     groups: list[list[NDArray[np.intp]]] = [[]]
     for chosen in classes:
         if sum(map(len, groups[-1])) >= items:

@@ -1,8 +1,8 @@
 """Do two distances between the same members agree? The Mantel test, one pair or a whole matrix.
 
 The S(S−1)/2 entries of a distance matrix are not independent: a member far from one is far from
-many. So members are permuted, rows and columns together; shuffling the entries would find
-agreement where there is none.
+many. So members are permuted, rows and columns together; shuffling entries would find agreement
+where there is none.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import check_squared
+from chromatic_descent.geometry.checks import Array, check_squared
 from chromatic_descent.geometry.nulls.null_test import NullTest, null_test
-from chromatic_descent.geometry.permutation_tests.member_orders import member_orders
+from chromatic_descent.geometry.permutation_tests.permuted_members import permuted_members
 
 Method = Literal["pearson", "spearman"]
 
 # Pairs are gathered in batches of about this many (8 MiB of float64).
 _BATCH = 2**20
 
-# A correlation is known to about this much, so draws so close to the data tie with it.
+# Correlations are accurate to about this, so draws this close to the data tie with it.
 _TIE = 1e-9
 
 
@@ -33,13 +33,13 @@ class MantelMatrix:
     Attributes:
         names: the K distances, in order.
         correlation: [K, K], symmetric, 1 on the diagonal.
-        p_value: [K, K], symmetric, one-sided; NaN on the diagonal, where there is nothing to test.
+        p_value: [K, K], symmetric, one-sided; NaN on the diagonal, which has nothing to test.
             Not corrected for the number of pairs.
     """
 
     names: tuple[str, ...]
-    correlation: NDArray[np.float64]
-    p_value: NDArray[np.float64]
+    correlation: Array
+    p_value: Array
 
 
 def mantel(
@@ -50,17 +50,17 @@ def mantel(
     seed: int = 0,
     method: Method = "pearson",
 ) -> NullTest:
-    """Test whether pairs of members that are far apart by one distance are so by another.
+    """Test whether pairs of members that are far apart by one distance are far apart by another.
 
         r = correlation over i < j of a_ij with b_ij; null: of a_ij with b_π(i)π(j)
 
     over random orders π of the members, or all S! of them when S ≤ 6. One-sided: only r > 0 counts
-    against the null. Squared distances and distances give different r unless `method` is
-    "spearman"; pass what is to be compared.
+    against the null. Squared and plain distances give different r unless `method` is "spearman", so
+    pass those that are to be compared.
 
-    What it rejects: that members' names in one matrix have nothing to do with those in the other.
-    What it does not show: that the two distances measure the same thing; a single member far from
-    the rest by both is enough.
+    What it rejects: that the members' names in one matrix are unrelated to those in the other. What
+    it does not show: that the two distances measure the same thing; a single member far from the
+    rest by both is enough.
 
     Args:
         a: [S, S] distances, squared or not, S >= 4.
@@ -90,7 +90,7 @@ def mantel(
     observed = float(pairs[0] @ pairs[1])
     shuffles = _shuffled_pairs(len(np.asarray(a)), permutations, seed)
     null = [pairs[1].take(shuffled) @ pairs[0] for shuffled in shuffles]
-    hypothesis = "the members' names in one distance have nothing to do with those in the other"
+    hypothesis = "the members' names in one distance are unrelated to those in the other"
     return null_test(observed, np.concatenate(null), hypothesis, _TIE)
 
 
@@ -103,7 +103,7 @@ def mantel_matrix(
 ) -> MantelMatrix:
     """Return the Mantel test of every two of K distances between the same members.
 
-    As `mantel` for each pair, all with the same permutations, which share the work.
+    The same as `mantel` for each pair; all pairs share the permutations, and with them the work.
 
     Args:
         distances: by name, [S, S] each, squared or not, of the same S >= 4 members in one order.
@@ -136,14 +136,14 @@ def mantel_matrix(
             reached += pairs @ pairs.take(shuffled, axis=1).T >= correlation - _TIE
             count += 1
     p_value = (1 + reached) / (1 + count)
-    upper = np.triu(p_value, k=1)  # below, π is replaced by its inverse: as good, not the same
+    upper = np.triu(p_value, k=1)  # below the diagonal π is inverted: equally valid, not equal
     p_value = upper + upper.T
     np.fill_diagonal(p_value, np.nan)
     np.fill_diagonal(correlation, 1.0)
     return MantelMatrix(tuple(distances), correlation, p_value)
 
 
-def _standardised(distances: Mapping[str, ArrayLike], method: str) -> NDArray[np.float64]:
+def _standardised(distances: Mapping[str, ArrayLike], method: str) -> Array:
     """Return the pairs i < j of each matrix, centred and of norm 1: [K, pairs]."""
     if method not in ("pearson", "spearman"):
         raise UserError(f"method must be 'pearson' or 'spearman'; found {method!r}")
@@ -159,9 +159,7 @@ def _standardised(distances: Mapping[str, ArrayLike], method: str) -> NDArray[np
             )
         values = squared[np.triu_indices(len(squared), k=1)]
         if np.ptp(values) <= 1e-12 * values.max():
-            raise UserError(
-                f"all distances in {name!r} are equal: there is nothing to correlate with"
-            )
+            raise UserError(f"all distances in {name!r} are equal: there is nothing to correlate")
         if method == "spearman":
             from scipy.stats import rankdata
 
@@ -172,11 +170,11 @@ def _standardised(distances: Mapping[str, ArrayLike], method: str) -> NDArray[np
 
 
 def _shuffled_pairs(members: int, permutations: int, seed: int) -> Iterator[NDArray[np.int32]]:
-    """Yield [B, pairs]: for each order of members, where each pair i < j is to be read from."""
+    """Yield [B, pairs]: for each order of members, the index that each pair i < j is read from."""
     rows, columns = np.triu_indices(members, k=1)
-    place = np.zeros((members, members), dtype=np.int32)
-    place[rows, columns] = place[columns, rows] = np.arange(len(rows))
+    index = np.zeros((members, members), dtype=np.int32)
+    index[rows, columns] = index[columns, rows] = np.arange(len(rows))
     batch = max(1, _BATCH // len(rows))
-    for orders in member_orders(members, permutations, seed, batch):
-        # Flat indices: indexing by two arrays gives the same ten times slower.
-        yield place.ravel().take(orders.take(rows, axis=1) * members + orders.take(columns, axis=1))
+    for order in permuted_members(members, permutations, seed, batch):
+        # Flat indices: indexing by two arrays is ten times slower.
+        yield index.ravel().take(order.take(rows, axis=1) * members + order.take(columns, axis=1))

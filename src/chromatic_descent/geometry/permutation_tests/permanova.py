@@ -1,4 +1,4 @@
-"""Do groups of members differ in where they lie? PERMANOVA on any squared distance."""
+"""Do groups of members lie in different places? PERMANOVA on any squared distance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import check_squared
+from chromatic_descent.geometry.checks import Array, check_apart, check_squared
 from chromatic_descent.geometry.nulls.null_test import NullTest, null_test
-from chromatic_descent.geometry.permutation_tests.member_orders import member_orders
+from chromatic_descent.geometry.permutation_tests.permuted_members import permuted_members
 
 # One-hot groups are multiplied in batches of about this many float64 values (32 MiB).
 _BATCH = 2**22
@@ -24,10 +24,10 @@ class Permanova(NullTest):
     """A `NullTest` of the pseudo-F, with the share of variance that lies between groups.
 
     Attributes:
-        r_squared: R² = 1 − SS_within / SS_total, in [0, 1]. It rises with the number of groups
-            alone: under the null it is about (a − 1)/(S − 1).
+        r_squared: R² = 1 − SS_within / SS_total, in [0, 1]. It rises with the number of groups:
+            under the null it is about (a − 1)/(S − 1).
         groups: the a groups, sorted.
-        sizes: the members of each.
+        sizes: the number of members in each.
     """
 
     r_squared: float = np.nan
@@ -47,12 +47,12 @@ def permanova(
         SS_total = Σ_{i<j} D_ij / S,  SS_within = Σ_g Σ_{i<j in g} D_ij / n_g
         F = ((SS_total − SS_within)/(a − 1)) / (SS_within/(S − a)),  R² = 1 − SS_within/SS_total
 
-    with a groups of n_g members; the groups' names are permuted among members, at random or, when
+    with a groups of n_g members. The groups' names are permuted among members, at random or, when
     S ≤ 6, in all ways. For Euclidean D the sums of squares are those of a multivariate analysis of
     variance. F is infinite when every group is a single point.
 
     What it rejects: that group names are exchangeable. What it does not show: that group *means*
-    differ; groups of unlike spread and unlike size can reject too (Anderson & Walsh 2013).
+    differ; groups that differ in spread and in size can also reject (Anderson & Walsh 2013).
 
     Args:
         squared: [S, S] squared distances.
@@ -64,9 +64,9 @@ def permanova(
         A `Permanova`; F and R² without unit.
 
     Raises:
-        UserError: `squared` is no matrix of squared distances; members and groups differ in number;
-            fewer than 2 groups, or one per member; too few members for p ≤ 0.05 to be possible;
-            all distances zero.
+        UserError: `squared` is not a matrix of squared distances; members and groups differ in
+            number; fewer than 2 groups, or one per member; too few members for p ≤ 0.05; all
+            distances zero.
 
     Source: Anderson 2001, "A new method for non-parametric multivariate analysis of variance".
     scikit-bio's `permanova` is the same test.
@@ -80,7 +80,7 @@ def permanova(
     squared = check_squared(squared)
     members = len(squared)
     labels = np.asarray(groups)
-    if labels.dtype == object:  # None beside names, say: by what they read as
+    if labels.dtype == object:  # None among names, for example: compare as text
         labels = labels.astype(str)
     names, codes = np.unique(labels, return_inverse=True)
     if codes.shape != (members,):
@@ -91,30 +91,29 @@ def permanova(
     sizes = np.bincount(codes)
     _check_groups(sizes)
     total = squared.sum() / (2 * members)
-    if total == 0:
-        raise UserError("all distances are zero: the members are identical, nothing to test")
+    check_apart(squared, "so there is nothing to test")
 
-    def within(orders: NDArray[np.intp]) -> NDArray[np.float64]:
+    def within(order: NDArray[np.intp]) -> Array:
         """SS_within for each order of the group names, [B]."""
-        chosen = np.eye(len(names))[codes[orders]]  # [B, S, a] one-hot
+        chosen = np.eye(len(names))[codes[order]]  # [B, S, a] one-hot
         flat = chosen.transpose(1, 0, 2).reshape(members, -1)  # [S, B·a]
         sums = np.einsum("sk,sk->k", flat, squared @ flat).reshape(-1, len(names))
-        by_order: NDArray[np.float64] = sums @ (0.5 / sizes)
-        return by_order
+        squares: Array = sums @ (0.5 / sizes)
+        return squares
 
-    def pseudo_f(inside: NDArray[np.float64]) -> NDArray[np.float64]:
+    def pseudo_f(inside: Array) -> Array:
         inside = np.where(inside > _ROUNDOFF * total, inside, 0.0)
         between = (total - inside) / (len(names) - 1)
         infinite = np.full_like(inside, np.inf)
         between *= members - len(names)
-        ratio: NDArray[np.float64] = np.divide(between, inside, out=infinite, where=inside > 0)
+        ratio: Array = np.divide(between, inside, out=infinite, where=inside > 0)
         return ratio
 
     observed_within = within(np.arange(members, dtype=np.intp)[None])
     observed = float(pseudo_f(observed_within)[0])
     batch = max(1, _BATCH // (members * len(names)))
     null = pseudo_f(
-        np.concatenate([within(o) for o in member_orders(members, permutations, seed, batch)])
+        np.concatenate([within(o) for o in permuted_members(members, permutations, seed, batch)])
     )
     hypothesis = "the groups' names are exchangeable among members"
     tolerance = 1e-9 * observed if np.isfinite(observed) else 0.0
@@ -131,18 +130,17 @@ def permanova(
 
 
 def _check_groups(sizes: NDArray[np.intp]) -> None:
-    """Raise UserError unless there are 2 groups or more and 20 ways or more to deal them out."""
+    """Raise UserError unless there are at least 2 groups and at least 20 ways to assign them."""
     members = int(sizes.sum())
     if len(sizes) < 2 or len(sizes) == members:
         raise UserError(
             f"groups must be at least 2, and fewer than the {members} members; found {len(sizes)}"
         )
-    # Groups of the same size may change places: that is the same division of the members.
+    # Swapping groups of the same size gives the same division of the members.
     repeats = np.bincount(sizes)
     ways = lgamma(members + 1) - sum(lgamma(n + 1) for n in [*sizes, *repeats[1:]])
     if ways < np.log(19.5):
         raise UserError(
-            f"{members} members in groups of {', '.join(map(str, sizes))} can be divided in "
-            f"{exp(ways):.0f} ways only, so that p cannot be below {exp(-ways):.2f}: train more "
-            "members"
+            f"{members} members can be divided into groups of {', '.join(map(str, sizes))} in only "
+            f"{exp(ways):.0f} ways, so p cannot be below {exp(-ways):.2f}: train more members"
         )

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import Logits
+from chromatic_descent.geometry.checks import Array, Logits
 from chromatic_descent.geometry.distances.by_name import resolve
 from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.distances.matrices import distance_matrix
@@ -23,31 +22,31 @@ class Bootstrap:
     """Layouts of resampled probes, in the frame of the layout of the whole probe.
 
     Attributes:
-        layouts: [B, S, k], aligned to the reference.
+        layouts: [B, S, k], aligned with the reference.
         correlations: [B], each layout's Procrustes correlation with the reference; their mean is
             the stability of the map. NaN when all members coincide.
         reference: [S, k], the layout of the whole probe.
     """
 
-    layouts: NDArray[np.float64]
-    correlations: NDArray[np.float64]
-    reference: NDArray[np.float64]
+    layouts: Array
+    correlations: Array
+    reference: Array
 
 
 @dataclass(frozen=True, eq=False)
 class Ellipses:
-    """Where each member goes in the plane when the probe is resampled.
+    """Where each member moves in the plane when the probe is resampled.
 
     Attributes:
-        centres: [S, 2], the mean place.
+        centres: [S, 2], the mean position.
         half_axes: [S, 2], the longer first; in the unit of the layout.
         angles: [S], of the longer axis from the first axis of the layout, radians in (−π/2, π/2].
-        level: the share of a normal cloud that its ellipse holds.
+        level: the share of a normal cloud that its ellipse contains.
     """
 
-    centres: NDArray[np.float64]
-    half_axes: NDArray[np.float64]
-    angles: NDArray[np.float64]
+    centres: Array
+    half_axes: Array
+    angles: Array
     level: float
 
 
@@ -58,17 +57,18 @@ def bootstrap_layouts(
     resamples: int = 200,
     seed: int = 0,
     dimensions: int = 2,
-    progress: Callable[[float], None] | None = None,
+    on_progress: Callable[[float], None] | None = None,
 ) -> Bootstrap:
-    """Resample probe items with replacement, and lay the members out anew each time.
+    """Resample probe items with replacement, and lay the members out again each time.
 
         D_b = Σ_n m_bn d_n / N, m_b ~ Multinomial(N, 1/N), d_n the distances on item n
 
-    then classical MDS of D_b, aligned by Procrustes to the layout of all items. Items are
-    resampled, not members: this asks how far the map depends on *these probe images*. It says
-    nothing about other members, and a stable map need not be a low-dimensional one.
+    followed by classical MDS of D_b, aligned by Procrustes with the layout of all items. Items are
+    resampled, not members: the question is how far the map depends on *these probe images*. The
+    answer says nothing about other members, and a stable map need not be low-dimensional.
 
-    From 100 members on, D_b is made in float32, and layouts are off by about 1e-5 of their size.
+    From 100 members on, D_b is computed in float32, and layouts are off by about 1e-5 of their
+    size.
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
@@ -76,13 +76,13 @@ def bootstrap_layouts(
         resamples: B.
         seed: of the resampling.
         dimensions: k, from 1 to S.
-        progress: called now and then with the fraction of the work done, from 0 to 1.
+        on_progress: called from time to time with the fraction of the work done, from 0 to 1.
 
     Returns:
         A `Bootstrap`; layouts in the unit of the distance (not squared).
 
     Raises:
-        UserError: as `distance_matrix` and `classical_mds`; `cka`, which is no mean over items;
+        UserError: as `distance_matrix` and `classical_mds`; `cka`, which is not a mean over items;
             fewer than 1 resample; two members without a common error in a resample.
 
     Source: Efron 1979; Peres-Neto & Jackson 2001 for the Procrustes correlation.
@@ -98,25 +98,26 @@ def bootstrap_layouts(
     reference = classical_mds(distance_matrix(array, distance), dimensions).coordinates
     layouts = np.empty((resamples, *reference.shape))
     correlations = np.empty(resamples)
-    for b, layout in enumerate(weighted_layouts(array, distance, counts, dimensions, progress)):
+    for b, layout in enumerate(weighted_layouts(array, distance, counts, dimensions, on_progress)):
         fit = procrustes(reference, layout)
         layouts[b], correlations[b] = fit.layout, fit.correlation
     return Bootstrap(layouts, correlations, reference)
 
 
 def confidence_ellipses(bootstrap: Bootstrap, level: float = 0.95) -> Ellipses:
-    """Return the normal ellipse of each member's resampled places, in the first two axes.
+    """Return the normal ellipse of each member's resampled positions, in the first two axes.
 
-    With Σ the covariance over resamples of a member's place, λ its eigenvalues:
+    With Σ the covariance over resamples of a member's position, and λ its eigenvalues:
 
         half-axes √(q λ), q = −2 ln(1 − level), the χ² quantile of two degrees of freedom
 
-    The centre is the mean of the resampled places, which noise pulls off the place in the whole
-    probe's layout: a resample repeats items, so all distances in it carry more noise. As the
-    bootstrap, this is about *these probe images*; a member trained again would move further.
+    The centre is the mean of the resampled positions. Noise shifts it from the position in the
+    layout of the whole probe, since a resample repeats items and all its distances carry more
+    noise. Like the bootstrap, this is about *these probe images*; a member trained again would move
+    farther.
 
     Args:
-        bootstrap: of two dimensions or more, and 3 resamples or more.
+        bootstrap: with at least 2 dimensions and 3 resamples.
         level: between 0 and 1.
 
     Returns:
@@ -147,7 +148,7 @@ def confidence_ellipses(bootstrap: Bootstrap, level: float = 0.95) -> Ellipses:
     covariance = np.einsum("bsi,bsj->sij", offsets, offsets) / (resamples - 1)
     values, vectors = np.linalg.eigh(covariance)  # upwards
     half_axes = np.sqrt(-2 * math.log1p(-level) * np.maximum(values[:, ::-1], 0.0))
-    x, y = vectors[:, 0, 1], vectors[:, 1, 1]  # the longer axis; which way it points is no matter
+    x, y = vectors[:, 0, 1], vectors[:, 1, 1]  # the longer axis, in either direction
     angles = np.where(half_axes[:, 0] > 0, np.arctan2(np.where(x < 0, -y, y), np.abs(x)), 0.0)
     angles[angles == -np.pi / 2] = np.pi / 2
     return Ellipses(centres, half_axes, angles, level)

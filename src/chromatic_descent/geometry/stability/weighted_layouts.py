@@ -1,12 +1,12 @@
-"""The layout of every weighting of the probe items: what bootstraps and halves compare."""
+"""The layout under every weighting of the probe items, for bootstraps and halves."""
 
 import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import NDArray
 
+from chromatic_descent.geometry.checks import Array, Floats
 from chromatic_descent.geometry.cores import one_thread_a_core, processors
 from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.distances.items import MANY, reweighted_distances
@@ -15,19 +15,19 @@ from chromatic_descent.geometry.layouts.mds import classical_mds, double_centred
 
 
 def weighted_layouts(
-    logits: NDArray[np.floating],
+    logits: Floats,
     distance: Distance,
-    weights: NDArray[np.floating],
+    weights: Floats,
     dimensions: int,
-    progress: Callable[[float], None] | None,
-) -> Iterator[NDArray[np.float64]]:
+    on_progress: Callable[[float], None] | None,
+) -> Iterator[Array]:
     """Yield the classical MDS layout [S, k] of each item weighting [B, N]."""
     done = [0.0, 0.0]  # of the distances, of the layouts
 
     def report(part: int, fraction: float) -> None:
         done[part] = fraction
-        if progress is not None:
-            progress(sum(done) / 2)
+        if on_progress is not None:
+            on_progress(sum(done) / 2)
 
     if len(logits) < MANY:
         matrices = reweighted_distances(logits, distance, weights)
@@ -48,7 +48,7 @@ def weighted_layouts(
                 report(1, count / len(weights))
 
 
-def _leading_axes(kernel: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
+def _leading_axes(kernel: Array, dimensions: int) -> Array:
     """Return the classical MDS layout [S, k] of D_ij = K_ii + K_jj − 2 K_ij, signs left open.
 
     −½ J D J = J K J, of which only the k largest eigenvalues are computed.
@@ -62,5 +62,5 @@ def _leading_axes(kernel: NDArray[np.float64], dimensions: int) -> NDArray[np.fl
     )
     values, vectors = values[::-1], vectors[:, ::-1]
     values = np.maximum(without_roundoff(values), 0.0)
-    layout: NDArray[np.float64] = vectors * np.sqrt(values)
+    layout: Array = vectors * np.sqrt(values)
     return layout

@@ -27,7 +27,7 @@ def test_tiles_agree_with_the_whole(monkeypatch):
     monkeypatch.setattr(cka, "_TILE", 37 * 4)
     monkeypatch.setattr(cka, "_ROWS", 2)
     np.testing.assert_allclose(
-        distance_matrices(logits, ["cka"], progress=fractions.append)["cka"],
+        distance_matrices(logits, ["cka"], on_progress=fractions.append)["cka"],
         whole,
         rtol=1e-12,
         atol=1e-15,

@@ -1,1 +1,1 @@
-"""The distances themselves: every entry says all there is to know about one."""
+"""The distances themselves: each entry defines one completely."""

@@ -11,8 +11,8 @@ from chromatic_descent.geometry.checks import Array, Floats
 from chromatic_descent.geometry.cores import one_thread_a_core
 from chromatic_descent.geometry.distances.definition import Distance, Report
 
-# Members are held in tiles of about this many float64 values (32 MiB): one for each core, and one
-# that is so many times as high, since the others are made anew for each of these.
+# Members are held in tiles of about this many float64 values (32 MiB): one per core, and one that
+# is `_ROWS` times as high, since the others are computed again for each of these.
 _TILE, _ROWS = 2**22, 4
 
 # HSIC of a member with itself below this share of ‖XᵀX‖² is round-off.
@@ -32,8 +32,8 @@ def cka_distances(
 
     HSIC is an inner product of centred kernels, so D lies in [0, 2] and is the squared Euclidean
     distance between them, at norm 1/√2: √D is a metric, but D is not a mean over items. It does not
-    see an offset, a rotation or a scale of a member's logits. Without the correction, members that
-    share nothing would be the closer the fewer items there are for their classes.
+    see an offset, a rotation or a scale of a member's logits. Without the correction for bias,
+    members that share nothing would seem close when items are few for the number of classes.
 
     ‖XᵀY‖² takes the C x C cross products of all pairs: tiles of one matrix product of [S·C, N] with
     its transpose, S²C²N multiplications in all.
@@ -48,8 +48,8 @@ def cka_distances(
         [S, S] float64 in [0, 2]; exactly 0 between members whose logits are bit for bit the same.
 
     Raises:
-        UserError: fewer than 4 items; a member for which CKA is not defined, since HSIC(X, X) = 0
-            (it says the same on all items).
+        UserError: fewer than 4 items; a member for which CKA is undefined because HSIC(X, X) = 0
+            (its logits are the same on all items).
 
     Source: Kornblith et al. 2019, arXiv:1905.00414, for CKA; Song et al. 2012, JMLR 13, for the
     unbiased HSIC.
@@ -73,7 +73,7 @@ def cka_distances(
             for first, block in zip(firsts, blocks, strict=True):
                 columns = slice(first, first + width)
                 hsic[rows, columns], hsic[columns, rows] = block, block.T
-            report(1 - (1 - rows.stop / members) ** 2)  # what is left is a triangle
+            report(1 - (1 - rows.stop / members) ** 2)  # the remaining work is a triangle
 
     largest = hsic.diagonal().copy()
     sizes = squares.sum(axis=1)
@@ -84,7 +84,7 @@ def cka_distances(
     if len(undefined):
         raise UserError(
             f"cka is not defined for member {undefined[0]}: its logits do not vary from item to "
-            f"item (so for {len(undefined)} members in all); leave such members out"
+            f"item (true of {len(undefined)} members in all); leave such members out"
         )
     distances = np.maximum(1 - hsic / np.sqrt(np.multiply.outer(own, own)), 0.0)
     distances = (distances + distances.T) / 2
@@ -108,7 +108,7 @@ def _centred(logits: Floats) -> Array:
     x[:] = logits.swapaxes(1, 2)
     same = (logits == logits[:, :1]).all(axis=1)  # [r, C]
     x -= x.mean(axis=-1, keepdims=True)
-    x[same] = 0.0  # where the mean is off by round-off
+    x[same] = 0.0  # the mean may be off by round-off
     return x.reshape(-1, items)
 
 

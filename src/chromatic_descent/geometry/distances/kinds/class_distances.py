@@ -1,4 +1,4 @@
-"""Distances between predicted classes: on which images do members differ, and do they err alike?"""
+"""Distances between predicted classes: how often do members differ, and do they err alike?"""
 
 import numpy as np
 
@@ -60,8 +60,8 @@ def _different_errors(others: Array, one: Array) -> Array:
 DISAGREEMENT = Distance(
     name="disagreement",
     title="disagreement",
-    formula="1 if the most probable classes differ, else 0",
-    blind_to="all but the answer",
+    formula="1 if the most probable classes differ, otherwise 0",
+    blind_to="all but the predicted class",
     unit="0 to 1",
     euclidean=True,
     vector=one_hot,
@@ -73,7 +73,7 @@ ERROR_DISAGREEMENT = Distance(
     name="error_disagreement",
     title="error disagreement",
     formula="the same, over images that both get wrong",
-    blind_to="all but wrong answers",
+    blind_to="all but wrong predictions",
     unit="0 to 1",
     errors_only=True,
     vector=one_hot,

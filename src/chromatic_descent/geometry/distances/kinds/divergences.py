@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from scipy.special import xlog1py
 
-from chromatic_descent.geometry.batches import batches, item_blocks, length
+from chromatic_descent.geometry.batches import batches, length
 from chromatic_descent.geometry.checks import Array, Floats
 from chromatic_descent.geometry.cores import one_thread_a_core, processors
 from chromatic_descent.geometry.distances.definition import (
@@ -24,15 +24,15 @@ from chromatic_descent.geometry.distances.kernels import weighted_kernels
 from chromatic_descent.geometry.distances.kinds.probability_distances import probabilities
 
 # The Bhattacharyya coefficient of one item counts as no less than this, so one item adds at most
-# 69.1 nats: two predictions with logits 138 apart on two classes, far beyond what training gives.
+# 69.1 nats: two members with logits 138 apart on two classes, far beyond what training produces.
 COEFFICIENT_FLOOR = 1e-30
 
-# Sums of logarithms are good to about 1e-15; pairs closer than this, where fewer than seven good
-# digits would be left, are computed from differences.
+# Sums of logarithms are accurate to about 1e-15. Pairs closer than this, which would keep fewer
+# than seven digits, are computed from differences.
 _CLOSE = 1e-8
 
-# Mixtures are made of one member with so many others, on so many values each: two such arrays
-# stay in a level 2 cache.
+# One member is mixed with this many others, on this many values each: two such arrays stay in a
+# level 2 cache.
 _MEMBERS, _VALUES = 32, 1024
 
 
@@ -50,12 +50,7 @@ def divergence(
     squared = squared_from_gram(exact_kernel(logits, distance, weight, report))
     close = np.triu(squared <= _CLOSE, k=1)
     if close.any():
-        exact = np.zeros_like(squared)
-        for block in item_blocks(*logits.shape):
-            x = distance.vectors(logits, block)
-            for i in np.flatnonzero(close.any(axis=1)).tolist():
-                exact[i, close[i]] += distance.between(x, i, close[i]) @ weight[block]
-        squared[close] = exact[close] / len(weight)
+        squared[close] = distance.total_of_pairs(close, logits, weight) / len(weight)
     upper: Array = np.triu(squared, k=1)
     return upper + upper.T
 
@@ -69,8 +64,8 @@ def _coefficients(logits: Floats, distance: Distance, weight: Array, report: Rep
 def _mixtures(logits: Floats, distance: Distance, weight: Array, report: Report) -> Array:
     """Return ¼ mean_n Σ_c t log t, t = w (p_i + p_j): [S, S], j >= i.
 
-    A kernel of Jensen-Shannon: ½ H-terms of p_i and p_j and all that w and the ½ of the mixture
-    add are terms of one member, which drop out of k_ii + k_jj − 2 k_ij.
+    A kernel of Jensen-Shannon: the entropies of p_i and p_j, the weight w and the ½ of the mixture
+    add terms of one member only, which drop out of k_ii + k_jj − 2 k_ij.
     """
     members, items, classes = logits.shape
     chunks = list(batches(members, _MEMBERS))
@@ -89,10 +84,12 @@ def _mixtures(logits: Floats, distance: Distance, weight: Array, report: Report)
         for block in batches(items, _VALUES // classes):
             p = distance.vectors(logits, block)  # [S, n, C]
             p *= weight[block, None]
-            p += np.finfo(float).tiny  # of 0 log 0, 0 is then what comes out
+            p += np.finfo(float).tiny  # so that 0 log 0 gives 0
             flat = p.reshape(members, -1)
             spare = [np.empty((2, _MEMBERS, flat.shape[1])) for _ in range(workers)]
-            list(pool.map(work, range(workers), [flat] * workers, spare))  # raises what they raised
+            list(
+                pool.map(work, range(workers), [flat] * workers, spare)
+            )  # list: errors are raised here
             report(block.stop / items)
     upper = np.tril(sums, -1).T
     upper[np.diag_indices(members)] = sums.diagonal()
@@ -129,7 +126,7 @@ def _jensen_shannon_by_item(p: Array, q: Array) -> Array:
     """Return the Jensen-Shannon divergence over the last axis, in nats.
 
     = Σ_c ½ (p + q) g(r) with r = (p − q)/(p + q) and g(r) = ½ [(1+r) log(1+r) + (1−r) log(1−r)],
-    a sum without cancellation; g(r) = r²/2 + r⁴/12 + r⁶/30 + r⁸/56 + … where that is exact.
+    a sum without cancellation; for small r, g(r) = r²/2 + r⁴/12 + r⁶/30 + r⁸/56 + … is exact.
     """
     total = p + q
     r = np.abs(p - q)
@@ -142,12 +139,12 @@ def _jensen_shannon_by_item(p: Array, q: Array) -> Array:
 
 
 def _not_zero(x: Array, scale: float, dtype: type[np.floating]) -> tuple[Array, Array]:
-    x += np.finfo(dtype).tiny  # of 0 log 0, 0 is then what comes out
+    x += np.finfo(dtype).tiny  # so that 0 log 0 gives 0
     return x, x
 
 
 def _mixed(left: Floats, right: Floats, out: Floats, room: Floats) -> None:
-    """Write Σ t log₂ t, t = p + q: everything else drops out of D."""
+    """Write Σ t log₂ t, t = p + q: all other terms drop out of D."""
     t, logarithm = room[:, : len(out)]
     out[:] = 0
     for k in range(left.shape[1]):

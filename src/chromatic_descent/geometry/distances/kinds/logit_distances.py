@@ -1,8 +1,8 @@
-"""Distances between logits, from raw to those that see their direction only.
+"""Distances between logits, from raw logits to their direction only.
 
 A member's logits hold two things that do not change its predictions: an item's *shift*, one number
 added to all its logits, changes no probability, and a member's *temperature* changes how sure it
-is. `LOGIT_MSE` contains both, so show it beside the centred and the matched distance.
+is. `LOGIT_MSE` sees both, so show it next to the centred and the matched distance.
 """
 
 import numpy as np
@@ -58,8 +58,7 @@ LOGIT_MSE = Distance.of_features(
     blind_to="nothing",
     unit="logits²",
     features=lambda f, axis: f,
-    per_class=True,
-    linear=True,
+    of_logits=True,
     sees_shift=True,
     gram=Gram.of("raw", beside=Gram((_CENTRED, _SHIFT), _raw_from_centred)),
 )
@@ -71,8 +70,7 @@ LOGIT_MSE_CENTRED = Distance.of_features(
     blind_to="an image's shift",
     unit="logits²",
     features=centred,
-    per_class=True,
-    linear=True,
+    of_logits=True,
     gram=Gram.of("centred"),
 )
 
@@ -83,14 +81,13 @@ LOGIT_MSE_MATCHED = Distance.of_features(
     blind_to="shift, temperature",
     unit="none",
     features=centred,
-    per_class=True,
-    linear=True,
+    of_logits=True,
     matched=True,
     gram=Gram((_CENTRED,), _matched_from_centred, about_mean="centred"),
 )
 
-# Equal logits on all classes have no direction: φ = 0, which is ½ from every direction and 0 from
-# another such item.
+# If all classes have equal logits there is no direction, and φ = 0: at ½ from every direction, and
+# at 0 from another item without one.
 LOGIT_COSINE = Distance.of_features(
     name="logit_cosine",
     title="logit cosine",

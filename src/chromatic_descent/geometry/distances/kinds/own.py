@@ -1,15 +1,16 @@
-"""Distances that users write, named `module.function`; what the function returns says its kind.
+"""Distances that users write, named `module.function`. The shape of the result decides the kind.
 
 | returns              | the distance                            | is treated as           |
 |----------------------|-----------------------------------------|-------------------------|
 | features [S, n, K]   | D_ij = mean_n ‖φ_in − φ_jn‖²            | those in `EUCLIDEAN`    |
-| distances [S, S]     | these, which must be squared            | `cka`: a matrix, no map |
+| distances [S, S]     | D itself, which must be squared         | `cka`: a matrix, no map |
 
-Features are asked for by blocks of items, and of predictions that a null has made: those of an item
-must depend on that member's logits for it alone.
+The function is called for blocks of items, and for logits that a null has made, so an item's
+features may depend only on one member's logits for it.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ from chromatic_descent.geometry.checks import Array, Floats, check_squared
 from chromatic_descent.geometry.distances.definition import Distance, Report
 from chromatic_descent.own_code import locate
 
-_TRIED = 8  # items that show what a function returns
+_TRIED = 8  # items that a function is tried on
 
 
 def own_distance(name: str) -> Distance:
@@ -29,12 +30,9 @@ def own_distance(name: str) -> Distance:
     Raises UserError if there is no such function.
     """
     function = locate(name)
-    return Distance(
-        name=name,
-        title=title_of_own(name),
-        vector=partial(_features, function, name),
-        adapt=partial(_adapted, function, name),
-    )
+    vector = partial(_features, function, name)
+    known = Distance(name=name, title=title_of_own(name), vector=vector)
+    return replace(known, adapt=partial(_adapted, function, known))
 
 
 def title_of_own(name: str) -> str:
@@ -42,22 +40,15 @@ def title_of_own(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _adapted(function: Callable[..., Any], name: str, logits: Floats) -> Distance:
-    """Return the distance as what the function returns for a few items shows it to be."""
+def _adapted(function: Callable[..., Any], known: Distance, logits: Floats) -> Distance:
+    """Return the distance with its kind, which a call with a few items reveals."""
     few = logits[:, :_TRIED]
-    tried = _called(function, name, few)
-    if tried.ndim not in (2, 3):
-        raise _unexpected(name, few, tried)
-    euclidean = tried.ndim == 3
-    return Distance(
-        name=name,
-        title=title_of_own(name),
-        euclidean=euclidean,
-        over_items=euclidean,
-        vector=partial(_features, function, name),
-        width=int(tried.shape[2]) if euclidean else None,
-        alone=None if euclidean else partial(_matrix, function),
-    )
+    tried = _called(function, known.name, few)
+    if tried.ndim == 3:
+        return replace(known, euclidean=True, width=int(tried.shape[2]))
+    if tried.ndim == 2:
+        return replace(known, over_items=False, alone=partial(_matrix, function))
+    raise _unexpected(known.name, few, tried)
 
 
 def _features(function: Callable[..., Any], name: str, logits: Floats) -> Array:
@@ -88,7 +79,7 @@ def _matrix(
 
 
 def _called(function: Callable[..., Any], name: str, logits: Floats) -> Array:
-    """Return what the function returns, as a new array: callers write on it."""
+    """Return the function's result as a new array, since callers overwrite it."""
     result: Array = np.array(function(logits), dtype=np.float64, order="C")
     if not np.isfinite(result).all():
         raise UserError(f"{name} returns NaN or infinite values for finite logits")

@@ -24,8 +24,8 @@ def probabilities(f: Array, axis: int = -1) -> Array:
 def _probabilities_and_logs(logits: Floats) -> Array:
     """Return p and log p side by side, [S, n, 2C].
 
-    log p and not f̃, which differs from it by a shift: where p rounds to 1, (p − q) is but
-    round-off, and must not be multiplied by more than log p − log q ≈ 0.
+    log p rather than f̃, which differs from it by a shift: where p rounds to 1, p − q is only
+    round-off and must not be multiplied by more than log p − log q ≈ 0.
     """
     f = logits.astype(np.float64)
     f -= f.max(axis=-1, keepdims=True)
@@ -39,7 +39,7 @@ def _kl_by_item(others: Array, one: Array) -> Array:
     classes = one.shape[-1] // 2
     p, log_p = difference[..., :classes], difference[..., classes:]
     nats: Array = np.einsum("jnc,jnc->jn", p, log_p)
-    nats[nats < 0] = 0.0  # what near twins leave is round-off of either sign
+    nats[nats < 0] = 0.0  # between near twins, round-off of either sign
     return nats
 
 
