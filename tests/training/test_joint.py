@@ -210,10 +210,10 @@ def test_stopped_between_two_artefacts_only_the_rest_is_written(
 ):
     real = joint.record_member
 
-    def fail(*arguments, name, **options):
-        if name == "SEED_0001":
+    def fail(module, data, trainer, identity, **options):
+        if identity.name == "SEED_0001":
             raise UserError("no room")
-        return real(*arguments, name=name, **options)
+        return real(module, data, trainer, identity, **options)
 
     monkeypatch.setattr(joint, "record_member", fail)
     code, printed = train(*TOGETHER, "study=s")

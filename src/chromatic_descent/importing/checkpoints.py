@@ -14,6 +14,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.import_members import imported_record
 from chromatic_descent.model import ByName
 from chromatic_descent.probe_logits import ProbeLogits
+from chromatic_descent.probe_logits.identity import Identity
 from chromatic_descent.training.checkpoint import AtomicCheckpointIO
 from chromatic_descent.training.hardware import resolve_precision
 from chromatic_descent.training.population import build_module, check_data, prepare_process
@@ -48,10 +49,7 @@ def from_checkpoints(cfg: DictConfig, files: Sequence[Path]) -> list[ProbeLogits
             module,
             data,
             trainer,
-            name=record["member"],
-            seed=record["seed"],
-            config=record["config"],
-            config_hash=record["config_hash"],
+            Identity(record["member"], record["seed"], record["config"]),
             tta=cfg.probe.tta,
             wall_time={},
             trajectory=None,

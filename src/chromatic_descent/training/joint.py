@@ -19,7 +19,7 @@ from chromatic_descent import config, probe_logits
 from chromatic_descent.config import instantiate
 from chromatic_descent.data import JointData
 from chromatic_descent.errors import UserError
-from chromatic_descent.probe_logits.identity import config_hash
+from chromatic_descent.probe_logits.identity import Identity
 from chromatic_descent.study import Member
 from chromatic_descent.training.checkpoint import AtomicCheckpointIO, every_epoch
 from chromatic_descent.training.engines import refuses_vmap
@@ -146,10 +146,7 @@ def _record(
         classifier,
         data,
         trainer,
-        name=member.name,
-        seed=seed,
-        config=identity,
-        config_hash=config_hash(identity),
+        Identity(member.name, seed, identity),
         tta=cfg.probe.tta,
         wall_time={"train": seconds},
         trajectory=trajectory,

@@ -23,7 +23,7 @@ from chromatic_descent.config import identity, instantiate
 from chromatic_descent.data import ImageData
 from chromatic_descent.data.augment import generator
 from chromatic_descent.errors import UserError
-from chromatic_descent.probe_logits.identity import config_hash
+from chromatic_descent.probe_logits.identity import Identity
 from chromatic_descent.study import Member
 from chromatic_descent.training.checkpoint import AtomicCheckpointIO, every_epoch
 from chromatic_descent.training.hardware import keep_freed_memory, resolve_precision, use_threads
@@ -80,10 +80,7 @@ def _train_alone(
         module,
         data,
         trainer,
-        name=member.name,
-        seed=cfg.seed,
-        config=identity,
-        config_hash=config_hash(identity),
+        Identity(member.name, cfg.seed, identity),
         tta=cfg.probe.tta,
         wall_time={"train": trained - started},
         trajectory=recorded_trajectory(trainer),

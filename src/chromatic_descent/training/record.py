@@ -12,6 +12,7 @@ from torch import Tensor
 from chromatic_descent.data import ImageData, ProbeSlice
 from chromatic_descent.errors import UserError
 from chromatic_descent.probe_logits import ProbeLogits, ProbeSliceLogits, Trajectory
+from chromatic_descent.probe_logits.identity import Identity
 from chromatic_descent.probe_logits.record import SCHEMA_VERSION
 from chromatic_descent.training.hardware import describe_hardware, describe_versions
 from chromatic_descent.training.module import Classifier
@@ -89,11 +90,8 @@ def record_member(
     module: Classifier,
     data: ImageData,
     trainer: Trainer,
+    identity: Identity,
     *,
-    name: str,
-    seed: int,
-    config: dict[str, Any],
-    config_hash: str,
     tta: bool,
     wall_time: dict[str, float],
     trajectory: Trajectory | None,
@@ -105,10 +103,7 @@ def record_member(
     probe = recorded.pop(data.probe.name)
     record = {
         "schema_version": SCHEMA_VERSION,
-        "member": name,
-        "seed": seed,
-        "config": config,
-        "config_hash": config_hash,
+        **identity.record(),
         "probe_hash": data.probe.hash(data.mean, data.std),
         "slice_hashes": {part.name: part.hash(data.mean, data.std) for part in data.slices},
         "dataset": {
