@@ -8,6 +8,12 @@ from typing import Any
 
 from chromatic_descent.files.hashing import content_hash
 
+# Configs of earlier releases: keys of `data` that are now keys of `data.probe`, renamed targets.
+_PROBE = {f"probe_{key}": key for key in ("size", "seed", "train", "heldout", "shifted", "foreign")}
+_RENAMED = {
+    "chromatic_descent.training.population.solo": "chromatic_descent.training.alone.solo",
+}
+
 _ABSENT = object()
 
 
@@ -39,6 +45,25 @@ def config_hash(config: dict[str, Any]) -> str:
     return content_hash(json.dumps(config, sort_keys=True, separators=(",", ":")))
 
 
+def upgraded(record: dict[str, Any]) -> dict[str, Any]:
+    """A record or a manifest with its config in today's layout, and that config's hash.
+
+    So a study that an earlier release began is recognised, and continued.
+    """
+    if not isinstance(record.get("config"), dict):
+        return record
+    config = _with_new_targets(record["config"])
+    data = config.get("data")
+    if isinstance(data, dict) and data.keys() & _PROBE.keys() and "probe" not in data:
+        moved = {new: data[old] for old, new in _PROBE.items() if old in data}
+        kept = {key: value for key, value in data.items() if key not in _PROBE}
+        probe = {"_target_": "chromatic_descent.data.Probe", **moved}
+        config = {**config, "data": {**kept, "probe": probe}}
+    if config == record["config"]:
+        return record
+    return {**record, "config": config, "config_hash": config_hash(config)}
+
+
 def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """The keys in which two configs differ, each as `key: before -> after`."""
     old, new = dict(flatten(before)), dict(flatten(after))
@@ -56,3 +81,12 @@ def flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from flatten(value, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, node
+
+
+def _with_new_targets(node: Any) -> Any:
+    """The same dict with every renamed `_target_` replaced."""
+    if not isinstance(node, dict):
+        return node
+    target = node.get("_target_")
+    new = {"_target_": _RENAMED[target]} if isinstance(target, str) and target in _RENAMED else {}
+    return {key: _with_new_targets(value) for key, value in node.items()} | new
