@@ -80,7 +80,7 @@ class ImageData(lightning.LightningDataModule):
 
     @property
     def batches_per_epoch(self) -> int:
-        """Training steps in an epoch; images that do not fill a last batch are left to the next."""
+        """Training steps in an epoch; images that do not fill a last batch are left out of it."""
         return max(1, len(self.train_indices) // self.batch_size)
 
     def setup(self, stage: str) -> None:
@@ -90,13 +90,13 @@ class ImageData(lightning.LightningDataModule):
         self._train_labels = self.images.train_labels[self.train_indices].to(device)
 
     def train_dataloader(self) -> "EpochBatches":
-        """The batches of the trainer's current epoch, of the right one after a restart too."""
+        """The batches of the trainer's current epoch, after a restart too."""
         return EpochBatches(self)
 
     def batches(self, epoch: int, seed: int | None = None) -> Iterator[Batch]:
         """The augmented batches of one epoch, a function of (seed, epoch) alone.
 
-        `seed` is another member's, for members that are trained together on one copy of the images.
+        `seed` is another member's, if several members are trained together on one data module.
         """
         device = self._train_images.device
         seed = self.seed if seed is None else seed
@@ -113,7 +113,7 @@ class ImageData(lightning.LightningDataModule):
             yield images, self._train_labels[index]
 
     def evaluation_batches(self, images: Tensor, device: torch.device) -> Iterator[Tensor]:
-        """Images [N, H, W, C] uint8 through the evaluation transform: normalised, nothing else."""
+        """Images [N, H, W, C] uint8 through the evaluation transform: normalisation only."""
         mean, std = self.mean.to(device), self.std.to(device)
         for part in torch.split(images, self.eval_batch_size):
             yield normalise(part.to(device), mean, std)
