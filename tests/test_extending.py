@@ -229,4 +229,4 @@ def test_a_data_module_that_lacks_something_says_what(command_line, tmp_path, al
         *("population=joint", "population.members=2"),
     )
     assert exit_code == 1
-    assert "data._target_=mine.D: population=joint deals out" in printed
+    assert "data._target_=mine.D: population=joint works with this project's own" in printed

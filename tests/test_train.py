@@ -109,7 +109,7 @@ def test_a_trajectory_outlives_an_interruption(train, tmp_path, monkeypatch):
     def stop(*arguments, **options):
         raise UserError("interrupted")
 
-    monkeypatch.setattr("chromatic_descent.training.population.record_member", stop)
+    monkeypatch.setattr("chromatic_descent.training.alone.record_member", stop)
     train("study=cut", "probe.every=1")
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)

@@ -23,7 +23,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.files.hashing import content_hash
 from chromatic_descent.launch.command_line import run
 from chromatic_descent.probe_logits import Population, ProbeLogits, Trajectory
-from chromatic_descent.probe_logits.identity import config_hash
+from chromatic_descent.probe_logits.identity import Identity
 from chromatic_descent.probe_logits.record import SCHEMA_VERSION
 from chromatic_descent.study import Member, Study, check_study_name, claim, member_name
 
@@ -109,13 +109,11 @@ def imported_record(
     Members that are imported as one recipe share their config, as members trained here do.
     """
     seed = config.check_seed(cfg.seed) + place
-    identity = {"imported": cfg.recipe or True, **known}
+    name = member_name(seed, str(cfg.recipe or ""))
+    identity = Identity(name, seed, {"imported": cfg.recipe or True, **known})
     return {
         "schema_version": SCHEMA_VERSION,
-        "member": member_name(seed, str(cfg.recipe or "")),
-        "seed": seed,
-        "config": identity,
-        "config_hash": config_hash(identity),
+        **identity.record(),
         "versions": {},
         "hardware": {},
         "wall_time": {},

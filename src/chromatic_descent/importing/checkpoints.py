@@ -14,9 +14,10 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.import_members import imported_record
 from chromatic_descent.model import ByName
 from chromatic_descent.probe_logits import ProbeLogits
+from chromatic_descent.probe_logits.identity import Identity
+from chromatic_descent.training.build import build_module, check_data, prepare_process
 from chromatic_descent.training.checkpoint import AtomicCheckpointIO
 from chromatic_descent.training.hardware import resolve_precision
-from chromatic_descent.training.population import build_module, check_data, prepare_process
 from chromatic_descent.training.record import record_member
 
 _KNOWN = ("model", "data", "probe")  # what of the config is true of a network trained elsewhere
@@ -48,13 +49,8 @@ def from_checkpoints(cfg: DictConfig, files: Sequence[Path]) -> list[ProbeLogits
             module,
             data,
             trainer,
-            name=record["member"],
-            seed=record["seed"],
-            config=record["config"],
-            config_hash=record["config_hash"],
+            Identity(record["member"], record["seed"], record["config"]),
             tta=cfg.probe.tta,
-            wall_time={},
-            trajectory=None,
         )
         recorded.record.update(record)
         made.append(recorded)

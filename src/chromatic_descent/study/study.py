@@ -35,6 +35,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.files.atomic import remove_leftovers, write_text
 from chromatic_descent.files.hashing import content_hash
 from chromatic_descent.files.plain_json import plain_json, regular
+from chromatic_descent.probe_logits.identity import upgraded
 
 Status = Literal["complete", "running", "failed", "interrupted"]
 
@@ -222,7 +223,7 @@ class Member:
                 f"{self.manifest} is no member's: expected its seed, config and hash. Move "
                 f"{self.folder} away to start it again."
             )
-        return manifest
+        return upgraded(manifest)
 
     def together(self) -> list["Member"]:
         """The members that are trained together with this one, itself among them; by seed.

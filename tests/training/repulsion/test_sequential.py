@@ -16,7 +16,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.files.hashing import content_hash
 from chromatic_descent.launch import launchers
 from chromatic_descent.study import Member, Study
-from chromatic_descent.training.population import solo
+from chromatic_descent.training.alone import solo
 
 TINY = ("data=synthetic", "model.widths=[8,32]", "trainer.max_epochs=2", "threads=1")
 SMALL = ("repulsion.pool=64", "repulsion.batch_size=16")
