@@ -42,7 +42,10 @@ CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 # A command that is not run here: the file that runs it, or what it is made of, and that file's words.
 ELSEWHERE = {
     "source .venv/bin/activate": (".ci/run", ".venv/bin/python"),  # the same folder, by its path
-    "tensorboard --logdir": ("tests/training/test_loggers.py", "EventMultiplexer"),  # what they would open
+    "tensorboard --logdir": (
+        "tests/training/test_loggers.py",
+        "EventMultiplexer",
+    ),  # what they would open
     "mlflow ui": ("tests/training/test_loggers.py", "mlflow"),
     "wandb sync": ("tests/training/test_loggers.py", "wandb"),
     "if [ $? -eq 143 ]": ("tests/launch/test_stopping.py", "143"),
@@ -169,7 +172,11 @@ def check_other(name, arguments, command_line, folder):
     np.save(folder / "logits.npy", rng.normal(size=(5, 30, 3)))
     np.save(folder / "labels.npy", rng.integers(3, size=30))
     np.save(folder / "images.npy", rng.integers(255, size=(30, 8, 8, 3), dtype=np.uint8))
-    extras = ("logger=tensorboard", "logger=wandb", "logger=mlflow")  # tests/training/test_loggers.py
+    extras = (
+        "logger=tensorboard",
+        "logger=wandb",
+        "logger=mlflow",
+    )  # tests/training/test_loggers.py
     arguments = [a for a in arguments if a not in extras]
     if name == "analyze":
         if is_done(arguments):

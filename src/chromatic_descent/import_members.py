@@ -20,6 +20,7 @@ from omegaconf import DictConfig, ListConfig
 
 from chromatic_descent import config, probe_logits
 from chromatic_descent.errors import UserError
+from chromatic_descent.files.arrays import read_array
 from chromatic_descent.files.hashing import content_hash
 from chromatic_descent.launch.command_line import run
 from chromatic_descent.probe_logits import Population, ProbeLogits, Trajectory
@@ -143,7 +144,7 @@ def _population(files: Sequence[Path], labels: Path | str) -> Population:
     """One file of all members, or a file for each."""
     if len(files) == 1:
         return probe_logits.from_arrays(files[0], labels)
-    arrays = [probe_logits.read_array(file, "logits") for file in files]
+    arrays = [read_array(file, "logits") for file in files]
     shapes = {str(file): list(a.shape) for file, a in zip(files, arrays, strict=True)}
     if any(array.ndim != 2 or array.shape != arrays[0].shape for array in arrays):
         raise UserError(f"logits={shapes}: expected one shape, [images, classes], of every file.")
@@ -153,7 +154,7 @@ def _population(files: Sequence[Path], labels: Path | str) -> Population:
 def _indices(given: str | None, images: int) -> Any:
     if given is None:
         return np.arange(images, dtype=np.int64)
-    indices = probe_logits.read_array(given, "indices")
+    indices = read_array(given, "indices")
     if indices.dtype.kind not in "iu" or indices.shape != (images,):
         raise UserError(
             f"indices={given} are {indices.dtype} {list(indices.shape)}: expected a whole number "

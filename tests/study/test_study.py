@@ -130,7 +130,7 @@ def test_a_pipe_or_a_device_is_not_read(tmp_path):
     os.mkfifo(member.failure)
     member.manifest.symlink_to("/dev/zero")
     for read in (member.read_manifest, member.explain):
-        with pytest.raises(OSError, match="is no file"):
+        with pytest.raises(OSError, match="is not a file"):
             read()
 
 

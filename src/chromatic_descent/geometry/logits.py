@@ -5,16 +5,14 @@ Everything is checked where it comes in, once, with a message that names what is
 """
 
 import os
-import zipfile
-import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
+from chromatic_descent.files.arrays import read_array
 
 Logits: TypeAlias = ArrayLike | os.PathLike[str]  # a str, too, is the path of a file
 
@@ -50,7 +48,7 @@ def check_logits(logits: Logits) -> NDArray[np.floating]:
     where = ""
     if isinstance(logits, (str, os.PathLike)):
         where = f" in '{os.fspath(logits)}'"
-        logits = _open(Path(logits))
+        logits = read_array(logits, "logits")
     array = np.asarray(logits)  # no copy: what is on disk stays there
     if array.dtype.kind in "iu":
         array = array.astype(np.float64)
@@ -75,31 +73,6 @@ def check_logits(logits: Logits) -> NDArray[np.floating]:
             )
     checked: NDArray[np.floating] = array
     return checked
-
-
-# What numpy and zipfile raise for files that are truncated, altered or something else.
-_BROKEN = (
-    *(OSError, ValueError, TypeError, EOFError, NotImplementedError),
-    *(zipfile.BadZipFile, zlib.error),
-)
-
-
-def _open(path: Path) -> NDArray[np.generic]:
-    expected = "expected a .npy file, or an .npz file with an array named 'logits'"
-    if path.suffix not in (".npy", ".npz"):
-        raise UserError(f"logits cannot be read from '{path}': {expected}")
-    try:
-        if path.suffix == ".npy":
-            mapped: NDArray[np.generic] = np.lib.format.open_memmap(path, mode="r")
-            return mapped
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            names = ", ".join(archive.files) or "no array"
-            if "logits" in archive.files:
-                array: NDArray[np.generic] = archive["logits"]
-                return array
-    except _BROKEN as error:
-        raise UserError(f"logits cannot be read from '{path}': {error}; {expected}") from error
-    raise UserError(f"logits cannot be read from '{path}': found {names}; {expected}")
 
 
 def check_labels(labels: ArrayLike | None, name: str, items: int, classes: int) -> NDArray[np.intp]:

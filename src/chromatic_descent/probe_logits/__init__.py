@@ -15,7 +15,7 @@ from chromatic_descent.probe_logits.artefact import (
     save,
     validate,
 )
-from chromatic_descent.probe_logits.population import Population, from_arrays, read_array, stack
+from chromatic_descent.probe_logits.population import Population, from_arrays, stack
 
 __all__ = [
     "FOREIGN",
@@ -27,7 +27,6 @@ __all__ = [
     "Trajectory",
     "from_arrays",
     "load",
-    "read_array",
     "read_record",
     "save",
     "stack",

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromatic_descent.errors import ArtefactError, UserError
+from chromatic_descent.files.arrays import read_array
 from chromatic_descent.files.hashing import content_hash
-from chromatic_descent.files.npz import BROKEN
 from chromatic_descent.probe_logits.artefact import ProbeLogits, ProbeSliceLogits
 
 
@@ -124,18 +124,15 @@ def from_arrays(
     Raises:
         UserError: a file that cannot be read; shapes or types that do not fit each other.
     """
-    values, given = read_array(logits, "logits"), read_array(labels, "labels")
+    values = _array(logits, "logits")
     if values.dtype.kind != "f" or values.ndim not in (3, 4) or 0 in values.shape:
         raise UserError(
             f"logits are {values.dtype} {list(values.shape)}: expected floating-point numbers "
             "[members, images, classes], or [members, epochs, images, classes]."
         )
     *_, images, classes = values.shape
-    if given.dtype.kind not in "iu" or given.shape != (images,):
-        raise UserError(
-            f"labels are {given.dtype} {list(given.shape)}: expected a whole number for each of "
-            f"the {images} images of the logits."
-        )
+    given = _array(labels, "labels")
+    true = check_whole_numbers(given, "labels", images)
     if given.min() < 0 or given.max() >= classes:
         raise UserError(
             f"labels are {given.min()} to {given.max()}: expected 0 to {classes - 1}, since the "
@@ -147,7 +144,7 @@ def from_arrays(
     names = [f"{member:0{len(str(len(values) - 1))}d}" for member in range(len(values))]
     return Population(
         logits=ends,
-        labels=given.astype(np.int64),
+        labels=true,
         indices=np.arange(images),
         records=[
             {
@@ -164,23 +161,15 @@ def from_arrays(
     )
 
 
-def read_array(source: Path | str | NDArray[Any], key: str) -> NDArray[Any]:
-    """An array as it is, or read from a `.npy` or from `key` of an `.npz`, without unpickling.
+def _array(source: Path | str | NDArray[Any], key: str) -> NDArray[Any]:
+    return read_array(source, key) if isinstance(source, (str, Path)) else np.asarray(source)
 
-    Raises UserError for what cannot be read so.
-    """
-    if not isinstance(source, (str, Path)):
-        return np.asarray(source)
-    try:
-        loaded = np.load(source, mmap_mode="r", allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            return np.asanyarray(loaded)
-        with loaded as archive:
-            if key not in archive:
-                raise UserError(f"{key}={source} holds {list(archive)}: expected an array '{key}'.")
-            return np.asarray(archive[key])
-    except BROKEN as error:
+
+def check_whole_numbers(array: NDArray[Any], name: str, images: int) -> NDArray[np.int64]:
+    """Return `array` [N] as int64, or raise UserError unless it has a whole number per image."""
+    if array.dtype.kind not in "iu" or array.shape != (images,):
         raise UserError(
-            f"{key}={source} cannot be read as an array ({type(error).__name__}: {error}): "
-            "expected a .npy, or an .npz, without pickled objects."
-        ) from error
+            f"{name} are {array.dtype} {list(array.shape)}: expected a whole number for each of "
+            f"the {images} images of the logits."
+        )
+    return array.astype(np.int64)
