@@ -13,7 +13,8 @@ from unittest.mock import patch
 from hydra import compose, initialize_config_dir
 
 from chromatic_descent.config import configs_folder
-from chromatic_descent.launch.command_line import register_resolvers, run
+from chromatic_descent.launch.command_line import run
+from chromatic_descent.launch.resolvers import register_resolvers
 
 LONGEST = 20  # seconds for one case; a whole analysis of a good study takes less than one,
 # and two or three with its figures

@@ -209,7 +209,7 @@ def what_it_did(life, study):
         if half_written(life, study, place):
             return f"half-written {place}"
     manifests = {member: member.read_manifest() for member in study.members()}
-    its = [m for m, found in manifests.items() if found["process"]["pid"] == life.process.pid]
+    its = [m for m, found in manifests.items() if found.process["pid"] == life.process.pid]
     if not its:
         return "starting"
     return "between members" if all(m.artefact.exists() for m in its) else "training a member"

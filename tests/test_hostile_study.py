@@ -157,7 +157,7 @@ def test_members_that_are_said_to_be_trained_together(study):
     for seed in ("../../x", "0", -1, None):
         manifest = {"seed": seed, "config": {}, "config_hash": "", "together": [seed]}
         write_text(member.manifest, json.dumps(manifest))
-        with pytest.raises(UserError, match="is no member's"):
+        with pytest.raises(UserError, match="is not a valid member manifest"):
             member.together()
 
 

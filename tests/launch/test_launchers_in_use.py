@@ -173,7 +173,7 @@ def test_a_process_that_is_killed_ends_the_sweep_with_a_message(sweep, tmp_path,
     process = sweep(*LONG, "seed=range(4)", "study=s", f"launcher={launcher}")
     study = Study(tmp_path / "multirun" / "s")
     started = processes_that_train(process, study)
-    os.kill(study.members()[0].read_manifest()["process"]["pid"], signal.SIGKILL)
+    os.kill(study.members()[0].read_manifest().process["pid"], signal.SIGKILL)
     code, printed = ended(process, 100)
     assert code == 1, printed
     assert "SEED_0000 is interrupted" in printed
@@ -207,8 +207,8 @@ def test_two_launchers_on_one_study_share_its_members(sweep, tmp_path, reference
 
 GPUS = """
 import sys
-from chromatic_descent.launch import launchers
-launchers.devices = lambda accelerator: ["4", "7"]
+from chromatic_descent.launch import slots
+slots.devices = lambda accelerator: ["4", "7"]
 from chromatic_descent.train import main
 main()
 """

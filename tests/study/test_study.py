@@ -139,7 +139,7 @@ def test_a_broken_manifest_is_named(tmp_path):
     member.write_manifest(3, {"a": 1}, "hash")
     manifest = member.read_manifest()
     assert manifest is not None
-    assert manifest["seed"] == 3
+    assert manifest.seed == 3
     member.manifest.write_text("{")
     with pytest.raises(UserError, match=r"member\.json is not JSON"):
         member.read_manifest()

@@ -67,7 +67,7 @@ def plan(
         config_hash(identity),
         identity["model"],
         data.probe.hash(data.mean, data.std),
-        (member.read_manifest() or {}).get("references"),
+        getattr(member.read_manifest(), "references", None),
     )
     entries = [reference.entry for reference in references]
     member.keep_references(entries)
