@@ -5,7 +5,6 @@ once, with the same command, until the study is complete; then in a new folder, 
 were delivered. CHROMATIC_FAULTS_SEED=N throws the dice of an earlier run.
 """
 
-import json
 import os
 import random
 import shutil
@@ -17,11 +16,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 from filelock import FileLock
 
 from chromatic_descent.study import Member, Study
+from tests.makers import contents
 
 pytestmark = pytest.mark.faults
 
@@ -33,7 +32,6 @@ PATIENCE = 3.0  # after which one is killed that was to be killed while it write
 # When to kill: at any time, or while the process has a half-written file in such a place.
 MOMENTS = ("any", "any", "checkpoint", "artefact", "folder")
 # What says when and how a member was trained; everything else in a record must be the same.
-OF_THE_RUN = ("wall_time", "finished", "continued")
 
 
 @dataclass
@@ -236,12 +234,3 @@ def files_of(study):
     """Every file but those of further attempts' metrics: so no temporary ones, and no failures."""
     files = {path.relative_to(study.path) for path in study.path.rglob("*") if path.is_file()}
     return {str(path) for path in files if path.parts[1:2] != ("metrics",)}
-
-
-def contents(path):
-    """Every array to the bit, and the record but for what is of the run."""
-    with np.load(path, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive}
-    record = json.loads(str(arrays.pop("record")))
-    kept = {key: value for key, value in record.items() if key not in OF_THE_RUN}
-    return kept, {name: (a.dtype, a.shape, a.tobytes()) for name, a in arrays.items()}

@@ -18,8 +18,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.files.atomic import write_text
 from chromatic_descent.probe_logits import ArtefactError
 from chromatic_descent.study import Member, Study
-from tests.makers import make_member, make_record
-from tests.test_analyze import QUICK
+from tests.makers import QUICK_OPTIONS, make_member, make_record
 
 FEW = ("distances=[logit_mse]", "maps=[logit_mse]", "combiners=[mean_probability]", "figures=[]")
 SCRIPT = "<script>alert(1)</script>"
@@ -118,7 +117,7 @@ def test_what_is_named_in_a_record_is_only_written_down(
         loaded.slices["../../escaped"] = loaded.slices.pop("train")
         probe_logits.save(member.artefact, loaded)
     before = {p for p in tmp_path.rglob("*") if study.path not in p.parents}
-    code, printed = command_line("analyze", "study=s", *QUICK, *FEW)
+    code, printed = command_line("analyze", "study=s", *QUICK_OPTIONS, *FEW)
     assert code == 0, printed
     assert {p for p in tmp_path.rglob("*") if study.path not in p.parents} == before
     assert (tmp_path / "precious").read_text() == "precious"
@@ -165,7 +164,7 @@ def test_members_that_are_said_to_be_trained_together(study):
 def test_a_folder_that_is_a_link_out_of_the_study(command_line, study, tmp_path, folder):
     (tmp_path / "elsewhere").mkdir()
     (study.path / folder).symlink_to(tmp_path / "elsewhere")
-    code, printed = command_line("analyze", "study=s", *QUICK, *FEW)
+    code, printed = command_line("analyze", "study=s", *QUICK_OPTIONS, *FEW)
     assert code == 1
     assert "is a link out of the study" in printed
     assert not list((tmp_path / "elsewhere").iterdir())

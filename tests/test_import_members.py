@@ -10,18 +10,15 @@ from chromatic_descent import probe_logits
 from chromatic_descent.data import ImageData, sources
 from chromatic_descent.probe_logits.record import RECORD_KEYS
 from chromatic_descent.study import Member, Study
-from tests.makers import make_member
+from tests.makers import QUICK_OPTIONS, make_member
 
 QUICK = (
-    "bootstrap=5",
-    "permutations=9",
-    "draws=9",
-    "splits=2",
-    "subsets=3",
-    "tsne=0",
+    *QUICK_OPTIONS,
+    "distances=[logit_mse]",
+    "maps=[logit_mse]",
+    "combiners=[mean_probability]",
     "figures=[]",
 )
-QUICK += ("distances=[logit_mse]", "maps=[logit_mse]", "combiners=[mean_probability]")
 TINY = ("data=synthetic", "model.widths=[8,32]", "trainer.max_epochs=1", "threads=1")
 
 
@@ -135,7 +132,7 @@ def test_weights_are_recorded_as_the_member_they_are_of(bring, files, command_li
         assert "optim" not in imported.record["config"]
     code, printed = bring(*TINY, "study=s", "checkpoint=plain.pt", "model.widths=[8,16]", "seed=9")
     assert code == 1
-    assert "plain.pt is not of this model" in printed
+    assert "plain.pt does not fit the model" in printed
     (files / "evil.pt").write_bytes(pickle.dumps({"w": Executed(files / "touched")}))
     code, printed = bring(*TINY, "study=s", "checkpoint=evil.pt", "seed=9")
     assert code == 1
@@ -161,7 +158,7 @@ def test_a_state_dict_that_torchvision_saved(bring, files):
     assert imported.record["config"]["model"]["name"] == "resnet18"
     code, printed = bring(*options, *named[:2], "model.name=resnet34", "seed=9")
     assert code == 1
-    assert "theirs.pt is not of this model" in printed
+    assert "theirs.pt does not fit the model" in printed
 
 
 class Executed:
@@ -192,7 +189,11 @@ def changed(path, change):
         (lambda f: None, ("study=../x", *GIVEN[1:]), "expected a plain folder name"),
         (lambda f: None, (*GIVEN, "same_probe=true"), "has no member yet"),
         (lambda f: None, (*GIVEN, "classes=[a,b]"), "expected 3 names"),
-        (lambda f: None, (*GIVEN, "indices=logits.npy"), "expected a whole number for each of 30"),
+        (
+            lambda f: None,
+            (*GIVEN, "indices=logits.npy"),
+            "expected a whole number for each of the 30",
+        ),
         (lambda f: changed(f / "labels.npy", lambda a: a + 5), GIVEN, "labels are 5 to 7"),
         (
             lambda f: changed(f / "labels.npy", lambda a: a[:9]),

@@ -51,8 +51,8 @@ def test_a_file_that_is_not_named_or_not_needed_adds_nothing(folder):
         ("mine.one", r"mine\.one cannot be imported \(No module named 'mine'\).*in this folder"),
         ("math.sine", "no attribute 'sine'"),
         ("math.pi", r"math\.pi is a float: expected a function"),
-        (".one", "'.one' is no name of a function: expected module.function"),
-        ("../.", "is no name of a function"),  # which Python would take for a relative import
+        (".one", "'.one' is not the name of a function: expected module.function"),
+        ("../.", "is not the name of a function"),  # which Python would take for a relative import
     ],
 )
 def test_what_is_not_there_is_one_message(folder, name, message):

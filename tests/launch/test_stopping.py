@@ -15,7 +15,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.files.atomic import atomic_path, write_text
 from chromatic_descent.launch.stopping import Terminated, as_it_was, exit_code, sigterm_as_ctrl_c
 from chromatic_descent.study import Member, Study
-from tests.test_faults import contents
+from tests.makers import contents
 
 LONG = ("data=synthetic", "model.widths=[8,32]", "trainer.max_epochs=2000", "threads=1")
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}

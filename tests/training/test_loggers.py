@@ -16,12 +16,17 @@ from matplotlib.image import imread
 from chromatic_descent.analysis import read_numbers
 from chromatic_descent.analysis.results import leaves
 from chromatic_descent.study import Study
+from tests.makers import QUICK_OPTIONS
 
 pytestmark = pytest.mark.filterwarnings("default")  # those of the loggers are not ours to mend
 
 TINY = ("data=synthetic", "model.widths=[8,32]", "trainer.max_epochs=2", "threads=1", "study=s")
-QUICK = ("bootstrap=5", "permutations=9", "draws=9", "splits=2", "subsets=3", "tsne=0")
-QUICK += ("distances=[logit_mse]", "maps=[logit_mse]", "combiners=[mean_probability]")
+QUICK = (
+    *QUICK_OPTIONS,
+    "distances=[logit_mse]",
+    "maps=[logit_mse]",
+    "combiners=[mean_probability]",
+)
 PROJECT = "chromatic_descent"  # of W&B's, the default
 MEMBERS = ["SEED_0000", "SEED_0001", "SEED_0002"]
 RUNS = [*MEMBERS, "analysis"]
