@@ -25,7 +25,7 @@ def existing_files(given: Any) -> list[Path]:
 def imported_record(
     cfg: DictConfig, position: int, source: Path, known: dict[str, Any]
 ) -> dict[str, Any]:
-    """The record's keys that say where a member comes from; `known` is the known part of its config.
+    """The keys of a record that say where a member comes from, with what is `known` of its config.
 
     Members that are imported as one recipe share their config, as members trained here do.
     """

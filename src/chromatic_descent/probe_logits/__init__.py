@@ -1,6 +1,6 @@
-"""The contract between training and analysis: what each member says on the probe, in one file.
+"""The contract between training and analysis: each member's logits on the probe, in one file.
 
-Whatever follows needs neither Lightning nor Hydra, and takes logits of any origin.
+Every later step needs neither Lightning nor Hydra, and takes logits of any origin.
 """
 
 from chromatic_descent.errors import ArtefactError
