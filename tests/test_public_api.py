@@ -21,7 +21,7 @@ PACKAGES = (
     "analysis",
     "report",
     "probe_logits",
-    "probe_record",
+    "probe_logits.record",
     "data",
     "model",
     "training.repulsion",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TypeGuard
 
-__all__ = ["ArtefactError", "UserError", "causes", "is_whole"]
+__all__ = ["ArtefactError", "UserError"]  # public; the rest is for this package
 
 
 class UserError(Exception):

@@ -161,7 +161,7 @@ def test_a_sweep_that_is_stopped_leaves_no_process(sweep, tmp_path, launcher, st
     assert "Interrupted. multirun/s: 0 of" in printed
     assert re.search(r"SEED_000\d is interrupted", printed)
     assert "is being trained" not in printed
-    assert "The same command with study=s goes on from there." in printed
+    assert "The same command with study=s continues from there." in printed
     assert not psutil.wait_procs(started, timeout=10)[1], printed
     assert {member.status for member in study.members()} == {"interrupted"}
 

@@ -132,7 +132,7 @@ def test_a_sweep_that_is_stopped_stops_and_says_how_to_go_on(subprocess_line, tm
     assert code == CODES[number]
     assert "Traceback" not in printed
     assert "Interrupted. multirun/s: 0 of 1 complete.\n  SEED_0000 is interrupted" in printed
-    assert "The same command with study=s goes on" in printed
+    assert "The same command with study=s continues" in printed
     assert [member.name for member in study.members()] == ["SEED_0000"]  # not the next one
     assert is_clean(study)
 
@@ -158,7 +158,7 @@ def test_the_advice_after_an_interruption_can_be_followed(subprocess_line, tmp_p
     assert process.returncode == 143
     (study,) = root.iterdir()
     advice = f"study={study.name} paths.multirun=outputs"
-    assert f"The same command with {advice} goes on" in printed
+    assert f"The same command with {advice} continues" in printed
     again = subprocess_line("train", *options, *advice.split())
     assert again.wait(timeout=100) == 0
     again.stdout.close()

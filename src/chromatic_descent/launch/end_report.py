@@ -18,7 +18,7 @@ def explain(error: BaseException) -> str | None:
     unfinished = [member.explain() for member in members if member.status != "complete"]
     done = f"{launch.study.path}: {len(members) - len(unfinished)} of {len(members)} complete."
     if stopped:
-        advice = f"The same command with {launch.overrides} goes on from there."
+        advice = f"The same command with {launch.overrides} continues from there."
         return "\n  ".join([f"Interrupted. {done}", *unfinished, advice])
     if not unfinished:
         return command_line.explain(error)
