@@ -31,7 +31,11 @@ from chromatic_descent.files.atomic import atomic_path
 from chromatic_descent.files.npz import BROKEN, open_npz
 from chromatic_descent.probe_logits.record import LARGEST, is_text, parse_record
 
-SHIFTED, FOREIGN = "shift-", "foreign-"  # how the names of these slices begin
+SHIFTED = "shift-"
+"""How the name of a slice of shifted images begins."""
+
+FOREIGN = "foreign-"
+"""How the name of a slice of images of other data begins."""
 
 _SHIFT = re.compile(rf"{SHIFTED}.*-[0-9]{{1,9}}")
 
