@@ -30,7 +30,7 @@ from tests import documented
 from tests.documented import OURS, ROOT, Command
 from tests.makers import make_member
 
-# How an analysis is kept short: what a command may choose otherwise, and what it may not.
+# Options that keep an analysis short: those that a command may override, and those it may not.
 FEW = ("distances=[logit_mse,hellinger]", "maps=[logit_mse]", "combiners=[mean_probability]")
 QUICK = ("bootstrap=3", "permutations=9", "draws=2", "splits=1", "subsets=2", "tsne=0", "umap=0")
 QUICK += ("figures=[]", "open=false")
@@ -94,7 +94,7 @@ def check(command, command_line, folder):
 
 
 def is_elsewhere(command):
-    """Whether a command is in `ELSEWHERE`, and there is what that says."""
+    """Whether a command is in `ELSEWHERE`, and the file named there has the words."""
     listed = [where for text, where in ELSEWHERE.items() if command.text.startswith(text)]
     return bool(listed) and told_in(*listed[0])
 
@@ -104,7 +104,7 @@ def told_in(file, words):
 
 
 def check_train(name, arguments, command_line, folder):
-    """Compose every job; run only what is over in a moment."""
+    """Compose every job; run only jobs that take a moment."""
     if set(arguments) & {"--help", "--cfg"} or "-sc" in arguments:
         code, printed = command_line("train", *arguments)
         assert code == 0, printed
@@ -140,7 +140,7 @@ def enough(jobs):
 
 
 def is_done(words):
-    """Whether the same was done under another name, in this process; from now on it is."""
+    """Whether the same was done under another name in this process; note it as done."""
     alike = tuple(re.sub(r"^(seed=|study=|studies=).*", r"\1", word) for word in words)
     was_there = alike in DONE
     DONE.add(alike)
@@ -201,7 +201,7 @@ def composed(name, overrides):
 
 
 def check_make(command, arguments, command_line, folder):
-    """The target is there; CI runs it, or it is made of commands that can be typed."""
+    """The target exists; CI runs it, or it consists of commands that can be typed."""
     line = ["make", "--dry-run", *arguments]
     dry = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
     assert dry.returncode == 0, dry.stderr
@@ -215,7 +215,7 @@ def check_make(command, arguments, command_line, folder):
 
 
 def check_pip(arguments):
-    """What is installed is this package, with extras that it has."""
+    """The command installs this package, with extras that it has."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert arguments[0] == "install"
     for wanted in arguments[1:]:
@@ -251,7 +251,7 @@ def test_a_snippet_runs(block, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("block", documented.all_blocks("bash"), ids=lambda b: f"{b.page}:{b.line}")
-def test_a_script_is_one(block):
+def test_a_script_has_valid_syntax(block):
     checked = subprocess.run(["bash", "-n"], input=block.text, text=True, capture_output=True)
     assert checked.returncode == 0, checked.stderr
 
@@ -261,7 +261,7 @@ def test_a_config_is_yaml(block):
     assert isinstance(yaml.safe_load(block.text), dict)
 
 
-def test_every_block_has_a_language_that_is_looked_at():
+def test_every_block_has_a_language_that_is_tested():
     known = {"", "python", "yaml", "text", "toml", *documented.SHELLS}
     for path in documented.PAGES:
         for block in documented.blocks(path)[0]:

@@ -85,7 +85,7 @@ def test_trajectories_and_files_of_one_member_each(bring, files):
     assert names == ["SEED_0005-vit", "SEED_0006-vit"]
 
 
-def test_beside_members_that_are_there(bring, files):
+def test_imported_members_fit_existing_ones(bring, files):
     study = Study(files / "multirun" / "mine")
     there = make_member("SEED_0000", 0, images=30)
     probe_logits.save(Member(study, "SEED_0000").artefact, there)
@@ -104,7 +104,7 @@ def test_beside_members_that_are_there(bring, files):
     assert probe_logits.stack([probe_logits.load(m.artefact) for m in study.members()])
 
 
-def test_a_member_that_is_there_is_replaced_only_if_that_is_asked_for(bring, files):
+def test_an_existing_member_is_replaced_only_on_request(bring, files):
     assert bring(*GIVEN)[0] == 0
     np.save(files / "logits.npy", np.load(files / "logits.npy") + 1)
     code, printed = bring(*GIVEN)
@@ -113,7 +113,7 @@ def test_a_member_that_is_there_is_replaced_only_if_that_is_asked_for(bring, fil
     assert bring(*GIVEN, "overwrite=true")[0] == 0
 
 
-def test_weights_are_recorded_as_the_member_they_are_of(bring, files, command_line):
+def test_weights_are_recorded_as_the_member_they_come_from(bring, files, command_line):
     """A checkpoint of ours, imported: the same logits to the bit, and the same probe."""
     assert command_line("train", *TINY, "study=s")[0] == 0
     study = Study(files / "multirun" / "s")

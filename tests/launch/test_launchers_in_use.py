@@ -122,7 +122,7 @@ class FailSecond(lightning.Callback):
 
 
 @pytest.mark.parametrize("launcher", PARALLEL)
-def test_a_member_that_fails_stops_no_other_and_is_listed(sweep, tmp_path, reference, launcher):
+def test_a_failed_member_stops_no_other_and_is_listed(sweep, tmp_path, reference, launcher):
     (tmp_path / "fails.py").write_text(FAILS)
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     code, printed = ended(

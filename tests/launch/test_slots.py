@@ -120,7 +120,7 @@ def test_devices_are_those_left_visible(monkeypatch, accelerator, visible, wante
     assert slots.devices(accelerator) == wanted
 
 
-def test_what_a_cluster_is_asked_for(monkeypatch):
+def test_the_share_of_a_gpu_that_a_cluster_is_asked_for(monkeypatch):
     monkeypatch.setattr(slots, "devices", lambda accelerator: [])
     assert slots.gpu_share("auto", 1) == 0
     assert slots.gpu_share("gpu", 4) == 0.25  # whoever launches need not have one

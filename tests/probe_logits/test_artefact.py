@@ -53,7 +53,7 @@ def test_a_broken_trajectory_is_refused(tmp_path, member, complaint):
         probe_logits.save(tmp_path / "SEED_0000.npz", member)
 
 
-def test_diverged_member_is_refused_and_what_was_there_stays(tmp_path):
+def test_a_diverged_member_is_refused_and_the_old_file_stays(tmp_path):
     path = tmp_path / "SEED_0000.npz"
     probe_logits.save(path, make_member())
     before = path.read_bytes()

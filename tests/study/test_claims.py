@@ -32,7 +32,7 @@ def test_a_claimed_member_is_busy_until_its_holder_ends(tmp_path):
     assert member.status == "interrupted"
 
 
-def test_who_claims_a_member_sweeps_up_after_the_dead(tmp_path):
+def test_claiming_a_member_sweeps_up_after_killed_processes(tmp_path):
     member, outside = Member(Study(tmp_path / "s"), "SEED_0000"), tmp_path / "outside"
     left = [
         member.folder / ".member.77.tmp.json",

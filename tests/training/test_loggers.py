@@ -158,7 +158,7 @@ def test_a_missing_extra_is_one_message(command_line, monkeypatch, name):
     assert "Traceback" not in printed
 
 
-def test_several_loggers_at_once_and_what_a_member_is(command_line, tmp_path):
+def test_several_loggers_at_once_record_what_a_member_is(command_line, tmp_path):
     code, printed = command_line("train", *TINY, "logger=[none,csv]", "seed=3")
     assert code == 0, printed
     metrics = tmp_path / "multirun/s/SEED_0003/metrics/version_0"
