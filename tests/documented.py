@@ -1,4 +1,4 @@
-"""What README.md and docs/ tell a reader to type: commands, snippets and names of options."""
+"""Commands, snippets and option names that README.md and docs/ give to a reader."""
 
 import re
 import shlex
@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SHELLS = ("bash", "sh", "shell", "console")
 
-# What code within a line must begin with to be taken for a command.
+# The first words by which code within a line counts as a command.
 OURS = ("train", "analyze", "studies", "import")
 PROGRAMS = (
     *(f"chromatic-{name}" for name in OURS),
@@ -47,7 +47,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Command:
-    """A command and where it is told."""
+    """A command and where it stands."""
 
     where: str
     text: str
@@ -63,33 +63,33 @@ class Command:
 
 def blocks(path):
     """Every fenced and every indented block of a page, and the prose between them."""
-    found, prose, page = [], [], str(path.relative_to(ROOT))
+    fenced, prose, page = [], [], str(path.relative_to(ROOT))
     lines = path.read_text(encoding="utf-8").splitlines()
-    place = 0
-    while place < len(lines):
-        fence = re.match(r"^(`{3,})(\w*)", lines[place])
-        blank_before = place == 0 or not lines[place - 1].strip()
+    index = 0
+    while index < len(lines):
+        fence = re.match(r"^(`{3,})(\w*)", lines[index])
+        blank_before = index == 0 or not lines[index - 1].strip()
         if fence:
-            end = next(k for k in range(place + 1, len(lines)) if lines[k].startswith(fence[1]))
-            found.append(Block(page, place + 2, fence[2], tuple(lines[place + 1 : end])))
-            place = end + 1
-        elif lines[place].startswith("    ") and blank_before:
-            end = place
+            end = next(k for k in range(index + 1, len(lines)) if lines[k].startswith(fence[1]))
+            fenced.append(Block(page, index + 2, fence[2], tuple(lines[index + 1 : end])))
+            index = end + 1
+        elif lines[index].startswith("    ") and blank_before:
+            end = index
             while end < len(lines) and (lines[end].startswith("    ") or not lines[end].strip()):
                 end += 1
-            inside = [line[4:] for line in lines[place:end]]
+            inside = [line[4:] for line in lines[index:end]]
             while not inside[-1].strip():
                 inside.pop()
-            found.append(Block(page, place + 1, "", tuple(inside)))
-            place = end
+            fenced.append(Block(page, index + 1, "", tuple(inside)))
+            index = end
         else:
-            prose.append(lines[place])
-            place += 1
-    return found, "\n".join(prose)
+            prose.append(lines[index])
+            index += 1
+    return fenced, "\n".join(prose)
 
 
 def is_shell(block):
-    """Whether a block is commands: it says so, or begins with plain words, the first a program's."""
+    """Whether a block holds commands: by its language, or by a first word that is a program."""
     line = next((line for line in block.lines if line.split("#")[0].strip()), "")
     first = line.split()[0]
     plain = line.isascii() and re.fullmatch(r"[a-z][a-z0-9_.-]*", first) is not None
@@ -98,8 +98,8 @@ def is_shell(block):
 
 def commands(path):
     """Every command of a page: of its blocks, and those in a line of text that have arguments."""
-    found, told = [], blocks(path)
-    for block in filter(is_shell, told[0]):
+    collected, (fenced, prose) = [], blocks(path)
+    for block in filter(is_shell, fenced):
         text, start = "", block.line
         for number, line in enumerate(block.lines, block.line):
             text, start = (text + line, start) if text else (line, number)
@@ -107,26 +107,26 @@ def commands(path):
                 text = text[:-1]
                 continue
             if text.strip() and not text.lstrip().startswith("#"):
-                found.append(Command(f"{block.page}:{start}", text.strip()))
+                collected.append(Command(f"{block.page}:{start}", text.strip()))
             text = ""
-    for span in spans(told[1]):
+    for span in spans(prose):
         if span.split(" ")[0] in PROGRAMS and " " in span:
-            found.append(Command(f"{path.relative_to(ROOT)} `{span}`", span))
-    return found
+            collected.append(Command(f"{path.relative_to(ROOT)} `{span}`", span))
+    return collected
 
 
 def spans(prose):
-    """What stands between backticks, each on one line."""
+    """The texts between backticks, each on one line."""
     return [" ".join(span.split()) for span in re.findall(r"(?<!`)`([^`]+)`(?!`)", prose)]
 
 
 def all_commands():
     """The commands of all pages, each once."""
-    found = {}
+    by_text = {}
     for path in PAGES:
         for command in commands(path):
-            found.setdefault(command.text, command)
-    return list(found.values())
+            by_text.setdefault(command.text, command)
+    return list(by_text.values())
 
 
 def all_blocks(language):

@@ -23,14 +23,14 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from chromatic_descent import config, probe_logits
-from chromatic_descent.launch.command_line import register_resolvers
+from chromatic_descent.launch.resolvers import register_resolvers
 from chromatic_descent.study import Member, Study
 from chromatic_descent.training.repulsion import from_config
 from tests import documented
 from tests.documented import OURS, ROOT, Command
 from tests.makers import make_member
 
-# How an analysis is kept short: what a command may choose otherwise, and what it may not.
+# Options that keep an analysis short: those that a command may override, and those it may not.
 FEW = ("distances=[logit_mse,hellinger]", "maps=[logit_mse]", "combiners=[mean_probability]")
 QUICK = ("bootstrap=3", "permutations=9", "draws=2", "splits=1", "subsets=2", "tsne=0", "umap=0")
 QUICK += ("figures=[]", "open=false")
@@ -42,7 +42,10 @@ CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 # A command that is not run here: the file that runs it, or what it is made of, and that file's words.
 ELSEWHERE = {
     "source .venv/bin/activate": (".ci/run", ".venv/bin/python"),  # the same folder, by its path
-    "tensorboard --logdir": ("tests/training/test_loggers.py", "EventMultiplexer"),  # what they would open
+    "tensorboard --logdir": (
+        "tests/training/test_loggers.py",
+        "EventMultiplexer",
+    ),  # what they would open
     "mlflow ui": ("tests/training/test_loggers.py", "mlflow"),
     "wandb sync": ("tests/training/test_loggers.py", "wandb"),
     "if [ $? -eq 143 ]": ("tests/launch/test_stopping.py", "143"),
@@ -91,7 +94,7 @@ def check(command, command_line, folder):
 
 
 def is_elsewhere(command):
-    """Whether a command is in `ELSEWHERE`, and there is what that says."""
+    """Whether a command is in `ELSEWHERE`, and the file named there has the words."""
     listed = [where for text, where in ELSEWHERE.items() if command.text.startswith(text)]
     return bool(listed) and told_in(*listed[0])
 
@@ -101,7 +104,7 @@ def told_in(file, words):
 
 
 def check_train(name, arguments, command_line, folder):
-    """Compose every job; run only what is over in a moment."""
+    """Compose every job; run only jobs that take a moment."""
     if set(arguments) & {"--help", "--cfg"} or "-sc" in arguments:
         code, printed = command_line("train", *arguments)
         assert code == 0, printed
@@ -137,7 +140,7 @@ def enough(jobs):
 
 
 def is_done(words):
-    """Whether the same was done under another name, in this process; from now on it is."""
+    """Whether the same was done under another name in this process; note it as done."""
     alike = tuple(re.sub(r"^(seed=|study=|studies=).*", r"\1", word) for word in words)
     was_there = alike in DONE
     DONE.add(alike)
@@ -169,7 +172,11 @@ def check_other(name, arguments, command_line, folder):
     np.save(folder / "logits.npy", rng.normal(size=(5, 30, 3)))
     np.save(folder / "labels.npy", rng.integers(3, size=30))
     np.save(folder / "images.npy", rng.integers(255, size=(30, 8, 8, 3), dtype=np.uint8))
-    extras = ("logger=tensorboard", "logger=wandb", "logger=mlflow")  # tests/training/test_loggers.py
+    extras = (
+        "logger=tensorboard",
+        "logger=wandb",
+        "logger=mlflow",
+    )  # tests/training/test_loggers.py
     arguments = [a for a in arguments if a not in extras]
     if name == "analyze":
         if is_done(arguments):
@@ -194,7 +201,7 @@ def composed(name, overrides):
 
 
 def check_make(command, arguments, command_line, folder):
-    """The target is there; CI runs it, or it is made of commands that can be typed."""
+    """The target exists; CI runs it, or it consists of commands that can be typed."""
     line = ["make", "--dry-run", *arguments]
     dry = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
     assert dry.returncode == 0, dry.stderr
@@ -208,7 +215,7 @@ def check_make(command, arguments, command_line, folder):
 
 
 def check_pip(arguments):
-    """What is installed is this package, with extras that it has."""
+    """The command installs this package, with extras that it has."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert arguments[0] == "install"
     for wanted in arguments[1:]:
@@ -244,7 +251,7 @@ def test_a_snippet_runs(block, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("block", documented.all_blocks("bash"), ids=lambda b: f"{b.page}:{b.line}")
-def test_a_script_is_one(block):
+def test_a_script_has_valid_syntax(block):
     checked = subprocess.run(["bash", "-n"], input=block.text, text=True, capture_output=True)
     assert checked.returncode == 0, checked.stderr
 
@@ -254,7 +261,7 @@ def test_a_config_is_yaml(block):
     assert isinstance(yaml.safe_load(block.text), dict)
 
 
-def test_every_block_has_a_language_that_is_looked_at():
+def test_every_block_has_a_language_that_is_tested():
     known = {"", "python", "yaml", "text", "toml", *documented.SHELLS}
     for path in documented.PAGES:
         for block in documented.blocks(path)[0]:

@@ -4,15 +4,13 @@ Every input is checked once, where it enters, with a message that names the prob
 """
 
 import os
-import zipfile
-import zlib
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
+from chromatic_descent.files.arrays import read_array
 
 Array: TypeAlias = NDArray[np.float64]
 Floats: TypeAlias = NDArray[np.floating]
@@ -44,7 +42,7 @@ def check_logits(logits: Logits) -> Floats:
     where = ""
     if isinstance(logits, (str, os.PathLike)):
         where = f" in '{os.fspath(logits)}'"
-        logits = _open(Path(logits))
+        logits = read_array(logits, "logits")
     array = np.asarray(logits)  # no copy: a memory map stays on disk
     if array.dtype.kind in "iu":
         array = array.astype(np.float64)
@@ -69,31 +67,6 @@ def check_logits(logits: Logits) -> Floats:
             )
     checked: Floats = array
     return checked
-
-
-# What numpy and zipfile raise for files that are truncated, altered or of another kind.
-_BROKEN = (
-    *(OSError, ValueError, TypeError, EOFError, NotImplementedError),
-    *(zipfile.BadZipFile, zlib.error),
-)
-
-
-def _open(path: Path) -> NDArray[np.generic]:
-    expected = "expected a .npy file, or an .npz file with an array named 'logits'"
-    if path.suffix not in (".npy", ".npz"):
-        raise UserError(f"logits cannot be read from '{path}': {expected}")
-    try:
-        if path.suffix == ".npy":
-            mapped: NDArray[np.generic] = np.lib.format.open_memmap(path, mode="r")
-            return mapped
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            names = ", ".join(archive.files) or "no array"
-            if "logits" in archive.files:
-                array: NDArray[np.generic] = archive["logits"]
-                return array
-    except _BROKEN as error:
-        raise UserError(f"logits cannot be read from '{path}': {error}; {expected}") from error
-    raise UserError(f"logits cannot be read from '{path}': found {names}; {expected}")
 
 
 def check_labels(labels: ArrayLike | None, name: str, items: int, classes: int) -> NDArray[np.intp]:

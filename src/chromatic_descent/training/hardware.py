@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from lightning import Trainer
 
-from chromatic_descent.launch import launchers
+from chromatic_descent.launch.slots import own_slot
 
 _RECORDED = ("chromatic-descent", "torch", "torchvision", "lightning", "numpy", "hydra-core")
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of mallopt(3)
@@ -52,10 +52,10 @@ def keep_freed_memory() -> None:
 
 
 def use_threads(threads: int | None) -> None:
-    """Let torch use `threads` on the CPU; None: this process's share of the cores, or all."""
-    place = launchers.place()
-    if threads is None and place is not None:
-        threads = min(place.threads, torch.get_num_threads())
+    """Let torch use `threads` on the CPU; None: the cores of this process's slot, or all."""
+    slot = own_slot()
+    if threads is None and slot is not None:
+        threads = min(slot.threads, torch.get_num_threads())
     if threads is not None:
         torch.set_num_threads(threads)
 

@@ -69,7 +69,7 @@ def plan(
             "launcher (launcher=basic)."
         )
     points = repulsion.make_pool(data)
-    kept = (member.read_manifest() or {}).get("references")
+    kept = getattr(member.read_manifest(), "references", None)
     probe_hash = data.probe.hash(data.mean, data.std)
     references = choose(requested, study, member, identity, probe_hash, kept)
     entries = [reference.entry for reference in references]
