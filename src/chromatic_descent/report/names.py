@@ -1,22 +1,19 @@
 """How members, distances and markers are named in figures and text."""
 
 import re
+from textwrap import fill
 from typing import Any
 
 from chromatic_descent.analysis import Analysis
+from chromatic_descent.geometry import title_of
 
 SIGNS = dict(zip("osD^vP*X", "●■◆▲▼✚★✖", strict=True))  # matplotlib's markers within a text
-_TITLES = {
-    "logit_mse": "logit MSE",
-    "logit_mse_centred": "logit MSE, centred",
-    "logit_mse_matched": "logit MSE, centred,\ntemperature-matched",
-    "hellinger": "Hellinger",
-}
+_WIDTH = 24  # characters of a heading above a panel
 
 
-def title_of(name: str) -> str:
-    """The name of a distance, spelt out, in one or two lines."""
-    return _TITLES.get(name, words(name))
+def heading_of(distance: str) -> str:
+    """The title of a distance, in lines that fit above a panel."""
+    return fill(title_of(distance), _WIDTH)
 
 
 def words(name: Any) -> str:

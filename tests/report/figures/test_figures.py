@@ -16,7 +16,7 @@ from chromatic_descent.report.figures import files
 from chromatic_descent.report.figures.chromatic_map import chromatic_map
 from chromatic_descent.report.figures.distance_maps import distance_maps
 from chromatic_descent.report.figures.diversity_and_gain import diversity_and_gain
-from chromatic_descent.report.figures.kind import FigureKind, Interactive, ShownBy
+from chromatic_descent.report.figures.kind import FigureKind, Interactive
 from chromatic_descent.report.summary.sections import on_the_page
 from tests.makers import QUICK, make_trial
 from tests.report.cases import HOSTILE, make_run, quickly_analysed
@@ -81,7 +81,7 @@ def test_every_figure_has_a_name_a_section_and_a_counterpart_of_its_own():
     names = [kind.name for kind in kinds]
     assert len(set(names)) == len(names)
     assert {kind.section for kind in kinds} <= {section.id for section in on_the_page()}
-    assert {kind.page.name for kind in kinds if isinstance(kind.page, ShownBy)} <= set(names)
+    assert {kind.page for kind in kinds if isinstance(kind.page, str)} <= set(names)
     drawings = [d for k in kinds if isinstance(k.page, Interactive) for d in k.page.drawings]
     assert len(set(drawings)) == len(drawings)
 
@@ -104,16 +104,14 @@ def test_a_new_figure_is_one_file_and_a_line_in_the_table(counterpart, monkeypat
     """It is then in the files, in the summary and on the page."""
     planted = types.ModuleType("chromatic_descent.report.figures.planted")
     planted.planted = draw_planted
-    planted.KINDS = (
-        FigureKind(
-            name="planted",
-            section="dimension",
-            title="A planted figure",
-            caption="It shows that one file is enough.",
-            needs=lambda analysis: analysis.maps,
-            draw=draw_planted,
-            page=counterpart,
-        ),
+    planted.KIND = FigureKind(
+        name="planted",
+        section="dimension",
+        title="A planted figure",
+        caption="It shows that one file is enough.",
+        needs=lambda analysis: analysis.maps,
+        draw=draw_planted,
+        page=counterpart,
     )
     monkeypatch.setitem(sys.modules, planted.__name__, planted)
     monkeypatch.setattr(figures, "FIGURES", (*figures.FIGURES, "planted"))

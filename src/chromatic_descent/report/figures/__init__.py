@@ -1,8 +1,8 @@
 """Every figure of an analysis, one file each.
 
 `FIGURES` is where a figure is listed: its file defines a function of the same name that returns a
-matplotlib `Figure`, and `KINDS`, which says everything else about it. The files, the summary, the
-page and the reference are made from these.
+matplotlib `Figure`, and a `FigureKind` that says everything else about it. The files, the summary,
+the page and the reference are made from these.
 """
 
 from importlib import import_module
@@ -33,4 +33,5 @@ ON_THE_PAGE_ONLY = ("gain", "selection", "class_accuracy", "confusion")
 def kinds() -> list[FigureKind]:
     """Every kind of figure, in the order of the tables above."""
     modules = [import_module(f"{__name__}.{name}") for name in (*FIGURES, *ON_THE_PAGE_ONLY)]
-    return [kind for module in modules for kind in module.KINDS]
+    named = [value for module in modules for value in vars(module).values()]
+    return [value for value in named if isinstance(value, FigureKind)]

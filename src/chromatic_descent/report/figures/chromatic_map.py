@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.maps import DistanceMap
 from chromatic_descent.analysis.results import computed
+from chromatic_descent.geometry import title_of
 from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 from chromatic_descent.report.figures.panels import (
     BLUE,
@@ -18,7 +19,7 @@ from chromatic_descent.report.figures.panels import (
     draw_members,
     marker_legend,
 )
-from chromatic_descent.report.names import title_of
+from chromatic_descent.report.names import heading_of
 
 _MANY = 2000  # pairs of members, from which on dots are small
 _AXES = 3
@@ -55,7 +56,7 @@ def chromatic_map(analysis: Analysis, *, safe: bool = False) -> Figure:
         axis.set_ylabel(axis_label(1, shares))
         axis.xaxis.set_major_locator(MaxNLocator(4))
         axis.yaxis.set_major_locator(MaxNLocator(4))
-    front.set_title(f"{title_of(colours.distance)}, from the front")
+    front.set_title(f"{heading_of(colours.distance)}, from the front")
     side.set_title("from the side")
     many = len(colours.pairs) > _MANY
     size, alpha = (1, 0.2) if many else (6, 0.6)
@@ -73,7 +74,7 @@ def chromatic_map(analysis: Analysis, *, safe: bool = False) -> Figure:
 
 def _caption(analysis: Analysis) -> str:
     colours = analysis.colours
-    title = title_of(colours.distance).replace("\n", " ")
+    title = title_of(colours.distance)
     fidelity = ""
     if np.isfinite(colours.correlation):
         fidelity += (
@@ -138,15 +139,13 @@ def _note(view: DistanceMap, kind: str, seed: str) -> str:
     return f"{note} With so few members it means nothing." if neighbours.means_nothing else note
 
 
-KINDS = (
-    FigureKind(
-        name="chromatic_map",
-        section="map",
-        title="Map of the members",
-        caption=_caption,
-        needs=lambda analysis: analysis.maps,
-        draw=chromatic_map,
-        page=Interactive(("map",), data_by_distance=_data, size="tall"),
-        folder="embeddings",
-    ),
+KIND = FigureKind(
+    name="chromatic_map",
+    section="map",
+    title="Map of the members",
+    caption=_caption,
+    needs=lambda analysis: analysis.maps,
+    draw=chromatic_map,
+    page=Interactive(("map",), data_by_distance=_data, size="tall"),
+    folder="embeddings",
 )

@@ -9,15 +9,13 @@ def _data(analysis: Analysis) -> object:
     return {"mean": confusion.mean, "modes": confusion.modes, "shares": confusion.shares}
 
 
-KINDS = (
-    FigureKind(
-        name="confusion",
-        section="members",
-        title="Confusion matrices",
-        caption="Which class is taken for which: the mean over members (without the diagonal), and "
-        "the leading ways in which members’ confusions differ, principal components of their "
-        "confusion matrices. A mode has no sign, and does not say how much confusion there is.",
-        needs=lambda analysis: analysis.per_class.confusion,
-        page=Interactive(("confusion-mean", "confusion-0", "confusion-1"), _data, size="squarish"),
-    ),
+KIND = FigureKind(
+    name="confusion",
+    section="members",
+    title="Confusion matrices",
+    caption="Which class is taken for which: the mean over members (without the diagonal), and "
+    "the leading ways in which members’ confusions differ, principal components of their "
+    "confusion matrices. A mode has no sign, and does not say how much confusion there is.",
+    needs=lambda analysis: analysis.per_class.confusion,
+    page=Interactive(("confusion-mean", "confusion-0", "confusion-1"), _data, size="squarish"),
 )

@@ -86,17 +86,13 @@ def _caption(analysis: Analysis) -> str:
     )
 
 
-KINDS = (
-    FigureKind(
-        name="differences",
-        section="configurations",
-        title="Differences from the baseline",
-        caption=_caption,
-        needs=_needs,
-        draw=differences,
-        page=Interactive(
-            tuple(f"less-{quantity}" for quantity in _ON_THE_PAGE), _data, size="free"
-        ),
-        csv=("groups-differences.csv",),
-    ),
+KIND = FigureKind(
+    name="differences",
+    section="configurations",
+    title="Differences from the baseline",
+    caption=_caption,
+    needs=_needs,
+    draw=differences,
+    page=Interactive(tuple(f"less-{quantity}" for quantity in _ON_THE_PAGE), _data, size="free"),
+    csv=("groups-differences.csv",),
 )

@@ -5,9 +5,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
 from chromatic_descent.analysis import Analysis, computed
+from chromatic_descent.geometry import title_of
 from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 from chromatic_descent.report.figures.panels import STYLE, row_of_panels
-from chromatic_descent.report.names import title_of, words
+from chromatic_descent.report.names import words
 
 _QUANTITIES = ("participation_ratio", "top_2_share")
 _OVER = {"members": "members", "images": "probe images"}
@@ -25,7 +26,7 @@ def dimension(analysis: Analysis) -> Figure:
                 continue
             part = curve[(curve["quantity"] == quantity) & (curve["over"] == over)]
             size, mean = part["size"].to_numpy(), part["mean"].to_numpy()
-            (line,) = axis.plot(size, mean, ".-", label=title_of(name).replace("\n", " "))
+            (line,) = axis.plot(size, mean, ".-", label=title_of(name))
             band = part["low"].to_numpy(), part["high"].to_numpy()
             axis.fill_between(size, *band, alpha=0.15, color=line.get_color())
         if over == "members" and quantity == "participation_ratio":
@@ -49,20 +50,18 @@ def _data(analysis: Analysis, name: str) -> object:
     return curve[curve["quantity"].isin(_QUANTITIES)][columns].to_numpy()
 
 
-KINDS = (
-    FigureKind(
-        name="dimension",
-        section="dimension",
-        title="Dimension against members and images",
-        caption="Participation ratio and the share of two axes, from fewer members and from fewer "
-        "images; bands hold 95% of subsets. A dimension that belongs to the population stops "
-        "growing once there are enough members; one that grows along with them is a property of "
-        "the sample.",
-        needs=lambda analysis: analysis.dimension,
-        draw=dimension,
-        page=Interactive(
-            tuple(f"dimension-{quantity}-{over}" for quantity in _QUANTITIES for over in _OVER),
-            data_by_distance=_data,
-        ),
+KIND = FigureKind(
+    name="dimension",
+    section="dimension",
+    title="Dimension against members and images",
+    caption="Participation ratio and the share of two axes, from fewer members and from fewer "
+    "images; bands hold 95% of subsets. A dimension that belongs to the population stops "
+    "growing once there are enough members; one that grows along with them is a property of "
+    "the sample.",
+    needs=lambda analysis: analysis.dimension,
+    draw=dimension,
+    page=Interactive(
+        tuple(f"dimension-{quantity}-{over}" for quantity in _QUANTITIES for over in _OVER),
+        data_by_distance=_data,
     ),
 )

@@ -191,15 +191,13 @@ def _caption(analysis: Analysis) -> str:
     )
 
 
-KINDS = (
-    FigureKind(
-        name="configurations",
-        section="configurations",
-        title="Diversity against gain by configuration",
-        caption=_caption,
-        needs=lambda analysis: analysis.groups,
-        draw=diversity_and_gain,
-        page=Interactive(tuple(f"groups-{quantity}" for quantity in _ON_THE_PAGE), _data),
-        csv=("groups-table.csv",),
-    ),
+KIND = FigureKind(
+    name="configurations",
+    section="configurations",
+    title="Diversity against gain by configuration",
+    caption=_caption,
+    needs=lambda analysis: analysis.groups,
+    draw=diversity_and_gain,
+    page=Interactive(tuple(f"groups-{quantity}" for quantity in _ON_THE_PAGE), _data),
+    csv=("groups-table.csv",),
 )

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 from chromatic_descent.report.figures.panels import STYLE
-from chromatic_descent.report.names import title_of
+from chromatic_descent.report.names import heading_of
 
 _ALPHA = 0.05
 _IN_FILES, _ON_THE_PAGE = 15, 20  # candidates shown, the strongest first
@@ -30,7 +30,7 @@ def drivers(analysis: Analysis) -> Figure:
     axis = figure.subplots()
     image = axis.imshow(wide.to_numpy(), vmin=-1, vmax=1, cmap="RdBu_r", aspect="auto")
     axis.set_yticks(range(len(rows)), list(rows))
-    labels = [f"{title_of(name)}\naxis {k}" for name, k in columns]
+    labels = [f"{heading_of(name)}\naxis {k}" for name, k in columns]
     axis.set_xticks(range(len(columns)), labels, rotation=90, size=6)
     for (i, j), value in np.ndenumerate(wide.to_numpy()):
         if np.isfinite(value):
@@ -51,17 +51,15 @@ def _data(analysis: Analysis, name: str) -> object:
     return {"order": order, "rows": rows.to_numpy()}
 
 
-KINDS = (
-    FigureKind(
-        name="drivers",
-        section="drivers",
-        title="Correlations of axes with drivers",
-        caption="Correlation of each axis with each candidate, axis and candidate measured on "
-        "different halves of the probe; the twenty strongest candidates. Filled where p ≤ 0.05 "
-        "after Holm’s correction for all of them. Lines are 95% intervals over members. A driver "
-        "that correlates need not be a cause.",
-        needs=lambda analysis: analysis.drivers,
-        draw=drivers,
-        page=Interactive(("drivers",), data_by_distance=_data, size="taller"),
-    ),
+KIND = FigureKind(
+    name="drivers",
+    section="drivers",
+    title="Correlations of axes with drivers",
+    caption="Correlation of each axis with each candidate, axis and candidate measured on "
+    "different halves of the probe; the twenty strongest candidates. Filled where p ≤ 0.05 "
+    "after Holm’s correction for all of them. Lines are 95% intervals over members. A driver "
+    "that correlates need not be a cause.",
+    needs=lambda analysis: analysis.drivers,
+    draw=drivers,
+    page=Interactive(("drivers",), data_by_distance=_data, size="taller"),
 )

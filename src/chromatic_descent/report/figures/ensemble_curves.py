@@ -58,18 +58,16 @@ def _data(analysis: Analysis) -> object:
     return {"titles": METRICS, "rows": analysis.ensembles.curves[columns].to_numpy()}
 
 
-KINDS = (
-    FigureKind(
-        name="ensemble",
-        section="ensembles",
-        title="Ensemble scores by size",
-        caption="Scores by the number of members, for each way of combining them; bands hold 95% "
-        "of subsets of members, and close where there is only one subset. Dashed: with a "
-        "temperature fitted on one half of the probe and scored on the other. Mean logit and "
-        "geometric mean are two names for one combiner.",
-        needs=lambda analysis: analysis.ensembles.curves,
-        draw=ensemble_curves,
-        page=Interactive(tuple(f"curve-{metric}" for metric in METRICS), _data),
-        csv=("ensembles-curves.csv",),
-    ),
+KIND = FigureKind(
+    name="ensemble",
+    section="ensembles",
+    title="Ensemble scores by size",
+    caption="Scores by the number of members, for each way of combining them; bands hold 95% "
+    "of subsets of members, and close where there is only one subset. Dashed: with a "
+    "temperature fitted on one half of the probe and scored on the other. Mean logit and "
+    "geometric mean are two names for one combiner.",
+    needs=lambda analysis: analysis.ensembles.curves,
+    draw=ensemble_curves,
+    page=Interactive(tuple(f"curve-{metric}" for metric in METRICS), _data),
+    csv=("ensembles-curves.csv",),
 )

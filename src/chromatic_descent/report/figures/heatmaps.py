@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 from chromatic_descent.report.figures.panels import FEW, STYLE, row_of_panels
-from chromatic_descent.report.names import member_labels, title_of
+from chromatic_descent.report.names import heading_of, member_labels
 
 
 @style.context(STYLE)
@@ -25,7 +25,7 @@ def heatmaps(analysis: Analysis) -> Figure:
         distances = _distances(analysis, name)
         np.fill_diagonal(distances, np.nan)  # left white: its zeros would wash the rest out
         image = axis.imshow(distances[np.ix_(order, order)], interpolation="nearest")
-        axis.set_title(title_of(name))
+        axis.set_title(heading_of(name))
         names = [labels[k] for k in order]
         few = len(names) <= FEW
         axis.set_xticks(range(len(names)) if few else [], names if few else [], rotation=90)
@@ -65,17 +65,15 @@ def _data(analysis: Analysis, name: str) -> object:
     return {"order": order, "upper": ordered[above], "tree": clustering.tree}
 
 
-KINDS = (
-    FigureKind(
-        name="heatmap",
-        section="distances",
-        title="Distances between members in dendrogram order",
-        caption="Distances between members (roots of the squared ones), in the order of an "
-        "average-linkage tree, beside each member’s colour. Clusters are found by construction; a "
-        "tree does not show that there are groups.",
-        needs=lambda analysis: analysis.maps,
-        draw=heatmaps,
-        page=Interactive(("heatmap",), data_by_distance=_data, size="square"),
-        folder="embeddings",
-    ),
+KIND = FigureKind(
+    name="heatmap",
+    section="distances",
+    title="Distances between members in dendrogram order",
+    caption="Distances between members (roots of the squared ones), in the order of an "
+    "average-linkage tree, beside each member’s colour. Clusters are found by construction; a "
+    "tree does not show that there are groups.",
+    needs=lambda analysis: analysis.maps,
+    draw=heatmaps,
+    page=Interactive(("heatmap",), data_by_distance=_data, size="square"),
+    folder="embeddings",
 )

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from chromatic_descent.analysis import Analysis, computed
-from chromatic_descent.report.figures.kind import FigureKind, ShownBy, needed
+from chromatic_descent.report.figures.kind import FigureKind, needed
 from chromatic_descent.report.figures.panels import BLUE, RED, STYLE, draw_members, row_of_panels
 
 _AXES = 3
@@ -54,16 +54,14 @@ def _axis(axis: int, eigenvalue: float) -> str:
     return f"axis {axis + 1}" + (" (imaginary)" if eigenvalue < 0 else "")
 
 
-KINDS = (
-    FigureKind(
-        name="inpca",
-        section="map",
-        title="InPCA of the members",
-        caption="InPCA of Bhattacharyya’s distance. Along imaginary axes squared distances count "
-        "as negative.",
-        needs=lambda analysis: analysis.inpca,
-        draw=inpca,
-        page=ShownBy("chromatic_map"),
-        folder="embeddings",
-    ),
+KIND = FigureKind(
+    name="inpca",
+    section="map",
+    title="InPCA of the members",
+    caption="InPCA of Bhattacharyya’s distance. Along imaginary axes squared distances count "
+    "as negative.",
+    needs=lambda analysis: analysis.inpca,
+    draw=inpca,
+    page="chromatic_map",
+    folder="embeddings",
 )

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 from chromatic_descent.report.figures.panels import BLUE, STYLE, row_of_panels
-from chromatic_descent.report.names import title_of, words
+from chromatic_descent.report.names import heading_of, words
 
 
 @style.context(STYLE)
@@ -24,7 +24,7 @@ def interventions(analysis: Analysis) -> Figure:
         axis.invert_yaxis()
         axis.axvline(0, color="black", linewidth=0.6)
         axis.set_xlabel("share of top-2 variance removed")
-        axis.set_title(title_of(name))
+        axis.set_title(heading_of(name))
     return figure
 
 
@@ -33,16 +33,14 @@ def _data(analysis: Analysis, name: str) -> object:
     return table[["intervention", "removed", "low", "high"]].to_numpy()
 
 
-KINDS = (
-    FigureKind(
-        name="interventions",
-        section="drivers",
-        title="Variance removed by interventions",
-        caption="The share of the first two axes’ variance that disappears when members are made "
-        "alike in one respect, with 95% intervals over images. Shares overlap and do not add up; "
-        "below zero, members move farther apart. Where the spectrum is flat, little can disappear.",
-        needs=lambda analysis: analysis.drivers,
-        draw=interventions,
-        page=Interactive(("interventions",), data_by_distance=_data),
-    ),
+KIND = FigureKind(
+    name="interventions",
+    section="drivers",
+    title="Variance removed by interventions",
+    caption="The share of the first two axes’ variance that disappears when members are made "
+    "alike in one respect, with 95% intervals over images. Shares overlap and do not add up; "
+    "below zero, members move farther apart. Where the spectrum is flat, little can disappear.",
+    needs=lambda analysis: analysis.drivers,
+    draw=interventions,
+    page=Interactive(("interventions",), data_by_distance=_data),
 )

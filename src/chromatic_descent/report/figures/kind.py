@@ -30,13 +30,6 @@ class Interactive:
     size: str = ""
 
 
-@dataclass(frozen=True)
-class ShownBy:
-    """The page shows this figure within another one."""
-
-    name: str
-
-
 Plotly = Callable[[Analysis], Mapping[str, object]]
 """Plotly's `data` and `layout`, as plain data, for the page to draw as they are."""
 
@@ -52,7 +45,8 @@ class FigureKind:
         caption: how to read it, and what it does not show.
         needs: the results that it shows; if none was computed, it is left out.
         draw: the figure for files; None if only the page has it.
-        page: its counterpart on the page; None to show the figure for files there.
+        page: its counterpart on the page: drawings, Plotly's data, or the name of another figure
+            that shows it too; None to show the figure for files there.
         csv: the tables beside the page that hold its numbers.
         folder: in which its files go.
     """
@@ -63,7 +57,7 @@ class FigureKind:
     caption: str | Callable[[Analysis], str]
     needs: Callable[[Analysis], object]
     draw: "Callable[[Analysis], Figure] | None" = None
-    page: Interactive | ShownBy | Plotly | None = None
+    page: Interactive | Plotly | str | None = None
     csv: tuple[str, ...] = ()
     folder: Literal["embeddings", "reports"] = "reports"
 

@@ -33,15 +33,13 @@ def _data(analysis: Analysis) -> object:
     return {"names": [words(name) for name in result.names], "r": result.r}
 
 
-KINDS = (
-    FigureKind(
-        name="mantel",
-        section="distances",
-        title="Mantel correlations between distances",
-        caption="Mantel’s r between every two distances: near 1 they tell the same story. One "
-        "member far from all others makes every correlation high.",
-        needs=lambda analysis: analysis.distances.mantel,
-        draw=mantel,
-        page=Interactive(("mantel",), _data, size="square"),
-    ),
+KIND = FigureKind(
+    name="mantel",
+    section="distances",
+    title="Mantel correlations between distances",
+    caption="Mantel’s r between every two distances: near 1 they tell the same story. One "
+    "member far from all others makes every correlation high.",
+    needs=lambda analysis: analysis.distances.mantel,
+    draw=mantel,
+    page=Interactive(("mantel",), _data, size="square"),
 )

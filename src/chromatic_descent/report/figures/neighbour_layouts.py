@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.maps import DistanceMap, Neighbours
 from chromatic_descent.analysis.results import Each, computed
-from chromatic_descent.report.figures.kind import FigureKind, ShownBy
+from chromatic_descent.report.figures.kind import FigureKind
 from chromatic_descent.report.figures.panels import STYLE, draw_members, row_of_panels
-from chromatic_descent.report.names import title_of
+from chromatic_descent.report.names import heading_of
 
 
 @style.context(STYLE)
@@ -28,7 +28,7 @@ def neighbour_layouts(analysis: Analysis, method: str = "tsne") -> Figure:
         draw_members(axis, xy, analysis)
         agreement = neighbours.r_between_seeds
         note = f"r between seeds {agreement:.2f}" if computed(agreement) else "one seed"
-        axis.set_title(f"{title_of(name)}\n{method}, {note}")
+        axis.set_title(f"{heading_of(name)}\n{method}, {note}")
         axis.set_xticks([])
         axis.set_yticks([])
         axis.margins(0.1)
@@ -40,8 +40,8 @@ def _needs(method: str, analysis: Analysis) -> Each[Neighbours]:
     return Each({name: view.neighbours.find(method) for name, view in views.items()})
 
 
-KINDS = tuple(
-    FigureKind(
+def _kind(method: str, title: str) -> FigureKind:
+    return FigureKind(
         name=method,
         section="map",
         title=f"{title} layouts of the members",
@@ -49,8 +49,10 @@ KINDS = tuple(
         "nothing.",
         needs=partial(_needs, method),
         draw=partial(neighbour_layouts, method=method),
-        page=ShownBy("chromatic_map"),
+        page="chromatic_map",
         folder="embeddings",
     )
-    for method, title in {"tsne": "t-SNE", "umap": "UMAP"}.items()
-)
+
+
+TSNE = _kind("tsne", "t-SNE")
+UMAP = _kind("umap", "UMAP")

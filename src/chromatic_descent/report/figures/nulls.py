@@ -7,7 +7,7 @@ from chromatic_descent.analysis import Analysis
 from chromatic_descent.errors import UserError
 from chromatic_descent.report.figures.kind import FigureKind, Interactive, why_not
 from chromatic_descent.report.figures.panels import BLUE, GREY, STYLE, row_of_panels
-from chromatic_descent.report.names import title_of, words
+from chromatic_descent.report.names import heading_of, words
 
 
 @style.context(STYLE)
@@ -30,7 +30,7 @@ def nulls(analysis: Analysis) -> Figure:
         axis.set_yticks(range(len(tests)), [words(null) for null in tests])
         axis.set_ylim(len(tests) - 0.5, -0.5)
         axis.set_xlabel("top-2 share")
-        axis.set_title(title_of(name))
+        axis.set_title(heading_of(name))
         axis.margins(x=0.15)
     return figure
 
@@ -45,16 +45,14 @@ def _data(analysis: Analysis, name: str) -> object:
     ]
 
 
-KINDS = (
-    FigureKind(
-        name="nulls",
-        section="structure",
-        title="Histograms of five nulls",
-        caption="The share of two axes (line) beside draws from five nulls, from weak to strong. A "
-        "small p rejects that null and says nothing about the size of the excess; the null to beat "
-        "is independent errors.",
-        needs=lambda analysis: analysis.nulls,
-        draw=nulls,
-        page=Interactive(("nulls",), data_by_distance=_data, size="tall"),
-    ),
+KIND = FigureKind(
+    name="nulls",
+    section="structure",
+    title="Histograms of five nulls",
+    caption="The share of two axes (line) beside draws from five nulls, from weak to strong. A "
+    "small p rejects that null and says nothing about the size of the excess; the null to beat "
+    "is independent errors.",
+    needs=lambda analysis: analysis.nulls,
+    draw=nulls,
+    page=Interactive(("nulls",), data_by_distance=_data, size="tall"),
 )

@@ -32,17 +32,15 @@ def _data(analysis: Analysis) -> object:
     return table[["of", "calibrated", "confidence", "accuracy", "count"]].to_numpy()
 
 
-KINDS = (
-    FigureKind(
-        name="reliability",
-        section="ensembles",
-        title="Reliability diagrams",
-        caption="How often predictions are right, by their confidence, before and after "
-        "temperature scaling; larger points hold more predictions. On the diagonal the confidence "
-        "is deserved. A calibrated model may still be useless.",
-        needs=lambda analysis: analysis.ensembles.reliability,
-        draw=reliability,
-        page=Interactive(("reliability-before", "reliability-after"), _data, size="squarish"),
-        csv=("ensembles-reliability.csv",),
-    ),
+KIND = FigureKind(
+    name="reliability",
+    section="ensembles",
+    title="Reliability diagrams",
+    caption="How often predictions are right, by their confidence, before and after "
+    "temperature scaling; larger points hold more predictions. On the diagonal the confidence "
+    "is deserved. A calibrated model may still be useless.",
+    needs=lambda analysis: analysis.ensembles.reliability,
+    draw=reliability,
+    page=Interactive(("reliability-before", "reliability-after"), _data, size="squarish"),
+    csv=("ensembles-reliability.csv",),
 )

@@ -11,15 +11,13 @@ def _data(analysis: Analysis) -> object:
     return {"titles": METRICS, "rows": table[columns].to_numpy()}
 
 
-KINDS = (
-    FigureKind(
-        name="selection",
-        section="ensembles",
-        title="Selection of members",
-        caption="Members picked on one half of the probe, scored on the other, beside random picks "
-        "(grey, 95%). A rule is worth having where it leaves the band.",
-        needs=lambda analysis: analysis.ensembles.selection,
-        page=Interactive(("pick-accuracy", "pick-nll"), _data),
-        csv=("ensembles-selection.csv",),
-    ),
+KIND = FigureKind(
+    name="selection",
+    section="ensembles",
+    title="Selection of members",
+    caption="Members picked on one half of the probe, scored on the other, beside random picks "
+    "(grey, 95%). A rule is worth having where it leaves the band.",
+    needs=lambda analysis: analysis.ensembles.selection,
+    page=Interactive(("pick-accuracy", "pick-nll"), _data),
+    csv=("ensembles-selection.csv",),
 )

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from chromatic_descent.analysis import Analysis, computed
 from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 from chromatic_descent.report.figures.panels import BLUE, RED, STYLE, row_of_panels
-from chromatic_descent.report.names import title_of, words
+from chromatic_descent.report.names import heading_of, words
 
 _NULLS = {"isotropic": "#222222", "independent_errors": RED}
 
@@ -31,7 +31,7 @@ def spectra(analysis: Analysis) -> Figure:
             if null in quantiles:
                 bound, label = quantiles[null], f"{words(null)}, 95%"
                 axis.plot(shown[: len(bound)], bound, ":", color=colour, label=label)
-        axis.set_title(f"{title_of(name)}\ntop 2: {view.top_2_share:.1%}")
+        axis.set_title(f"{heading_of(name)}\ntop 2: {view.top_2_share:.1%}")
         axis.set_xlabel("axis")
         axis.set_ylabel("share of variance")
         axis.set_ylim(0, 1.3 * share.max() if share.any() else 1)  # room for the legend
@@ -47,18 +47,16 @@ def _data(analysis: Analysis, name: str) -> object:
     }
 
 
-KINDS = (
-    FigureKind(
-        name="spectrum",
-        section="structure",
-        title="Spectrum with null bands",
-        caption="Share of the variance by axis, beside that of members that are spread alike in "
-        "all directions (isotropic), and of members that err independently from image to image: "
-        "bands hold 95% of draws, axis by axis. A bar above its band is more than chance; the "
-        "height above it is how much more.",
-        needs=lambda analysis: analysis.maps,
-        draw=spectra,
-        page=Interactive(("spectrum",), data_by_distance=_data),
-        folder="embeddings",
-    ),
+KIND = FigureKind(
+    name="spectrum",
+    section="structure",
+    title="Spectrum with null bands",
+    caption="Share of the variance by axis, beside that of members that are spread alike in "
+    "all directions (isotropic), and of members that err independently from image to image: "
+    "bands hold 95% of draws, axis by axis. A bar above its band is more than chance; the "
+    "height above it is how much more.",
+    needs=lambda analysis: analysis.maps,
+    draw=spectra,
+    page=Interactive(("spectrum",), data_by_distance=_data),
+    folder="embeddings",
 )

@@ -63,25 +63,24 @@ def _by_epoch(analysis: Analysis) -> object:
     }
 
 
-KINDS = (
-    FigureKind(
-        name="trajectories",
-        section="paths",
-        title="Paths of members through training",
-        caption=_caption,
-        needs=lambda analysis: analysis.trajectories,
-        draw=trajectories,
-        page=Interactive(("paths",), _plane, size="tall"),
-    ),
-    FigureKind(
-        name="progress",
-        section="paths",
-        title="Progress and separation",
-        caption="Left, how far along the shortest way from ignorance to truth: how far, not how "
-        "well. Right, the distance between members over the distance of a member from itself one "
-        "epoch earlier, with a 95% interval over images; above 1, members are farther from each "
-        "other than from where they were. Both depend on how often epochs are recorded.",
-        needs=lambda analysis: analysis.trajectories,
-        page=Interactive(("progress", "separation"), _by_epoch),
-    ),
+PATHS = FigureKind(
+    name="trajectories",
+    section="paths",
+    title="Paths of members through training",
+    caption=_caption,
+    needs=lambda analysis: analysis.trajectories,
+    draw=trajectories,
+    page=Interactive(("paths",), _plane, size="tall"),
+)
+
+PROGRESS = FigureKind(
+    name="progress",
+    section="paths",
+    title="Progress and separation",
+    caption="Left, how far along the shortest way from ignorance to truth: how far, not how "
+    "well. Right, the distance between members over the distance of a member from itself one "
+    "epoch earlier, with a 95% interval over images; above 1, members are farther from each "
+    "other than from where they were. Both depend on how often epochs are recorded.",
+    needs=lambda analysis: analysis.trajectories,
+    page=Interactive(("progress", "separation"), _by_epoch),
 )

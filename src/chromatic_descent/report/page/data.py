@@ -10,8 +10,9 @@ import numpy as np
 
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.configurations import group_members
+from chromatic_descent.geometry import title_of
 from chromatic_descent.report.figures.inpca import layout_for_page
-from chromatic_descent.report.names import member_labels, title_of
+from chromatic_descent.report.names import member_labels
 from chromatic_descent.report.page import words
 from chromatic_descent.report.page.figures import figure_data
 
@@ -44,7 +45,7 @@ def page_data(analysis: Analysis, distance: str) -> dict[str, Any]:
             "distance": distance,
             "distances": {
                 name: {
-                    "title": title_of(name).replace("\n", " "),
+                    "title": title_of(name),
                     **figure_data(analysis, name),
                 }
                 for name in analysis.maps.computed()

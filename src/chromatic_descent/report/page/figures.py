@@ -8,7 +8,7 @@ from typing import Any
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.errors import UserError
 from chromatic_descent.report.figures import kinds
-from chromatic_descent.report.figures.kind import FigureKind, Interactive, ShownBy
+from chromatic_descent.report.figures.kind import FigureKind, Interactive
 
 
 def page_figures(analysis: Analysis, section: str) -> list[dict[str, Any]]:
@@ -49,7 +49,7 @@ def figure_data(analysis: Analysis, distance: str | None = None) -> dict[str, ob
 
 
 def _of(section: str) -> list[FigureKind]:
-    return [k for k in kinds() if k.section == section and not isinstance(k.page, ShownBy)]
+    return [k for k in kinds() if k.section == section and not isinstance(k.page, str)]
 
 
 def _described(kind: FigureKind, analysis: Analysis) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from chromatic_descent.analysis import Analysis, NotComputed
 from chromatic_descent.analysis.colours import Colours
 from chromatic_descent.analysis.output import Run, csv_name
 from chromatic_descent.analysis.storage import leaves
+from chromatic_descent.geometry import title_of
 from chromatic_descent.report.figures.kind import why_not
-from chromatic_descent.report.names import SIGNS, member_labels, title_of
+from chromatic_descent.report.names import SIGNS, member_labels
 from chromatic_descent.report.names import words as as_words
 from chromatic_descent.report.page import images, words
 from chromatic_descent.report.page.data import page_data
@@ -58,9 +59,9 @@ def render(analysis: Analysis, run: Run, pictures: Pictures, commands: Sequence[
         "verdicts": answered,
         "nothing": nothing_shown(answered),
         "along": _along_first_axis(analysis, distance),
-        "distances": {n: _one_line(title_of(n)) for n in analysis.maps.computed()},
-        "distance_title": _one_line(title_of(distance)),
-        "colours_title": _one_line(title_of(colours.distance)),
+        "distances": {name: title_of(name) for name in analysis.maps.computed()},
+        "distance_title": title_of(distance),
+        "colours_title": title_of(colours.distance),
         "disputed": images.disputed_images(analysis, pictures),
         "axis_ends": images.axis_ends(analysis, pictures),
         "pictures": pictures,
@@ -146,15 +147,12 @@ def _environment() -> Any:
     environment.filters |= {
         "num": number,
         "words": as_words,
+        "title": title_of,
         "rows": lambda frame: frame.to_dict("records"),
     }
     environment.tests["table"] = lambda block: isinstance(block, Table)
     environment.globals["why"] = why_not
     return environment
-
-
-def _one_line(title: str) -> str:
-    return title.replace("\n", " ")
 
 
 def _script() -> str:

@@ -68,4 +68,9 @@ def _about_colours(colours: Colours) -> list[Block]:
     return [text]
 
 
-SECTION = Section("map", "Function space", "The map", _blocks)
+def _distances(analysis: Analysis, _: Run) -> list[Block]:
+    return not_computed(analysis.distances.matrices)
+
+
+MAP = Section("map", "Function space", "The map", _blocks)
+DISTANCES = Section("distances", "Distances", "Distances", _distances)

@@ -2,11 +2,7 @@
 
 from chromatic_descent.report.summary import (
     configurations,
-    dimension,
-    distances,
-    drivers,
     ensembles,
-    factors,
     function_space,
     members,
     provenance,
@@ -17,13 +13,13 @@ from chromatic_descent.report.summary.blocks import Section
 
 SECTIONS = (
     Section("verdicts", "In short", "In short"),
-    function_space.SECTION,
+    function_space.MAP,
     trajectories.SECTION,
-    distances.SECTION,
-    structure.SECTION,
-    dimension.SECTION,
-    drivers.SECTION,
-    factors.SECTION,
+    function_space.DISTANCES,
+    structure.NULLS,
+    structure.DIMENSION,
+    structure.DRIVERS,
+    structure.FACTORS,
     ensembles.SECTION,
     configurations.SECTION,
     members.SECTION,
