@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chromatic_descent import ensemble, geometry
 from chromatic_descent.analysis.distances import Distances
 from chromatic_descent.analysis.results import Array, NotComputed, attempt
-from chromatic_descent.ensemble.curves import check_combiners
+from chromatic_descent.ensemble.combination import check_combiners
 from chromatic_descent.geometry.cores import one_thread_a_core
 from chromatic_descent.own_code import is_own
 from chromatic_descent.probe_logits import Population

@@ -7,11 +7,14 @@ from scipy.special import logsumexp
 
 from chromatic_descent.ensemble import (
     COMBINERS,
+    Combiner,
     geometric_mean,
     log_softmax,
     majority_vote,
     mean_logit,
     mean_probability,
+    nll,
+    size_curves,
 )
 from chromatic_descent.errors import UserError
 
@@ -110,13 +113,31 @@ def test_leaves_its_input_alone():
 @pytest.mark.parametrize(
     ("logits", "message"),
     [
-        (population()[0], r"\[S, N, C\]; found \[30, 4\]"),
-        (population()[..., :1], "at least 2 classes"),
-        (population()[:0], r"found \[0, 30, 4\]"),
-        (population() * np.nan, "600 of 600"),
+        (population()[0], r"\[S, N, C\] .* found shape \[30, 4\]"),
+        (population()[..., :1], "and 2 classes"),
+        (population()[:0], r"at least 1 member, .* found shape \[0, 30, 4\]"),
+        (population() * np.nan, "120 of 120 values of member 0"),
         (population() > 0, "dtype bool"),
     ],
 )
 def test_mistakes_are_named(combine, logits, message):
     with pytest.raises(UserError, match=message):
         combine(logits)
+
+
+def test_a_new_combiner_is_one_entry(monkeypatch):
+    def median(logits):
+        return log_softmax(np.median(logits, axis=0))
+
+    monkeypatch.setitem(COMBINERS, "median", Combiner(median))
+    labels = np.arange(30) % 4
+    curves = size_curves(population(), labels, combiners=["median"], calibrate=False)
+    row = curves.query("combiner == 'median' and size == 5 and metric == 'nll'").iloc[0]
+    assert row["mean"] == pytest.approx(nll(median(population()), labels))
+
+
+def test_a_function_of_the_table_is_combined_like_its_entry():
+    labels = np.arange(30) % 4
+    by_name = size_curves(population(), labels, combiners=["mean_logit"])
+    by_function = size_curves(population(), labels, combiners={"mean_logit": mean_logit})
+    assert by_name.equals(by_function)
