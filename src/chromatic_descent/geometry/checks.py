@@ -52,7 +52,8 @@ def check_logits(logits: Logits, members: int = 2) -> Floats:
     if array.ndim != 3 or array.shape[0] < members or array.shape[1] < 1 or array.shape[2] < 2:
         raise UserError(
             f"logits must have shape [S, N, C] with at least {members} member"
-            f"{'s' * (members > 1)}, 1 probe item and 2 classes; found shape {list(array.shape)}{where}"
+            f"{'s' * (members > 1)}, 1 probe item and 2 classes; found shape "
+            f"{list(array.shape)}{where}"
         )
     for member, values in enumerate(array):  # one member at a time, to keep memory bounded
         bad = int(values.size - np.count_nonzero(np.isfinite(values)))
