@@ -53,8 +53,9 @@ def check_logits(logits: Logits, members: int = 2) -> Floats:
         raise UserError(f"logits must be real numbers; found dtype {array.dtype}{where}")
     if array.ndim != 3 or array.shape[0] < members or array.shape[1] < 1 or array.shape[2] < 2:
         raise UserError(
-            f"logits must have shape [S, N, C] with at least {members} member{'s' * (members > 1)}, "
-            f"1 probe item and 2 classes; found shape {list(array.shape)}{where}"
+            "logits must have shape [S, N, C] with at least "
+            f"{members} member{'s' * (members > 1)}, 1 probe item and 2 classes; "
+            f"found shape {list(array.shape)}{where}"
         )
     for member, values in enumerate(array):  # one member at a time, to keep memory bounded
         bad = int(values.size - np.count_nonzero(np.isfinite(values)))
