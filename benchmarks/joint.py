@@ -27,8 +27,9 @@ from omegaconf import DictConfig
 from chromatic_descent.config import instantiate
 from chromatic_descent.files.hashing import content_hash
 from chromatic_descent.study import Member, Study
-from chromatic_descent.training import joint, population
-from chromatic_descent.training.joint_module import JointClassifier
+from chromatic_descent.training import alone, build
+from chromatic_descent.training.joint import train
+from chromatic_descent.training.joint.module import JointClassifier
 from measure import claim, member_config, spread
 
 
@@ -121,7 +122,7 @@ Run = Callable[[DictConfig, Path, Turns], Iterator[torch.nn.Module]]
 def _run(run: Run, overrides: list[str], mine: Any, others: Any, end: Any) -> None:
     """Train in a process of its own; send the seconds of each turn, and a hash of each network."""
     cfg = member_config(*overrides)
-    population.prepare_process(cfg)
+    build.prepare_process(cfg)
     turns = Turns(1 if run is _together else cfg.population.members, mine, others)
     with tempfile.TemporaryDirectory() as folder:
         turns.wait()
@@ -138,12 +139,12 @@ def _together(cfg: DictConfig, folder: Path, turns: Turns) -> Iterator[torch.nn.
     data = instantiate(cfg.data, _target_="chromatic_descent.data.JointData", seeds=seeds)
     members = [Member(Study(folder), f"SEED_{seed:04d}") for seed in seeds]
     module = JointClassifier(
-        [population.build_module(cfg, data, seed) for seed in seeds],
+        [build.build_module(cfg, data, seed) for seed in seeds],
         [member.name for member in members],
         engine=_engine(),
         chunk=len(members),
     )
-    trainer = joint.build_trainer(cfg, members)
+    trainer = train.build_trainer(cfg, members)
     trainer.callbacks.insert(0, turns)
     trainer.fit(module, data)
     yield from (member.network for member in module.classifiers)
@@ -152,8 +153,8 @@ def _together(cfg: DictConfig, folder: Path, turns: Turns) -> Iterator[torch.nn.
 def _in_sequence(cfg: DictConfig, folder: Path, turns: Turns) -> Iterator[torch.nn.Module]:
     for seed in range(cfg.population.members):
         data = instantiate(cfg.data, seed=seed)
-        module = population.build_module(cfg, data, seed)
-        trainer = population.build_trainer(cfg, Member(Study(folder), f"SEED_{seed:04d}"))
+        module = build.build_module(cfg, data, seed)
+        trainer = alone.build_trainer(cfg, Member(Study(folder), f"SEED_{seed:04d}"))
         trainer.callbacks.insert(0, turns)
         trainer.fit(module, data)
         yield module.network

@@ -9,7 +9,7 @@ checks that both sweeps train all their members.
 import tempfile
 from typing import Any
 
-from chromatic_descent.launch.launchers import at_once
+from chromatic_descent.launch.slots import at_once
 from chromatic_descent.probe_logits import read_record
 from measure import claim, own_seconds, sweep
 

@@ -21,8 +21,9 @@ import lightning
 import torch
 
 from chromatic_descent.config import identity, instantiate
+from chromatic_descent.probe_logits.identity import Identity
 from chromatic_descent.study import Member, Study
-from chromatic_descent.training import population
+from chromatic_descent.training import alone, build
 from chromatic_descent.training.repulsion import sequential
 from measure import claim, member_config, spread
 
@@ -75,7 +76,7 @@ def measure(quick: bool) -> dict[str, Any]:
             for seed in range(REFERENCES):
                 cfg = member_config(*quiet, *short, f"seed={seed}")
                 member = [Member(study, f"SEED_{seed:04d}")]
-                population.solo(cfg)(member, member, identity(cfg))
+                alone.solo(cfg)(member, member, identity(cfg))
             cfg = member_config(
                 *(*quiet, "repulsion=rbf", "repulsion.schedule=constant", f"seed={REFERENCES}"),
                 f"repulsion.references.from={folder}",
@@ -83,11 +84,12 @@ def measure(quick: bool) -> dict[str, Any]:
             )
             member = Member(study, f"SEED_{REFERENCES:04d}")
             data = instantiate(cfg.data, seed=cfg.seed)
-            build = functools.partial(population.build_network, cfg, data)
-            (repel,), references = sequential.plan(cfg, member, identity(cfg), data, build)
+            network = functools.partial(build.build_network, cfg, data)
+            own = Identity(member.name, cfg.seed, identity(cfg))
+            (repel,), references = sequential.plan(cfg, member, own, data, network)
             alternate = Alternate(repel)
-            module = population.build_module(cfg, data)
-            trainer = population.build_trainer(cfg, member, [alternate])
+            module = build.build_module(cfg, data)
+            trainer = alone.build_trainer(cfg, member, [alternate])
             trainer.fit(module, data)
     finally:
         torch.use_deterministic_algorithms(False)

@@ -16,8 +16,9 @@ import torch
 
 from chromatic_descent.config import instantiate
 from chromatic_descent.study import Member, Study
-from chromatic_descent.training import joint, population
-from chromatic_descent.training.joint_module import JointClassifier
+from chromatic_descent.training import build
+from chromatic_descent.training.joint import train
+from chromatic_descent.training.joint.module import JointClassifier
 from chromatic_descent.training.repulsion import from_config
 from measure import claim, member_config, spread
 
@@ -82,13 +83,13 @@ def measure(quick: bool) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             members = [Member(Study(Path(folder)), f"SEED_{seed:04d}") for seed in seeds]
             module = JointClassifier(
-                [population.build_module(cfg, data, seed) for seed in seeds],
+                [build.build_module(cfg, data, seed) for seed in seeds],
                 [member.name for member in members],
                 engine="vmap" if torch.cuda.is_available() else "loop",
                 chunk=len(members),
                 repulsion=options[1],  # whose points are all terms' points
             )
-            trainer = joint.build_trainer(cfg, members)
+            trainer = train.build_trainer(cfg, members)
             trainer.callbacks.insert(0, rounds)
             trainer.fit(module, data)
     finally:

@@ -1,6 +1,6 @@
 """Claim: training through the framework costs at most 3% of a bare PyTorch loop's images/s.
 
-The framework is `Trainer.fit` on what `population.build_module` and `build_trainer` make of
+The framework is `Trainer.fit` on what `build.build_module` and `build_trainer` make of
 `experiment=standard`: Lightning, its hooks, the running metrics, the CSV log and the checkpoint of
 each epoch, all counted. The bare loop is `bare_epoch` below: nothing but forward, loss, backward
 and steps. Both train the same network from the same weights with the same optimiser, schedule,
@@ -26,7 +26,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from chromatic_descent.config import instantiate
 from chromatic_descent.study import Member, Study
-from chromatic_descent.training import population
+from chromatic_descent.training import alone, build
 from chromatic_descent.training.optim import scale
 from measure import claim, member_config, spread
 
@@ -82,12 +82,12 @@ def measure(quick: bool) -> dict[str, Any]:
         "trainer.enable_progress_bar=false",
     )
     data = instantiate(cfg.data, seed=cfg.seed)
-    module = population.build_module(cfg, data)
+    module = build.build_module(cfg, data)
     contest = Contest(cfg, data)
-    population.prepare_process(cfg)  # as `population.solo` does first
+    build.prepare_process(cfg)  # as `alone.solo` does first
     try:
         with tempfile.TemporaryDirectory() as folder:
-            trainer = population.build_trainer(cfg, Member(Study(Path(folder)), "SEED_0000"))
+            trainer = alone.build_trainer(cfg, Member(Study(Path(folder)), "SEED_0000"))
             trainer.callbacks.insert(0, contest)
             trainer.fit(module, data)
     finally:

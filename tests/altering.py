@@ -1,4 +1,4 @@
-"""Ways to alter files, for tests that read them all the same."""
+"""Ways to alter files, for tests that read them afterwards."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ TEXTS = [
 
 
 def altered_bytes(dice, content):
-    """One to three of: a byte changed, a piece lost, doubled or moved, the end cut off."""
+    """One to three of: a byte changed, a piece removed, doubled or replaced, the end cut off."""
     content = bytearray(content)
     for _ in range(dice.randint(1, 3)):
         a, b = sorted(dice.randrange(len(content) + 1) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Running commands on what was altered, and seeing that they keep to the rules."""
+"""Run commands on altered files, and check that they keep to the rules."""
 
 import contextlib
 import faulthandler
@@ -13,11 +13,12 @@ from unittest.mock import patch
 from hydra import compose, initialize_config_dir
 
 from chromatic_descent.config import configs_folder
-from chromatic_descent.launch.command_line import register_resolvers, run
+from chromatic_descent.launch.command_line import run
+from chromatic_descent.launch.resolvers import register_resolvers
 
 LONGEST = 20  # seconds for one case; a whole analysis of a good study takes less than one,
 # and two or three with its figures
-# What no command may do, as Python's audit events name it; where it writes is looked at.
+# Audit events of Python that no command may cause; writes are checked by their path.
 FORBIDDEN = (
     *("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "pty.spawn"),
     *("pickle.find_class", "socket.connect", "os.kill", "webbrowser.open"),
@@ -31,12 +32,12 @@ class Hang(BaseException):
 
 
 class _Guard:
-    """Notes what this process must not do, while it is told where it may write; see PEP 578."""
+    """Records forbidden actions of this process while `inside` names where it may write; PEP 578."""
 
     def __init__(self):
         self.inside = None
         self.trespasses = []
-        sys.addaudithook(self)  # for good: that is all that Python offers
+        sys.addaudithook(self)  # for good: Python cannot remove a hook
 
     def __call__(self, event, arguments):
         if self.inside is None:
@@ -78,7 +79,7 @@ def guarded(case, folder):
     _GUARD.trespasses.clear()
     _GUARD.inside = folder.resolve()
     try:
-        # A power cut is not what this is about, nor what NumPy warns of, as it does a user.
+        # Power cuts and NumPy's warnings are tested elsewhere.
         with patch("os.fsync"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
@@ -91,9 +92,9 @@ def guarded(case, folder):
 
 
 def outcome(case, command, cfg):
-    """Whether the command did its work; if not, whether it said why as the command line does.
+    """Whether the command succeeded; if it failed, check that it printed one message.
 
-    What is not for the user to mend `run` lets through: the test ends with its traceback.
+    An error that is not the user's passes through `run`: the test ends with its traceback.
     """
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -102,12 +103,12 @@ def outcome(case, command, cfg):
             return True
         except SystemExit as stop:
             code = stop.code
-    said = err.getvalue().strip()
+    printed = err.getvalue().strip()
     assert code == 1, case
-    assert said, f"{case}: no message"
-    assert "Traceback" not in said, case
-    assert len(said) < 20_000, case
-    assert all(c.isprintable() or c == "\n" for c in said), (case, said)
+    assert printed, f"{case}: no message"
+    assert "Traceback" not in printed, case
+    assert len(printed) < 20_000, case
+    assert all(c.isprintable() or c == "\n" for c in printed), (case, printed)
     return False
 
 

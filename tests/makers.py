@@ -1,11 +1,13 @@
 """Members and populations that many tests need."""
 
 import dataclasses
+import json
 
 import numpy as np
 
 from chromatic_descent.probe_logits import Population, ProbeLogits, ProbeSliceLogits, Trajectory
 from chromatic_descent.probe_logits.record import SCHEMA_VERSION
+from chromatic_descent.study import Member
 
 QUICK = {
     "bootstrap": 5,
@@ -15,6 +17,7 @@ QUICK = {
     "subsets": 3,
     "tsne": 0,
 }
+QUICK_OPTIONS = tuple(f"{key}={value}" for key, value in QUICK.items())  # on a command line
 
 
 def make_record(name="SEED_0000", seed=0, probe_hash="a" * 64):
@@ -82,6 +85,27 @@ def make_population(members=6, images=60, classes=4, seed=0, configs=None, epoch
         trajectories=None if epochs is None else logits,
         epochs=None if epochs is None else np.arange(epochs),
     )
+
+
+def complete_member(study, name):
+    """A member that counts as complete, with an empty artefact."""
+    member = Member(study, name)
+    member.artefact.parent.mkdir(parents=True, exist_ok=True)
+    member.artefact.touch()
+    return member
+
+
+def contents(path):
+    """An artefact's arrays, to the bit, and its record without the keys that differ between runs."""
+    with np.load(path, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive}
+    record = json.loads(str(arrays.pop("record")))
+    kept = {
+        key: value
+        for key, value in record.items()
+        if key not in ("wall_time", "finished", "continued")
+    }
+    return kept, {name: (a.dtype, a.shape, a.tobytes()) for name, a in arrays.items()}
 
 
 CLASSES, IMAGES, SHIFTED = 4, 200, 50

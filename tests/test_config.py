@@ -62,7 +62,7 @@ def test_seeds(seed):
 
 
 @pytest.mark.parametrize("seed", [-1, 1.0, "1", None, True])
-def test_what_is_no_seed(seed):
+def test_a_seed_that_is_not_a_whole_number_is_refused(seed):
     with pytest.raises(UserError, match="expected a whole number from 0"):
         config.check_seed(seed)
 

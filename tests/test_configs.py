@@ -10,8 +10,9 @@ from chromatic_descent import config
 from chromatic_descent.data import ImageData, sources
 from chromatic_descent.probe_logits.identity import config_hash
 from chromatic_descent.study import Member, Study
+from chromatic_descent.training.alone import build_trainer, solo
+from chromatic_descent.training.build import build_module
 from chromatic_descent.training.joint import joint
-from chromatic_descent.training.population import build_module, build_trainer, solo
 from chromatic_descent.training.repulsion import from_config
 
 CONFIGS = Path(config.configs_folder())

@@ -23,7 +23,7 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from chromatic_descent import config, probe_logits
-from chromatic_descent.launch.command_line import register_resolvers
+from chromatic_descent.launch.resolvers import register_resolvers
 from chromatic_descent.study import Member, Study
 from chromatic_descent.training.repulsion import from_config
 from tests import documented

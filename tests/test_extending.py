@@ -123,9 +123,7 @@ def test_a_console_script_finds_the_file_too(tmp_path):
     assert len(Study(tmp_path / "multirun" / "nets").members()) == 2
 
 
-def test_a_data_module_of_ones_own_goes_on_as_if_nothing_had_happened(
-    command_line, tmp_path, alone
-):
+def test_a_users_data_module_continues_as_if_nothing_had_happened(command_line, tmp_path, alone):
     """The contract's word on the order of batches, on the page's own example."""
     (file, code, commands), *_ = (p.values for p in examples() if p.id == "signals")
     (tmp_path / file).write_text(code)
@@ -180,7 +178,7 @@ class Stop(lightning.Callback):
         ("def f(x): return x", {"combiners": ["mine.f"]}, "expected log-probabilities"),
     ],
 )
-def test_each_mistake_in_ones_own_function_is_one_message(
+def test_each_mistake_in_a_users_function_is_one_message(
     tmp_path, monkeypatch, alone, code, arguments, message
 ):
     monkeypatch.chdir(tmp_path)
@@ -216,7 +214,7 @@ def test_an_edited_distance_is_computed_again(tmp_path, monkeypatch, alone):
     assert "distances" in asked("def f(x): return 2 * x")
 
 
-def test_a_data_module_that_lacks_something_says_what(command_line, tmp_path, alone):
+def test_the_missing_parts_of_a_data_module_are_named(command_line, tmp_path, alone):
     code = "import lightning\nclass D(lightning.LightningDataModule):\n def __init__(self, **k): super().__init__()\n"
     (tmp_path / "mine.py").write_text(code)
     exit_code, printed = command_line(
@@ -229,4 +227,4 @@ def test_a_data_module_that_lacks_something_says_what(command_line, tmp_path, al
         *("population=joint", "population.members=2"),
     )
     assert exit_code == 1
-    assert "data._target_=mine.D: population=joint deals out" in printed
+    assert "data._target_=mine.D: population=joint works with this project's own" in printed

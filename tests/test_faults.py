@@ -1,11 +1,10 @@
-"""Processes killed at random moments leave a study from which everything comes out as it would have.
+"""Processes killed at random moments leave a study that continues to the same result.
 
-Two processes work on one study. Each is killed at a random moment of its life and started again, at
-once, with the same command, until the study is complete; then in a new folder, until enough kills
-were delivered. CHROMATIC_FAULTS_SEED=N throws the dice of an earlier run.
+Two processes work on one study. Each is killed at a random moment and at once started again with the
+same command, until the study is complete; then in a new folder, until there were enough kills.
+CHROMATIC_FAULTS_SEED=N repeats the random moments of an earlier run.
 """
 
-import json
 import os
 import random
 import shutil
@@ -17,23 +16,22 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 from filelock import FileLock
 
 from chromatic_descent.study import Member, Study
+from tests.makers import contents
 
 pytestmark = pytest.mark.faults
 
 DIGITS = ("-m", "experiment=demo", "threads=1", "trainer.accelerator=cpu")
 LONGEST = 1800  # seconds for a study: no run may hang
-LIFE = 1.5  # within which a process is killed at any time: as a multiple of importing and training
-# one member undisturbed, which is twice as long with another process beside it
-PATIENCE = 3.0  # after which one is killed that was to be killed while it writes, and did not
-# When to kill: at any time, or while the process has a half-written file in such a place.
+# Times as multiples of importing and training one member undisturbed, which takes twice as long with
+# another process beside it.
+LIFE = 1.5  # within which a process is killed, if at any time
+PATIENCE = 3.0  # after which a process is killed if it did not write, and was to be killed writing
+# When to kill: at any time, or while the process has a half-written file of this kind.
 MOMENTS = ("any", "any", "checkpoint", "artefact", "folder")
-# What says when and how a member was trained; everything else in a record must be the same.
-OF_THE_RUN = ("wall_time", "finished", "continued")
 
 
 @dataclass
@@ -44,12 +42,12 @@ class Life:
     log: Path
     moment: str
     until: float  # by the monotonic clock
-    spared: int  # half-written files that it may finish before
-    writes: bool = False  # whether it had one when last looked at
+    spared: int  # half-written files that it may finish first
+    writes: bool = False  # whether it had a half-written file at the last look
 
     @property
     def half_written(self) -> str:
-        """What names of its half-written files hold."""
+        """The part that the names of its half-written files share."""
         return f".{self.process.pid}.tmp"
 
 
@@ -102,7 +100,7 @@ def start(study, options, log):
 
 
 def undisturbed(study, options, log):
-    """Train a study from beginning to end; seconds until its first member was complete."""
+    """Train a study from beginning to end; return the seconds until its first member was complete."""
     began, first = time.monotonic(), None
     process = start(study, options, log)
     while process.poll() is None:
@@ -115,8 +113,8 @@ def undisturbed(study, options, log):
 
 
 def disturb(study, options, logs, kills, dice, first):
-    """Let two processes complete the study, killing them up to so many times; when that was."""
-    seen, fell, number, began = {}, Counter(), 0, time.monotonic()
+    """Let two processes complete the study, killing them up to `kills` times; count what they did."""
+    seen, killed, number, began = {}, Counter(), 0, time.monotonic()
 
     def begin():
         nonlocal number
@@ -133,17 +131,17 @@ def disturb(study, options, logs, kills, dice, first):
         while not all(complete(study)):
             assert time.monotonic() - began < LONGEST, "it does not end"
             watch(study, seen)
-            for place, life in enumerate(lives):
+            for index, life in enumerate(lives):
                 if life.process.poll() is not None:
-                    told = life.log.read_text()
-                    assert life.process.returncode in (0, 1), told
-                    assert life.process.returncode == 0 or "is being trained by" in told, told
-                    lives[place] = begin()
-                elif fell.total() < kills and is_due(life, study):
+                    printed = life.log.read_text()
+                    assert life.process.returncode in (0, 1), printed
+                    assert life.process.returncode == 0 or "is being trained by" in printed, printed
+                    lives[index] = begin()
+                elif killed.total() < kills and is_due(life, study):
                     life.process.kill()
                     if life.process.wait() == -signal.SIGKILL:
-                        fell[what_it_did(life, study)] += 1
-                    lives[place] = begin()
+                        killed[what_it_did(life, study)] += 1
+                    lives[index] = begin()
             time.sleep(0.0005)
         for life in lives:
             assert life.process.wait(100) in (0, 1), life.log.read_text()
@@ -152,7 +150,7 @@ def disturb(study, options, logs, kills, dice, first):
         for life in lives:
             life.process.kill()
             life.process.wait()
-    return fell
+    return killed
 
 
 def complete(study):
@@ -169,12 +167,12 @@ def watch(study, seen):
 
 
 def identity(path):
-    found = path.stat()
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    stat = path.stat()
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
 def is_due(life, study):
-    """Whether a process' moment has come."""
+    """Whether it is time to kill a process."""
     if time.monotonic() > life.until:
         return True
     if life.moment == "any":
@@ -186,12 +184,12 @@ def is_due(life, study):
     return life.spared < 0
 
 
-def half_written(life, study, place):
-    """Where in the study the process has a half-written file."""
-    if place == "artefact":
+def half_written(life, study, kind):
+    """Whether the process has a half-written file of a kind in the study."""
+    if kind == "artefact":
         folders = [study.probes]
     else:
-        inner = ("checkpoints",) if place == "checkpoint" else ("", ".hydra")
+        inner = ("checkpoints",) if kind == "checkpoint" else ("", ".hydra")
         folders = [study.path / f"SEED_{seed:04d}" / name for seed in range(12) for name in inner]
     return any(life.half_written in name for folder in folders for name in names_in(folder))
 
@@ -204,26 +202,26 @@ def names_in(folder):
 
 
 def what_it_did(life, study):
-    """What a killed process was at, told by what it left."""
-    for place in ("artefact", "checkpoint", "folder"):
-        if half_written(life, study, place):
-            return f"half-written {place}"
+    """What a killed process was doing, by the files that it left."""
+    for kind in ("artefact", "checkpoint", "folder"):
+        if half_written(life, study, kind):
+            return f"half-written {kind}"
     manifests = {member: member.read_manifest() for member in study.members()}
-    its = [m for m, found in manifests.items() if found["process"]["pid"] == life.process.pid]
+    its = [m for m, each in manifests.items() if each.process["pid"] == life.process.pid]
     if not its:
         return "starting"
     return "between members" if all(m.artefact.exists() for m in its) else "training a member"
 
 
 def check(study, calm, options, logs):
-    """A disturbed study is the undisturbed one, and says so."""
+    """A disturbed study equals the undisturbed one, and reports it."""
     printed = [log.read_text() for log in sorted(logs.iterdir())]
     assert not any("Traceback" in text for text in printed), "\n".join(printed)
     for member in study.members():
         finished = sum(text.count(f"{member.name}: accuracy") for text in printed)
         assert finished <= 1, f"{member.name} was trained to its end {finished} times"
         with FileLock(member.lock, blocking=False):
-            pass  # else Timeout: it is held by nobody
+            pass  # no Timeout: no process holds it
     assert files_of(study) == files_of(calm)
     for path in sorted(calm.probes.iterdir()):
         assert contents(study.probes / path.name) == contents(path), path.name
@@ -233,15 +231,6 @@ def check(study, calm, options, logs):
 
 
 def files_of(study):
-    """Every file but those of further attempts' metrics: so no temporary ones, and no failures."""
+    """Every file but the metrics of further attempts, among them no temporary files or failures."""
     files = {path.relative_to(study.path) for path in study.path.rglob("*") if path.is_file()}
     return {str(path) for path in files if path.parts[1:2] != ("metrics",)}
-
-
-def contents(path):
-    """Every array to the bit, and the record but for what is of the run."""
-    with np.load(path, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive}
-    record = json.loads(str(arrays.pop("record")))
-    kept = {key: value for key, value in record.items() if key not in OF_THE_RUN}
-    return kept, {name: (a.dtype, a.shape, a.tobytes()) for name, a in arrays.items()}

@@ -2,8 +2,8 @@
 
 Nothing hangs, nothing in a study is executed or unpickled, no file outside it is written. A case is
 a copy of a good study with one thing altered; `chromatic-analyze`, `chromatic-studies` and its
-cleaning then do with it what they do once their command line was read. The number of cases is
-CHROMATIC_FUZZ (`make test-fuzz`: 10,000), a kind of alteration in turn.
+cleaning then run on it, from the point where their command line was read. CHROMATIC_FUZZ sets the
+number of cases (`make test-fuzz`: 10,000), which take the kinds of alteration in turn.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ PARTS = 1 if CASES < 1000 else 15  # for processes side by side; each has every 
 IMAGES, CLASSES = 12, 10
 SMALL = ("bootstrap=3", "splits=1", "draws=1", "permutations=1", "tsne=0", "subsets=1")
 SMALL += ("distances=[logit_mse,hellinger]", "maps=[hellinger]", "combiners=[mean_probability]")
-DRAWN = 21  # of so many cases one has its figures drawn, which takes seconds
+DRAWN = 21  # one case in so many has its figures drawn, which takes seconds
 
 
 def part(dice, images, name=""):
@@ -103,12 +103,12 @@ def good(tmp_path_factory):
         Member(study, f"SEED_{seed:04d}").write_manifest(seed, {"a": 1}, "hash", [7, 8])
     Member(study, "SEED_0007").failure.write_text("out of luck\n\ntrace")
     run_analysis(composed("analyze", f"study={study.path}", *SMALL, "figures=[]"))
-    (study.reports / "report.html").unlink()  # large, and read by nobody
+    (study.reports / "report.html").unlink()  # large, and no command reads it
     return study
 
 
 def rewrite(path, change):
-    """Save an `.npz` with its arrays changed, as an attacker would who knows the format."""
+    """Save an `.npz` with its arrays changed, as an attacker who knows the format would."""
     with np.load(path, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive}
     np.savez(path, **change(arrays))
@@ -151,7 +151,7 @@ def one_artefact_by_structure(dice, study):
 
 
 def all_artefacts_alike(dice, study):
-    """So that they agree with each other, as those of a hostile study would."""
+    """Alter all members alike, so that they agree with each other."""
     throw = dice.randrange(10**9)
     for path in artefacts(study):
         rewrite(path, lambda arrays: altered_arrays(random.Random(throw), arrays))
@@ -185,7 +185,7 @@ def a_manifest(dice, study):
 
 
 def member_configs(dice, study):
-    """The same in one or all members."""
+    """The same alteration in one or all members."""
     paths = sorted(study.path.glob("SEED_*/.hydra/*.yaml"))
     text = altered_text(dice, dice.choice(paths).read_bytes(), YAMLS)
     for path in paths if dice.random() < 0.5 else [dice.choice(paths)]:
@@ -217,7 +217,7 @@ def what_analysis_keeps(dice, study):
 
 
 def kinds_of_files(dice, study):
-    """Something else than a file, or than a folder; or a name that is none."""
+    """Something other than a file or a folder in its place, or a name that no member can have."""
     paths = [p for p in study.path.rglob("*") if p.is_file()] + [study.path / "analysis"]
     member = dice.choice(study.members())
     paths += [member.failure, member.folder / "train.log", member.lock]

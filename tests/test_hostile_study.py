@@ -1,6 +1,6 @@
-"""A study made by somebody who means harm: read or refused, and nothing else happens.
+"""A study made by an attacker is read or refused, and nothing else happens.
 
-Altered at random: tests/test_fuzz.py.
+Random alterations: tests/test_fuzz.py.
 """
 
 import io
@@ -18,8 +18,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.files.atomic import write_text
 from chromatic_descent.probe_logits import ArtefactError
 from chromatic_descent.study import Member, Study
-from tests.makers import make_member, make_record
-from tests.test_analyze import QUICK
+from tests.makers import QUICK_OPTIONS, make_member, make_record
 
 FEW = ("distances=[logit_mse]", "maps=[logit_mse]", "combiners=[mean_probability]", "figures=[]")
 SCRIPT = "<script>alert(1)</script>"
@@ -37,7 +36,7 @@ class Executed:
 
 @pytest.fixture
 def trace(tmp_path):
-    """A file that must not come into being."""
+    """A file that must not be created."""
     path = tmp_path / "executed"
     yield path
     assert not path.exists()
@@ -98,10 +97,8 @@ def torch_bytes(value):
     return stream.getvalue()
 
 
-def test_what_is_named_in_a_record_is_only_written_down(
-    command_line, study, trace, tmp_path, monkeypatch
-):
-    """Targets, interpolations, markup and paths where a record or a slice has room for text."""
+def test_names_in_a_record_are_only_written_down(command_line, study, trace, tmp_path, monkeypatch):
+    """Targets, interpolations, markup and paths wherever a record or a slice holds text."""
     monkeypatch.setenv("SECRET", "hunter2")
     (tmp_path / "precious").write_text("precious")
     study.reports.mkdir(parents=True)
@@ -118,7 +115,7 @@ def test_what_is_named_in_a_record_is_only_written_down(
         loaded.slices["../../escaped"] = loaded.slices.pop("train")
         probe_logits.save(member.artefact, loaded)
     before = {p for p in tmp_path.rglob("*") if study.path not in p.parents}
-    code, printed = command_line("analyze", "study=s", *QUICK, *FEW)
+    code, printed = command_line("analyze", "study=s", *QUICK_OPTIONS, *FEW)
     assert code == 0, printed
     assert {p for p in tmp_path.rglob("*") if study.path not in p.parents} == before
     assert (tmp_path / "precious").read_text() == "precious"
@@ -132,7 +129,7 @@ def test_what_is_named_in_a_record_is_only_written_down(
 @pytest.mark.parametrize(
     "name", [f"SEED_0009{SCRIPT.replace('/', '')}", "SEED_0009\x1b[2J", "SEED_0009 x", "evil"]
 )
-def test_names_that_are_no_members(command_line, study, name):
+def test_names_that_no_member_can_have(command_line, study, name):
     (study.probes / f"{name}.npz").write_bytes((study.probes / "SEED_0000.npz").read_bytes())
     code, printed = command_line("analyze", "study=s")
     assert code == 1
@@ -152,12 +149,12 @@ def test_a_record_that_names_another_member(command_line, study, member):
     assert "Traceback" not in printed
 
 
-def test_members_that_are_said_to_be_trained_together(study):
+def test_a_manifest_that_claims_members_were_trained_together(study):
     member = Member(study, "SEED_0009")
     for seed in ("../../x", "0", -1, None):
         manifest = {"seed": seed, "config": {}, "config_hash": "", "together": [seed]}
         write_text(member.manifest, json.dumps(manifest))
-        with pytest.raises(UserError, match="is no member's"):
+        with pytest.raises(UserError, match="is not a valid member manifest"):
             member.together()
 
 
@@ -165,7 +162,7 @@ def test_members_that_are_said_to_be_trained_together(study):
 def test_a_folder_that_is_a_link_out_of_the_study(command_line, study, tmp_path, folder):
     (tmp_path / "elsewhere").mkdir()
     (study.path / folder).symlink_to(tmp_path / "elsewhere")
-    code, printed = command_line("analyze", "study=s", *QUICK, *FEW)
+    code, printed = command_line("analyze", "study=s", *QUICK_OPTIONS, *FEW)
     assert code == 1
     assert "is a link out of the study" in printed
     assert not list((tmp_path / "elsewhere").iterdir())
@@ -188,14 +185,14 @@ def test_a_member_that_is_a_link_out_of_the_study(command_line, study, tmp_path,
 
 
 def test_a_study_that_is_a_link_is_a_study(command_line, study, tmp_path):
-    """On another disk, say; and so may be what stays inside."""
+    """On another disk, say; and links that stay inside are allowed."""
     (tmp_path / "multirun" / "link").symlink_to(study.path)
     (study.path / "kept").mkdir()
     study.cache.symlink_to(study.path / "kept")
     Study(tmp_path / "multirun" / "link").check()
 
 
-def test_a_temporary_file_that_is_laid_out_as_a_link(tmp_path, monkeypatch):
+def test_a_temporary_file_that_is_planted_as_a_link(tmp_path, monkeypatch):
     import os
 
     (tmp_path / "precious").write_text("precious")
@@ -211,7 +208,7 @@ def test_a_small_file_that_unpacks_to_a_large_one(study):
     assert "compressed" in refused(path)
 
 
-def test_a_header_that_claims_more_than_there_is(study):
+def test_a_header_that_claims_more_than_the_file_holds(study):
     path = study.probes / "SEED_0009.npz"
     stream = io.BytesIO()
     header = {"descr": "<f4", "fortran_order": False, "shape": (10**6, 10**9)}
@@ -237,6 +234,6 @@ def test_entries_that_share_their_bytes(study):
 @pytest.mark.parametrize(
     "text", ["[" * 10**5, '{"a":' * 50 + "1" + "}" * 50, "NaN", "9" * 10**4, '"\ud800"', ""]
 )
-def test_text_that_is_hardly_json(study, text):
+def test_text_that_is_almost_json(study, text):
     encoded = np.array(text) if "\ud800" not in text else np.array('"\\ud800"')
     refused(bad_artefact(study, {"record": encoded}))

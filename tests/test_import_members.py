@@ -10,18 +10,15 @@ from chromatic_descent import probe_logits
 from chromatic_descent.data import ImageData, sources
 from chromatic_descent.probe_logits.record import RECORD_KEYS
 from chromatic_descent.study import Member, Study
-from tests.makers import make_member
+from tests.makers import QUICK_OPTIONS, make_member
 
 QUICK = (
-    "bootstrap=5",
-    "permutations=9",
-    "draws=9",
-    "splits=2",
-    "subsets=3",
-    "tsne=0",
+    *QUICK_OPTIONS,
+    "distances=[logit_mse]",
+    "maps=[logit_mse]",
+    "combiners=[mean_probability]",
     "figures=[]",
 )
-QUICK += ("distances=[logit_mse]", "maps=[logit_mse]", "combiners=[mean_probability]")
 TINY = ("data=synthetic", "model.widths=[8,32]", "trainer.max_epochs=1", "threads=1")
 
 
@@ -88,7 +85,7 @@ def test_trajectories_and_files_of_one_member_each(bring, files):
     assert names == ["SEED_0005-vit", "SEED_0006-vit"]
 
 
-def test_beside_members_that_are_there(bring, files):
+def test_imported_members_fit_existing_ones(bring, files):
     study = Study(files / "multirun" / "mine")
     there = make_member("SEED_0000", 0, images=30)
     probe_logits.save(Member(study, "SEED_0000").artefact, there)
@@ -107,7 +104,7 @@ def test_beside_members_that_are_there(bring, files):
     assert probe_logits.stack([probe_logits.load(m.artefact) for m in study.members()])
 
 
-def test_a_member_that_is_there_is_replaced_only_if_that_is_asked_for(bring, files):
+def test_an_existing_member_is_replaced_only_on_request(bring, files):
     assert bring(*GIVEN)[0] == 0
     np.save(files / "logits.npy", np.load(files / "logits.npy") + 1)
     code, printed = bring(*GIVEN)
@@ -116,7 +113,7 @@ def test_a_member_that_is_there_is_replaced_only_if_that_is_asked_for(bring, fil
     assert bring(*GIVEN, "overwrite=true")[0] == 0
 
 
-def test_weights_are_recorded_as_the_member_they_are_of(bring, files, command_line):
+def test_weights_are_recorded_as_the_member_they_come_from(bring, files, command_line):
     """A checkpoint of ours, imported: the same logits to the bit, and the same probe."""
     assert command_line("train", *TINY, "study=s")[0] == 0
     study = Study(files / "multirun" / "s")
@@ -135,7 +132,7 @@ def test_weights_are_recorded_as_the_member_they_are_of(bring, files, command_li
         assert "optim" not in imported.record["config"]
     code, printed = bring(*TINY, "study=s", "checkpoint=plain.pt", "model.widths=[8,16]", "seed=9")
     assert code == 1
-    assert "plain.pt is not of this model" in printed
+    assert "plain.pt does not fit the model" in printed
     (files / "evil.pt").write_bytes(pickle.dumps({"w": Executed(files / "touched")}))
     code, printed = bring(*TINY, "study=s", "checkpoint=evil.pt", "seed=9")
     assert code == 1
@@ -161,7 +158,7 @@ def test_a_state_dict_that_torchvision_saved(bring, files):
     assert imported.record["config"]["model"]["name"] == "resnet18"
     code, printed = bring(*options, *named[:2], "model.name=resnet34", "seed=9")
     assert code == 1
-    assert "theirs.pt is not of this model" in printed
+    assert "theirs.pt does not fit the model" in printed
 
 
 class Executed:
@@ -192,7 +189,11 @@ def changed(path, change):
         (lambda f: None, ("study=../x", *GIVEN[1:]), "expected a plain folder name"),
         (lambda f: None, (*GIVEN, "same_probe=true"), "has no member yet"),
         (lambda f: None, (*GIVEN, "classes=[a,b]"), "expected 3 names"),
-        (lambda f: None, (*GIVEN, "indices=logits.npy"), "expected a whole number for each of 30"),
+        (
+            lambda f: None,
+            (*GIVEN, "indices=logits.npy"),
+            "expected a whole number for each of the 30",
+        ),
         (lambda f: changed(f / "labels.npy", lambda a: a + 5), GIVEN, "labels are 5 to 7"),
         (
             lambda f: changed(f / "labels.npy", lambda a: a[:9]),

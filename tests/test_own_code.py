@@ -51,11 +51,11 @@ def test_a_file_that_is_not_named_or_not_needed_adds_nothing(folder):
         ("mine.one", r"mine\.one cannot be imported \(No module named 'mine'\).*in this folder"),
         ("math.sine", "no attribute 'sine'"),
         ("math.pi", r"math\.pi is a float: expected a function"),
-        (".one", "'.one' is no name of a function: expected module.function"),
-        ("../.", "is no name of a function"),  # which Python would take for a relative import
+        (".one", "'.one' is not the name of a function: expected module.function"),
+        ("../.", "is not the name of a function"),  # which Python would take for a relative import
     ],
 )
-def test_what_is_not_there_is_one_message(folder, name, message):
+def test_a_missing_function_is_one_message(folder, name, message):
     with pytest.raises(UserError, match=message):
         own_code.locate(name)
 
@@ -64,11 +64,11 @@ def test_what_is_not_there_is_one_message(folder, name, message):
     ("name", "own"),
     [("mine.one", True), ("one", False), (True, False), (1.5, False), (None, False)],
 )
-def test_only_a_dotted_name_is_ones_own(name, own):
+def test_only_a_dotted_name_is_a_users(name, own):
     assert own_code.is_own(name) == own
 
 
-def test_a_target_that_is_not_there_says_where_it_was_looked_for(folder):
+def test_a_missing_target_is_named_with_the_places_searched(folder):
     with pytest.raises(UserError, match=r"No module named 'mine'[^$]*in this folder"):
         instantiate({"_target_": "mine.one"})
     (folder / "mine.py").write_text("import no_such_package\n")

@@ -83,7 +83,7 @@ def test_the_sdist_is_the_repository(unpacked):
 
 
 def test_the_sdists_tests_run(unpacked):
-    quick = ("tests/test_config.py", "tests/test_probe_record.py", "tests/test_versions.py")
+    quick = ("tests/test_config.py", "tests/probe_logits/test_record.py", "tests/test_versions.py")
     printed = run(
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *quick, cwd=unpacked
     )

@@ -21,7 +21,7 @@ PACKAGES = (
     "analysis",
     "report",
     "probe_logits",
-    "probe_record",
+    "probe_logits.record",
     "data",
     "model",
     "training.repulsion",
@@ -120,7 +120,7 @@ def test_every_page_of_the_reference_is_in_the_navigation():
         assert f": {page.relative_to(ROOT / 'docs')}" in navigation
 
 
-def test_arguments_that_are_explained_are_those_that_there_are():
+def test_the_arguments_in_a_docstring_exist():
     for package, name in NAMES:
         value = getattr(importlib.import_module(f"chromatic_descent.{package}"), name)
         if not (inspect.isfunction(value) or inspect.isclass(value)):
@@ -134,7 +134,7 @@ def test_arguments_that_are_explained_are_those_that_there_are():
         assert set(explained) <= set(inspect.signature(value).parameters), f"{package}.{name}"
 
 
-def test_what_needs_neither_torch_nor_hydra_does_not_import_them():
+def test_light_packages_import_neither_torch_nor_hydra():
     light = ["geometry", "ensemble", "analysis", "probe_logits", "errors", "report"]
     imports = "; ".join(f"import chromatic_descent.{name}" for name in light)
     heavy = "{'torch', 'lightning', 'hydra', 'matplotlib'} & set(sys.modules)"
@@ -143,5 +143,5 @@ def test_what_needs_neither_torch_nor_hydra_does_not_import_them():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_type_checkers_are_told_of_the_annotations():
+def test_type_checkers_see_the_annotations():
     assert (Path(chromatic_descent.__file__).parent / "py.typed").is_file()

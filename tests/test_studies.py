@@ -43,7 +43,7 @@ def rows(printed):
     return [dict(zip(head, row, strict=True)) for row in rest]
 
 
-def test_every_study_is_listed_with_what_became_of_its_members(command_line, study, tmp_path):
+def test_every_study_is_listed_with_the_status_of_its_members(command_line, study, tmp_path):
     begin(Study(tmp_path / "multirun" / "young"), 0)  # none complete yet
     (tmp_path / "multirun" / "no study").mkdir()
     with claim(Member(study, "SEED_0002")):
@@ -58,7 +58,7 @@ def test_every_study_is_listed_with_what_became_of_its_members(command_line, stu
     assert old["last touched"][:2] == "20"
 
 
-def test_a_study_is_listed_by_member_with_reasons_and_left_as_it_was(command_line, study):
+def test_a_study_is_listed_by_member_with_reasons_and_unchanged(command_line, study):
     before = tree(study)
     code, printed = command_line("studies", "study=s")
     assert code == 0
@@ -78,7 +78,7 @@ def test_on_a_terminal_it_is_a_table(study, monkeypatch, command_line):
     assert "interrupted" in printed
 
 
-def test_nothing_goes_unless_that_is_sure(command_line, study):
+def test_nothing_is_removed_without_confirmation(command_line, study):
     before = tree(study)
     code, printed = command_line("studies", "study=s", "clean=[checkpoints,failed,cache]")
     assert code == 0
@@ -100,7 +100,7 @@ def test_nothing_goes_unless_that_is_sure(command_line, study):
         ("cache", {"artifacts/cache/nulls.npz"}),
     ],
 )
-def test_what_is_named_goes_and_nothing_else(command_line, study, clean, gone):
+def test_only_the_named_kinds_are_removed(command_line, study, clean, gone):
     before = tree(study)
     code, printed = command_line("studies", "study=s", f"clean={clean}", "sure=true")
     assert code == 0, printed
@@ -140,7 +140,7 @@ def test_a_member_that_is_taken_up_after_the_question_is_left_alone(study):
 
 
 @pytest.mark.parametrize("clean", ["checkpoints", "failed"])
-def test_what_others_go_on_from_stays(command_line, tmp_path, clean):
+def test_a_checkpoint_that_others_need_stays(command_line, tmp_path, clean):
     study = Study(tmp_path / "multirun" / "together")
     first = begin(study, 0, [0, 1], "joint.ckpt")
     begin(study, 1, [0, 1], "none")
@@ -196,7 +196,7 @@ def test_each_mistake_is_one_message(command_line, study, arguments, message):
     assert "Traceback" not in printed
 
 
-def test_names_and_reasons_tell_a_terminal_nothing(command_line, study):
+def test_names_and_reasons_cannot_control_a_terminal(command_line, study):
     bad = Member(study, "SEED_0003\x1b]0;owned\x07[red]")
     bad.write_manifest(3, {}, "hash")
     bad.failure.write_bytes(b"\xff\x1b[2J\n")

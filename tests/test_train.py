@@ -109,7 +109,7 @@ def test_a_trajectory_outlives_an_interruption(train, tmp_path, monkeypatch):
     def stop(*arguments, **options):
         raise UserError("interrupted")
 
-    monkeypatch.setattr("chromatic_descent.training.population.record_member", stop)
+    monkeypatch.setattr("chromatic_descent.training.alone.record_member", stop)
     train("study=cut", "probe.every=1")
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
@@ -150,7 +150,7 @@ def test_another_config_is_refused_by_its_keys_and_harms_nothing(train, tmp_path
     assert record["config"]["label_smoothing"] == 0.3
 
 
-def test_where_it_runs_is_no_difference(train):
+def test_the_machine_is_no_difference_between_configs(train):
     train("study=s")
     code, printed = train("study=s", "trainer.accelerator=cpu", "trainer.log_every_n_steps=7")
     assert code == 0
@@ -169,9 +169,7 @@ def test_one_failed_member_does_not_stop_the_others(train, tmp_path):
     assert [m.status for m in study.members()] == ["complete", "interrupted", "complete"]
 
 
-def test_a_sweep_that_fails_for_nobodys_mistake_ends_with_its_members_too(
-    train, tmp_path, monkeypatch
-):
+def test_a_sweep_that_fails_by_a_bug_ends_with_its_members_too(train, tmp_path, monkeypatch):
     def broken(self, batch, index):
         raise RuntimeError("out of luck")
 
@@ -264,7 +262,7 @@ def test_a_member_with_a_checkpoint_is_not_begun_anew_with_another_config(train,
     assert "lr_scale: 1.0 -> 0.5" in printed
 
 
-def test_a_traceback_is_there_for_the_asking(monkeypatch, command_line):
+def test_a_traceback_is_shown_on_request(monkeypatch, command_line):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(UserError, match=r"data\.train_size=0"):
         command_line("train", *TINY, "data.train_size=0")

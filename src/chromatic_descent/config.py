@@ -1,4 +1,4 @@
-"""Configs: where they are, what of them determines a member, and how they are shown."""
+"""Configs: where they are, which keys determine a member, and how a config is shown."""
 
 import json
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from chromatic_descent.errors import UserError
+from chromatic_descent.errors import UserError, is_whole
 from chromatic_descent.own_code import reach
 from chromatic_descent.probe_logits.identity import flatten
 
-# What says where, how fast or how visibly a member is trained, not which function it ends as.
-# Everything else is hashed, so that a key added later counts unless it is listed here. The seed is
-# left out since it identifies a member beside the hash: members of one recipe share theirs.
+# Keys that set where, how fast or how visibly a member is trained, not which function it ends as.
+# Every other key is hashed, so that a key added later counts unless it is listed here. The seed is
+# left out, since it identifies a member beside the hash: members of one recipe share their hash.
 NOT_IDENTITY = (
     "seed",
     "study",
@@ -53,7 +53,7 @@ def configs_folder() -> str:
 
 
 def identity(cfg: DictConfig) -> dict[str, Any]:
-    """What of a resolved config determines a member besides its seed, as plain data."""
+    """The part of a resolved config that determines a member besides its seed, as plain data."""
     container = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(container, dict)
     for key in NOT_IDENTITY:
@@ -63,14 +63,14 @@ def identity(cfg: DictConfig) -> dict[str, Any]:
             node = node.get(parent) if isinstance(node, dict) else None
         if isinstance(node, dict):
             node.pop(leaf, None)
-    # Through JSON, so that it equals what is read back from an artefact (tuples, int keys).
+    # Through JSON, so that it equals the copy read back from an artefact (tuples, int keys).
     plain: dict[str, Any] = json.loads(json.dumps(container))
     return plain
 
 
 def check_seed(seed: Any) -> int:
-    """Return `seed` if it is a whole number from 0, else raise UserError."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+    """Return `seed` if it is a whole number from 0; otherwise raise UserError."""
+    if not is_whole(seed):
         raise UserError(f"seed is {seed!r}: expected a whole number from 0, as in seed=7.")
     return seed
 
@@ -78,12 +78,11 @@ def check_seed(seed: Any) -> int:
 def seeds(cfg: DictConfig) -> list[int]:
     """The seeds of a job's members: `seed`, or `population.members` of them from `seed` on.
 
-    Raises UserError if either is not a whole number, or there are no members.
+    Raises UserError if either is not a whole number, or the number of members is out of range.
     """
     first = check_seed(cfg.seed)
     members = cfg.population.get("members", 1)
-    whole = isinstance(members, int) and not isinstance(members, bool)
-    if not whole or not 1 <= members <= _MOST_MEMBERS:
+    if not is_whole(members, 1, _MOST_MEMBERS):
         raise UserError(
             f"population.members is {members!r}: expected a whole number from 1 to "
             f"{_MOST_MEMBERS}, as in population.members=12."
@@ -92,9 +91,9 @@ def seeds(cfg: DictConfig) -> list[int]:
 
 
 def instantiate(node: Any, **arguments: Any) -> Any:
-    """Hydra's `instantiate`, of what lies in the current folder too; see `own_code.reach`.
+    """Hydra's `instantiate`, for code in the current folder too; see `own_code.reach`.
 
-    A UserError comes through as it is; what cannot be imported is one.
+    A UserError comes through as it is; an import that fails becomes one.
     """
     for target in _targets(node):
         reach(target)
@@ -105,8 +104,8 @@ def instantiate(node: Any, **arguments: Any) -> Any:
             raise error.__cause__ from None
         if isinstance(error.__cause__, ImportError):
             raise UserError(
-                f"{error.__cause__}\nLooked for in what is installed, on PYTHONPATH and in this "
-                "folder."
+                f"{error.__cause__}\nLooked for among the installed packages, on PYTHONPATH and in "
+                "this folder."
             ) from error
         raise
 

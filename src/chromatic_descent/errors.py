@@ -1,13 +1,13 @@
-"""The kind of error that is the user's to mend."""
+"""Errors that users can fix, and checks that raise them."""
 
 from collections.abc import Iterator
 from typing import TypeGuard
 
-__all__ = ["ArtefactError", "UserError", "causes", "is_whole"]
+__all__ = ["ArtefactError", "UserError"]  # public; the rest is for this package
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: the command line prints its message and no traceback.
+    """A mistake that the user can fix: the command line prints its message and no traceback.
 
     The message names the key or file, what was found, what was expected, and what to do.
     """
@@ -18,7 +18,7 @@ class ArtefactError(UserError):
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, then what it was raised from or during, the nearest first."""
+    """Yield the error, then the errors it was raised from or during, nearest first."""
     seen: list[BaseException] = []
     while error is not None and error not in seen:  # the chain may be a ring
         seen.append(error)
@@ -27,6 +27,10 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def is_whole(value: object, least: int = 0, most: int | None = None) -> TypeGuard[int]:
-    """Whether a value is a whole number from `least` to `most`; True and False are not numbers."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return whole and least <= value and (most is None or value <= most)
+    """Whether a value is a whole number from `least` to `most`; True and False are not."""
+    return (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and least <= value
+        and (most is None or value <= most)
+    )

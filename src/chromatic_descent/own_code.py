@@ -1,4 +1,4 @@
-"""What users write themselves, named `module.function`: how it is found."""
+"""Looks up functions that users write themselves, named `module.function`."""
 
 import importlib
 import importlib.util
@@ -11,16 +11,16 @@ from chromatic_descent.errors import UserError
 
 
 def is_own(name: object) -> bool:
-    """Whether a name is of a user's own: it has a dot, as none of this package's has."""
+    """Whether a name is of a user's function: it has a dot, and no name of this package has one."""
     return isinstance(name, str) and "." in name
 
 
 def reach(name: str) -> None:
     """Let the module that `name` begins with be imported from the current folder.
 
-    Only if the command line names it, nothing that is installed is called so, and it lies there:
-    then the folder becomes the last that Python looks in. (Under `python -m` it is the first, by
-    Python's doing.) A folder that one merely stands in, a study say, adds nothing.
+    Only a module that the command line names, that lies there, and whose name no installed package
+    has, makes the folder the last place where Python looks. (Under `python -m`, Python itself makes
+    it the first.) Merely working in a folder, such as a study, makes none of its files importable.
     """
     module, folder = name.partition(".")[0], Path.cwd()
     lies_here = (folder / f"{module}.py").is_file() or (folder / module / "__init__.py").is_file()
@@ -29,29 +29,28 @@ def reach(name: str) -> None:
 
 
 def locate(name: str) -> Callable[..., Any]:
-    """The function called `module.function`.
+    """The function named `module.function`.
 
-    Raises UserError if there is none.
+    Raises UserError if there is no such function.
     """
     if not all(part.isidentifier() for part in name.split(".")):
-        raise UserError(f"{name!r} is no name of a function: expected module.function.")
+        raise UserError(f"{name!r} is not the name of a function: expected module.function.")
     reach(name)
     module, _, attribute = name.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(
-            f"{name} cannot be imported ({error}): expected module.function, of a module that is "
+            f"{name} cannot be imported ({error}): expected module.function, in a module that is "
             "installed, on PYTHONPATH or in this folder."
         ) from error
-    if not callable(found):
-        raise UserError(f"{name} is a {type(found).__name__}: expected a function.")
-    function: Callable[..., Any] = found
+    if not callable(function):
+        raise UserError(f"{name} is a {type(function).__name__}: expected a function.")
     return function
 
 
 def source(name: str) -> bytes:
-    """The file of the module that `name` names, if it has one: what a cache must depend on."""
+    """The source of the module in `name`, on which a cache must depend; empty if it has no file."""
     locate(name)
     file = getattr(sys.modules[name.rpartition(".")[0]], "__file__", None)
     return b"" if file is None else Path(file).read_bytes()

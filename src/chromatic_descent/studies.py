@@ -4,7 +4,7 @@
     python -m chromatic_descent.studies study=plain         its members, with reasons
     python -m chromatic_descent.studies study=plain clean=checkpoints       asks, then removes
 
-On a terminal it prints tables; into a file or a pipe, the same cells, separated by tabs.
+On a terminal it prints tables; to a file or a pipe, the same cells, separated by tabs.
 """
 
 import sys
@@ -24,13 +24,13 @@ from chromatic_descent.config import configs_folder
 from chromatic_descent.errors import UserError
 from chromatic_descent.launch.command_line import run
 from chromatic_descent.study import Member, Status, Study, find_study, printable, studies
-from chromatic_descent.study.cleaning import What, files, removals, remove, size
+from chromatic_descent.study.cleaning import Kind, files, removals, remove, size
 
-_NUMBERS = ("size", "last touched", *get_args(Status))  # columns that are set to the right
+_RIGHT = ("size", "last touched", *get_args(Status))  # columns of numbers
 
 
 def run_studies(cfg: DictConfig) -> None:
-    """Print what the config asks for; remove what it names, if that is confirmed."""
+    """List the studies or members that the config names; remove files, once that is confirmed."""
     root = Path(cfg.paths.multirun)
     if cfg.study is None:
         if cfg.clean is not None:
@@ -39,10 +39,10 @@ def run_studies(cfg: DictConfig) -> None:
         return
     study = find_study(str(cfg.study), root)
     if cfg.clean is None:
-        rows = ((m.name, _status(m), *_weight(m.files)) for m in study.members())
+        rows = ((m.name, _status(m), *_size_and_age(m.files)) for m in study.members())
         _print(("member", "status", "size", "last touched"), rows)
         return
-    _clean(study, _wanted(cfg.clean), cfg.sure)
+    _clean(study, _kinds(cfg.clean), cfg.sure)
 
 
 def main() -> None:
@@ -57,26 +57,26 @@ def _command_line(cfg: DictConfig) -> None:
 
 def _row(study: Study) -> tuple[str, ...]:
     count = Counter(member.status for member in study.members())
-    return (study.name, *(str(count[s]) for s in get_args(Status)), *_weight([study.path]))
+    return (study.name, *(str(count[s]) for s in get_args(Status)), *_size_and_age([study.path]))
 
 
 def _status(member: Member) -> str:
-    """What became of it, and why; the name has a column of its own."""
+    """The member's status, with the reason if it failed; its name has a column of its own."""
     return member.explain().removeprefix(f"{member.name} ").removeprefix("is ")
 
 
-def _weight(paths: Sequence[Path]) -> tuple[str, str]:
-    """How large everything below some paths is, and when it was last written to."""
-    found = [file.lstat() for path in paths for file in files(path)]
-    if not found:
+def _size_and_age(paths: Sequence[Path]) -> tuple[str, str]:
+    """The size of everything below some paths, and when it was last written to."""
+    stats = [file.lstat() for path in paths for file in files(path)]
+    if not stats:
         return _readable(0), ""
-    newest = datetime.fromtimestamp(max(file.st_mtime for file in found)).astimezone()
-    return _readable(sum(file.st_size for file in found)), f"{newest:%Y-%m-%d %H:%M}"
+    newest = datetime.fromtimestamp(max(stat.st_mtime for stat in stats)).astimezone()
+    return _readable(sum(stat.st_size for stat in stats)), f"{newest:%Y-%m-%d %H:%M}"
 
 
-def _wanted(clean: object) -> list[What]:
+def _kinds(clean: object) -> list[Kind]:
     given = list(clean) if isinstance(clean, ListConfig) else [clean]
-    kinds: tuple[What, ...] = get_args(What)
+    kinds: tuple[Kind, ...] = get_args(Kind)
     if not given or not set(given) <= set(kinds):
         raise UserError(
             f"clean={clean}: expected one or a list of {', '.join(kinds)}, as in "
@@ -85,34 +85,34 @@ def _wanted(clean: object) -> list[What]:
     return [kind for kind in kinds if kind in given]
 
 
-def _clean(study: Study, wanted: Sequence[What], sure: bool) -> None:
-    found = removals(study, wanted)
-    if not found:
+def _clean(study: Study, kinds: Sequence[Kind], sure: bool) -> None:
+    removable = removals(study, kinds)
+    if not removable:
         print(f"{study.path}: there is nothing of that kind to remove.")
         return
     _print(
         ("what", "path", "size"),
-        ((r.what, str(r.path.relative_to(study.path)), _readable(size(r.path))) for r in found),
+        ((r.kind, str(r.path.relative_to(study.path)), _readable(size(r.path))) for r in removable),
     )
-    total = _readable(sum(size(removal.path) for removal in found))
+    total = _readable(sum(size(removal.path) for removal in removable))
     if not sure and not _confirmed(f"Remove this from {study.path}, {total}?"):
         print(f"Nothing was removed. With sure=true, {total} would be.")
         return
-    kept = [removal for removal in found if not remove(removal)]
+    kept = [removal for removal in removable if not remove(removal)]
     for removal in kept:
         print(f"kept, since its member was taken up meanwhile: {removal.path}")
-    print(f"Removed {len(found) - len(kept)} of {len(found)}.")
+    print(f"Removed {len(removable) - len(kept)} of {len(removable)}.")
 
 
 def _confirmed(question: str) -> bool:
-    """Ask on a terminal; elsewhere there is nobody to ask."""
+    """Ask on a terminal; elsewhere nobody can answer, which means no."""
     if not (sys.stdin.isatty() and Console().is_terminal):
         return False
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _readable(number: float) -> str:
-    """Bytes as people read them.
+    """A number of bytes with a unit.
 
     >>> _readable(1536000)
     '1.5 MB'
@@ -132,7 +132,7 @@ def _print(columns: Sequence[str], rows: Iterator[tuple[str, ...]]) -> None:
         return
     table = Table(box=None, header_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column in _NUMBERS else "left", no_wrap=True)
+        table.add_column(column, justify="right" if column in _RIGHT else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     console.print(table)

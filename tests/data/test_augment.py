@@ -9,7 +9,6 @@ from chromatic_descent.data.augment import (
     cut_out,
     draw_epoch,
     gather,
-    generator,
     normalise,
 )
 
@@ -103,8 +102,3 @@ def test_cutout_blanks_a_square_around_each_centre(side):
         top, left = row - side // 2, column - side // 2
         wanted[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)] = True
         assert torch.equal(blank[k], wanted.expand(3, 8, 8))
-
-
-def test_generators_of_different_keys_differ():
-    keys = [(0,), (1,), (0, 0), (0, 1), (1, 0), (2**40,)]
-    assert len({generator(*key).initial_seed() for key in keys}) == len(keys)

@@ -1,10 +1,11 @@
+import dataclasses
 import functools
 import types
 
 import pytest
 import torch
 
-from chromatic_descent.data import Augment, ImageData, sources
+from chromatic_descent.data import Augment, ImageData, Probe, sources
 from chromatic_descent.errors import UserError
 
 SOURCE = functools.partial(sources.synthetic, train_images=100, test_images=40)
@@ -56,14 +57,14 @@ def _undo(data, image):
 
 
 def test_the_probe_does_not_depend_on_the_members_seed_and_slices_do_not_overlap():
-    options = {"probe_size": 10, "heldout_size": 20, "probe_train": 5, "probe_heldout": 5}
-    a, b = make(seed=0, **options), make(seed=1, **options)
+    probe = Probe(size=10, train=5, heldout=5)
+    a, b = (make(seed=seed, heldout_size=20, probe=probe) for seed in (0, 1))
     assert a.probe.hash(a.mean, a.std) == b.probe.hash(b.mean, b.std)
     train, heldout = a.slices
     assert (train.name, heldout.name) == ("train", "heldout")
     assert set(train.indices.tolist()) <= set(a.train_indices.tolist())
     assert not set(heldout.indices.tolist()) & set(a.train_indices.tolist())
-    other = make(seed=0, **{**options, "probe_seed": 1})
+    other = make(heldout_size=20, probe=dataclasses.replace(probe, seed=1))
     assert not torch.equal(other.probe.indices, a.probe.indices)
 
 
@@ -89,10 +90,10 @@ def test_measured_statistics_are_the_training_images():
         ({"train_size": 0}, r"data\.train_size=0"),
         ({"train_size": 101}, r"data\.train_size=101"),
         ({"heldout_size": 101}, r"data\.heldout_size=101"),
-        ({"probe_size": 0}, r"probe\.size=0"),
-        ({"probe_size": 41}, r"probe\.size=41"),
-        ({"probe_train": 101}, r"probe\.train=101"),
-        ({"probe_heldout": 1}, r"probe\.heldout=1"),
+        ({"probe": Probe(size=0)}, r"probe\.size=0"),
+        ({"probe": Probe(size=41)}, r"probe\.size=41"),
+        ({"probe": Probe(train=101)}, r"probe\.train=101"),
+        ({"probe": Probe(heldout=1)}, r"probe\.heldout=1"),
         ({"augment": Augment(translate=16)}, r"data\.augment\.translate=16"),
         ({"mean": [0.5], "std": [0.5]}, r"data\.mean has 1 values, images have 3"),
     ],

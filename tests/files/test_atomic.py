@@ -16,7 +16,7 @@ def test_written_whole(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_an_error_leaves_what_was_there_and_no_temporary_file(tmp_path):
+def test_an_error_leaves_the_old_file_and_no_temporary_one(tmp_path):
     path = tmp_path / "file.txt"
     write_text(path, "before")
     with pytest.raises(RuntimeError), atomic_path(path) as temporary:
@@ -26,7 +26,7 @@ def test_an_error_leaves_what_was_there_and_no_temporary_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_killed_writer_leaves_what_was_there_and_can_be_swept_up(tmp_path):
+def test_a_killed_writer_leaves_the_old_file_and_can_be_swept_up(tmp_path):
     path = tmp_path / "file.txt"
     write_text(path, "before")
     code = f"""
@@ -44,7 +44,7 @@ def test_a_killed_writer_leaves_what_was_there_and_can_be_swept_up(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_only_what_was_left_of_the_file_itself_is_swept_up(tmp_path):
+def test_only_leftovers_of_the_file_itself_are_swept_up(tmp_path):
     """A sweep has members x_0 and x_0.1, and another process may be writing the other one."""
     left = tmp_path / ".x_0.77.tmp.npz"
     others = [tmp_path / name for name in (".x_0.1.77.tmp.npz", ".x.77.tmp.npz", ".x_0.77.tmp.txt")]

@@ -37,7 +37,7 @@ def write(path, content):
     elif isinstance(content, dict):
         np.savez(path, **content)
     else:
-        with path.open("wb") as file:  # given a path, np.save would see to its suffix
+        with path.open("wb") as file:  # given a path, np.save would add a suffix
             np.save(file, content)
     return path
 
@@ -50,8 +50,8 @@ def write(path, content):
         ("a.npz", b"not an archive", "cannot be read"),
         ("a.txt", b"1 2 3", "expected a .npy file"),
         ("a.npy", pickle.dumps(Trap()), "cannot be read"),
-        ("a.npz", {"values": np.zeros(3)}, "found values"),
-        ("a.npz", {}, "found no array"),
+        ("a.npz", {"values": np.zeros(3)}, r"holds \['values'\]"),
+        ("a.npz", {}, "holds no array"),
         ("a.npz", population(), "cannot be read"),
         ("a.npy", np.zeros((2, 3)), r"found shape \[2, 3\] in '.*a.npy'"),
         ("a.npz", {"logits": np.full((2, 3, 4), np.nan)}, "member 0 in '.*a.npz' are NaN"),

@@ -122,7 +122,7 @@ class FailSecond(lightning.Callback):
 
 
 @pytest.mark.parametrize("launcher", PARALLEL)
-def test_a_member_that_fails_stops_no_other_and_is_listed(sweep, tmp_path, reference, launcher):
+def test_a_failed_member_stops_no_other_and_is_listed(sweep, tmp_path, reference, launcher):
     (tmp_path / "fails.py").write_text(FAILS)
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     code, printed = ended(
@@ -161,7 +161,7 @@ def test_a_sweep_that_is_stopped_leaves_no_process(sweep, tmp_path, launcher, st
     assert "Interrupted. multirun/s: 0 of" in printed
     assert re.search(r"SEED_000\d is interrupted", printed)
     assert "is being trained" not in printed
-    assert "The same command with study=s goes on from there." in printed
+    assert "The same command with study=s continues from there." in printed
     assert not psutil.wait_procs(started, timeout=10)[1], printed
     assert {member.status for member in study.members()} == {"interrupted"}
 
@@ -173,7 +173,7 @@ def test_a_process_that_is_killed_ends_the_sweep_with_a_message(sweep, tmp_path,
     process = sweep(*LONG, "seed=range(4)", "study=s", f"launcher={launcher}")
     study = Study(tmp_path / "multirun" / "s")
     started = processes_that_train(process, study)
-    os.kill(study.members()[0].read_manifest()["process"]["pid"], signal.SIGKILL)
+    os.kill(study.members()[0].read_manifest().process["pid"], signal.SIGKILL)
     code, printed = ended(process, 100)
     assert code == 1, printed
     assert "SEED_0000 is interrupted" in printed
@@ -207,8 +207,8 @@ def test_two_launchers_on_one_study_share_its_members(sweep, tmp_path, reference
 
 GPUS = """
 import sys
-from chromatic_descent.launch import launchers
-launchers.devices = lambda accelerator: ["4", "7"]
+from chromatic_descent.launch import slots
+slots.devices = lambda accelerator: ["4", "7"]
 from chromatic_descent.train import main
 main()
 """

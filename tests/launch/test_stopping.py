@@ -15,13 +15,13 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.files.atomic import atomic_path, write_text
 from chromatic_descent.launch.stopping import Terminated, as_it_was, exit_code, sigterm_as_ctrl_c
 from chromatic_descent.study import Member, Study
-from tests.test_faults import contents
+from tests.makers import contents
 
 LONG = ("data=synthetic", "model.widths=[8,32]", "trainer.max_epochs=2000", "threads=1")
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
-def test_sigterm_raises_once_and_what_was_there_is_there_again():
+def test_sigterm_raises_once_and_the_handler_is_restored():
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Terminated), sigterm_as_ctrl_c():
         try:
@@ -32,7 +32,7 @@ def test_sigterm_raises_once_and_what_was_there_is_there_again():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_sigterm_is_what_it_was_whatever_a_library_made_of_it():
+def test_sigterm_stays_sigterm_whatever_a_library_makes_of_it():
     with pytest.raises(Terminated), sigterm_as_ctrl_c():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -44,7 +44,7 @@ def test_sigterm_is_what_it_was_whatever_a_library_made_of_it():
     assert not isinstance(caught.value, Terminated)
 
 
-def test_other_threads_are_let_be():
+def test_other_threads_are_left_alone():
     done = []
 
     def work():
@@ -59,7 +59,7 @@ def test_other_threads_are_let_be():
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), Terminated()])
 @pytest.mark.parametrize("disguise", [SystemExit(1), OSError("could not close the log")])
-def test_an_interruption_comes_out_as_what_it_was(stop, disguise):
+def test_an_interruption_comes_out_as_an_interruption(stop, disguise):
     with pytest.raises(KeyboardInterrupt) as caught, as_it_was("SEED_0000"):
         try:
             raise stop
@@ -99,7 +99,7 @@ def test_other_errors_pass():
 
 
 def interrupted(subprocess_line, study, number, *arguments):
-    """Start training, send a signal once there is a checkpoint; (exit code, output)."""
+    """Start training, send a signal once a checkpoint exists; (exit code, output)."""
     process = subprocess_line("train", *arguments)
     deadline = time.monotonic() + 60
     while (
@@ -112,7 +112,7 @@ def interrupted(subprocess_line, study, number, *arguments):
 
 
 def is_clean(study):
-    """No half-written file, no failure said, every checkpoint whole, no lock held."""
+    """No half-written file, no failure recorded, every checkpoint whole, no lock held."""
     import torch
 
     assert not list(study.path.rglob(".*.tmp*"))
@@ -124,7 +124,7 @@ def is_clean(study):
 
 
 @pytest.mark.parametrize("number", CODES)
-def test_a_sweep_that_is_stopped_stops_and_says_how_to_go_on(subprocess_line, tmp_path, number):
+def test_a_stopped_sweep_says_how_to_continue(subprocess_line, tmp_path, number):
     study = Study(tmp_path / "multirun" / "s")
     code, printed = interrupted(
         subprocess_line, study, number, "-m", "seed=range(3)", "study=s", *LONG
@@ -132,12 +132,12 @@ def test_a_sweep_that_is_stopped_stops_and_says_how_to_go_on(subprocess_line, tm
     assert code == CODES[number]
     assert "Traceback" not in printed
     assert "Interrupted. multirun/s: 0 of 1 complete.\n  SEED_0000 is interrupted" in printed
-    assert "The same command with study=s goes on" in printed
+    assert "The same command with study=s continues" in printed
     assert [member.name for member in study.members()] == ["SEED_0000"]  # not the next one
     assert is_clean(study)
 
 
-def test_members_trained_together_stop_and_say_how_to_go_on(subprocess_line, tmp_path):
+def test_stopped_members_trained_together_say_how_to_continue(subprocess_line, tmp_path):
     options = ("population=joint", "population.members=2", "study=s", *LONG)
     study = Study(tmp_path / "multirun" / "s")
     code, printed = interrupted(subprocess_line, study, signal.SIGTERM, *options)
@@ -158,7 +158,7 @@ def test_the_advice_after_an_interruption_can_be_followed(subprocess_line, tmp_p
     assert process.returncode == 143
     (study,) = root.iterdir()
     advice = f"study={study.name} paths.multirun=outputs"
-    assert f"The same command with {advice} goes on" in printed
+    assert f"The same command with {advice} continues" in printed
     again = subprocess_line("train", *options, *advice.split())
     assert again.wait(timeout=100) == 0
     again.stdout.close()
@@ -235,7 +235,7 @@ def save_arrays(path):
 @pytest.mark.parametrize(
     "save", [save_checkpoint, save_arrays, lambda p: write_text(p, "x" * 200_000)]
 )
-def test_on_a_full_disk_what_was_there_stays_and_the_path_is_named(small_disk, save):
+def test_on_a_full_disk_existing_files_stay_and_the_path_is_named(small_disk, save):
     folder = small_disk("size=64k")
     path = folder / "file.npz"
     write_text(path, "before")
@@ -247,13 +247,13 @@ def test_on_a_full_disk_what_was_there_stays_and_the_path_is_named(small_disk, s
 
 
 def leave(folder, room):
-    """Fill the disk but for so many bytes."""
+    """Fill the disk except for so many bytes."""
     fill(folder)
     os.truncate(folder / "fill", max(0, (folder / "fill").stat().st_size - room))
 
 
 def is_whole(study):
-    """Every file that is there can be read, and none is a temporary one."""
+    """Every file can be read, and none is a temporary one."""
     import torch
 
     assert not list(study.path.rglob(".*.tmp*"))
@@ -278,7 +278,7 @@ ROOMS = {  # bytes left, and the file in the middle of which they are used up
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # logs, not flushed
 def test_a_disk_that_fills_up_at_any_moment_costs_nothing_complete(small_disk, command_line):
-    """Each time it runs out while something else is being written."""
+    """Each time it fills up while a different file is being written."""
     root = small_disk("size=4m")
     options = ("data=synthetic", "model.widths=[8,32]", "trainer.max_epochs=2", "threads=1")
     options = ("-m", *options, "logger=none")
@@ -304,7 +304,7 @@ def test_a_disk_that_fills_up_at_any_moment_costs_nothing_complete(small_disk, c
         assert contents(study.probes / path.name) == contents(path)
 
 
-def test_where_nothing_may_be_written_one_message_says_so(small_disk, command_line):
+def test_a_read_only_folder_is_one_message(small_disk, command_line):
     root = small_disk("size=4m")
     study = Study(root / "s")
     Member(study, "SEED_0000").write_manifest(0, {}, "hash")
@@ -320,7 +320,7 @@ def test_where_nothing_may_be_written_one_message_says_so(small_disk, command_li
 
 
 def test_a_full_disk_while_the_artefact_is_written(command_line, tmp_path, monkeypatch):
-    """Where nothing can be mounted: the same, by NumPy's error."""
+    """The same where nothing can be mounted, by NumPy's error."""
     options = (
         "data=synthetic",
         "model.widths=[8,32]",

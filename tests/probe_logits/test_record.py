@@ -9,6 +9,7 @@ import pytest
 
 from chromatic_descent import probe_logits
 from chromatic_descent.files.hashing import content_hash
+from chromatic_descent.probe_logits.identity import config_hash, upgraded
 from chromatic_descent.probe_logits.record import (
     RECORD_KEYS,
     SCHEMA_VERSION,
@@ -39,6 +40,7 @@ HOLDS = {  # name: version, slices, epochs of the trajectory, the logits' hash
     "SEED_0004": (1, set(), None, "40470beeebe3"),
     "SEED_0006": (2, {*SHIFTS, "train"}, [0, 1, 2], "4a43ab0cb793"),
     "SEED_0007-theirs": (2, set(), None, "c85e239a9267"),
+    "SEED_0008": (3, {*SHIFTS, "train"}, [0, 1, 2], "c7b2de025533"),
 }
 
 
@@ -62,7 +64,9 @@ def test_a_file_of_every_version_is_read_as_todays(name):
     assert (member.trajectory.epochs.tolist() if member.trajectory else None) == epochs
     assert member.record["schema_version"] == SCHEMA_VERSION
     assert RECORD_KEYS.keys() <= member.record.keys()
+    written = upgraded(written)
     assert {**member.record, **written} == {**member.record, "schema_version": version}
+    assert config_hash(member.record["config"]) == member.record["config_hash"]
     assert probe_logits.read_record(path) == member.record
 
 
@@ -74,8 +78,8 @@ def test_members_of_several_versions_are_one_population(tmp_path):
 
 
 def test_versions_are_upgraded_one_after_another(monkeypatch, tmp_path):
-    monkeypatch.setattr("chromatic_descent.probe_logits.record.SCHEMA_VERSION", 4)
-    for version, key in [(2, "finished"), (3, "two")]:
+    monkeypatch.setattr("chromatic_descent.probe_logits.record.SCHEMA_VERSION", 5)
+    for version, key in [(3, "finished"), (4, "two")]:
         monkeypatch.setitem(
             UPGRADES,
             version,
@@ -83,8 +87,8 @@ def test_versions_are_upgraded_one_after_another(monkeypatch, tmp_path):
         )
     written = probe_logits.read_record(FROZEN / "SEED_0000.npz")
     finished = written["finished"]
-    for version, marks in [(2, 5), (3, 3)]:
+    for version, marks in [(3, 7), (4, 4)]:
         record = {**written, "schema_version": version, "two": finished}
-        upgraded = parse_record(json.dumps(record), tmp_path)
-        assert upgraded["schema_version"] == 4
-        assert upgraded["two"] == finished + "!" * marks
+        latest = parse_record(json.dumps(record), tmp_path)
+        assert latest["schema_version"] == 5
+        assert latest["two"] == finished + "!" * marks

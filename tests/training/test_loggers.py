@@ -16,12 +16,17 @@ from matplotlib.image import imread
 from chromatic_descent.analysis import read_numbers
 from chromatic_descent.analysis.storage import leaves
 from chromatic_descent.study import Study
+from tests.makers import QUICK_OPTIONS
 
 pytestmark = pytest.mark.filterwarnings("default")  # those of the loggers are not ours to mend
 
 TINY = ("data=synthetic", "model.widths=[8,32]", "trainer.max_epochs=2", "threads=1", "study=s")
-QUICK = ("bootstrap=5", "permutations=9", "draws=9", "splits=2", "subsets=3", "tsne=0")
-QUICK += ("distances=[logit_mse]", "maps=[logit_mse]", "combiners=[mean_probability]")
+QUICK = (
+    *QUICK_OPTIONS,
+    "distances=[logit_mse]",
+    "maps=[logit_mse]",
+    "combiners=[mean_probability]",
+)
 PROJECT = "chromatic_descent"  # of W&B's, the default
 MEMBERS = ["SEED_0000", "SEED_0001", "SEED_0002"]
 RUNS = [*MEMBERS, "analysis"]
@@ -153,7 +158,7 @@ def test_a_missing_extra_is_one_message(command_line, monkeypatch, name):
     assert "Traceback" not in printed
 
 
-def test_several_loggers_at_once_and_what_a_member_is(command_line, tmp_path):
+def test_several_loggers_at_once_record_what_a_member_is(command_line, tmp_path):
     code, printed = command_line("train", *TINY, "logger=[none,csv]", "seed=3")
     assert code == 0, printed
     metrics = tmp_path / "multirun/s/SEED_0003/metrics/version_0"

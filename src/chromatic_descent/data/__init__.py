@@ -3,7 +3,7 @@
 from chromatic_descent.data.augment import Augment
 from chromatic_descent.data.joint import JointData
 from chromatic_descent.data.module import Batch, ImageData
-from chromatic_descent.data.probe import ProbeSlice
+from chromatic_descent.data.probe import Probe, ProbeSlice
 from chromatic_descent.data.sources import Images
 
-__all__ = ["Augment", "Batch", "ImageData", "Images", "JointData", "ProbeSlice"]
+__all__ = ["Augment", "Batch", "ImageData", "Images", "JointData", "Probe", "ProbeSlice"]

@@ -1,15 +1,16 @@
 """Augmentation of whole batches, with a draw of its own for each image.
 
-Everything random here is a function of (seed, epoch) and of the image's place alone, drawn on the
+Everything random here is a function of (seed, epoch) and of the image's index alone, drawn on the
 CPU: a continued run, another device or another batch size sees the same augmentations.
 """
 
-import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
+
+from chromatic_descent.data.streams import Stream, stream
 
 Flip = Literal["alternating", "random", "none"]
 
@@ -37,34 +38,27 @@ class Draws:
     """One epoch's draws, on the images' device: order, mirrored, shift and cutout centre."""
 
     order: Tensor  # [N] int64, the order in which images are seen
-    mirrored: Tensor  # [N] bool, by place in the order, like the rest
+    mirrored: Tensor  # [N] bool, by position in the order, like the rest
     shift: Tensor  # [N, 2] int64, pixels down and right
     centre: Tensor  # [N, 2] float32, in [0, 1)
-
-
-def generator(*key: int) -> torch.Generator:
-    """A generator on the CPU that is a function of the key alone, whatever was drawn before.
-
-    Keys that differ in any place give unrelated streams: the seed is a SHA-256 of the key.
-    """
-    digest = hashlib.sha256(repr(key).encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 def draw_epoch(
     augment: Augment, images: int, seed: int, epoch: int, device: torch.device | str = "cpu"
 ) -> Draws:
     """Draw the order and the augmentation of every image for one epoch."""
-    stream = generator(seed, 1, epoch)
-    order = torch.randperm(images, generator=stream)
+    draws = stream(Stream.EPOCH, seed, epoch)
+    order = torch.randperm(images, generator=draws)
     reach = augment.translate
-    shift = torch.randint(-reach, reach + 1, (images, 2), generator=stream)
-    centre = torch.rand(images, 2, generator=stream)
+    shift = torch.randint(-reach, reach + 1, (images, 2), generator=draws)
+    centre = torch.rand(images, 2, generator=draws)
     if augment.flip == "alternating":
-        first = torch.rand(images, generator=generator(seed, 2)) < 0.5  # by image, in epoch 0
+        first = (
+            torch.rand(images, generator=stream(Stream.FLIPS, seed)) < 0.5
+        )  # by image, in epoch 0
         mirrored = first[order] ^ (epoch % 2 == 1)
     elif augment.flip == "random":
-        mirrored = torch.rand(images, generator=stream) < 0.5
+        mirrored = torch.rand(images, generator=draws) < 0.5
     else:
         mirrored = torch.zeros(images, dtype=torch.bool)
     return Draws(*(t.to(device) for t in (order, mirrored, shift, centre)))
@@ -91,20 +85,20 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def cut_out(images: Tensor, centre: Tensor, side: int) -> Tensor:
-    """Set a square of `side` pixels around each image's `centre` [B, 2] to zero, the mean's place.
+    """Set a square of `side` pixels around each image's `centre` [B, 2] to zero, which is the mean.
 
     images [B, C, H, W] normalised; the square is cut off where it leaves the image.
     """
     size = torch.tensor(images.shape[-2:], device=images.device)
     low = (centre * size).floor() - side // 2  # [B, 2]
     inside = [
-        (place >= low[:, axis, None]) & (place < low[:, axis, None] + side)
-        for axis, place in enumerate(torch.arange(n, device=images.device) for n in size.tolist())
+        (pixel >= low[:, axis, None]) & (pixel < low[:, axis, None] + side)
+        for axis, pixel in enumerate(torch.arange(n, device=images.device) for n in size.tolist())
     ]  # [B, H], [B, W]
     return images.masked_fill((inside[0][:, :, None] & inside[1][:, None, :])[:, None], 0.0)
 
 
-def _reflect(places: Tensor, length: int) -> Tensor:
-    """Fold places outside 0..length-1 back in, without repeating the border pixel."""
-    places = places.abs()
-    return length - 1 - (length - 1 - places).abs()
+def _reflect(positions: Tensor, length: int) -> Tensor:
+    """Fold positions outside 0..length-1 back in, without repeating the border pixel."""
+    positions = positions.abs()
+    return length - 1 - (length - 1 - positions).abs()

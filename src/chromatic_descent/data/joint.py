@@ -8,7 +8,7 @@ from chromatic_descent.data.sources import Images
 
 
 class JointData(ImageData):
-    """A data set for members trained together: each has the batches it would have alone.
+    """A data set for members trained together, each with the batches it would have alone.
 
     Args:
         source: returns the data set.
@@ -21,14 +21,14 @@ class JointData(ImageData):
         self.seeds = tuple(seeds)
 
     def train_dataloader(self) -> "JointBatches":
-        """The steps of the trainer's current epoch, of the right one after a restart too."""
+        """The steps of the trainer's current epoch, after a restart too."""
         return JointBatches(self)
 
 
 class JointBatches(EpochBatches):
     """For each step an iterator over the members' batches, in the members' order.
 
-    A batch is made when it is asked for: a dozen members' would not fit in a processor's cache.
+    Each batch is made when it is drawn: those of a dozen members would not fit in a CPU's cache.
     """
 
     data: JointData

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from chromatic_descent.data.augment import Augment, cut_out, draw_epoch, gather, normalise
-from chromatic_descent.data.probe import ProbeSlice, pick, split_training
-from chromatic_descent.data.shifts import foreign_slices, shifted_slices
+from chromatic_descent.data.probe import Probe
 from chromatic_descent.data.sources import Images
+from chromatic_descent.data.split import split_training
 from chromatic_descent.errors import UserError
 
 Batch = tuple[Tensor, Tensor]
@@ -22,19 +22,14 @@ class ImageData(lightning.LightningDataModule):
     Args:
         source: returns the data set.
         mean: per channel, of pixels in [0, 1]; None measures it on the training split.
-        std: likewise.
+        std: as `mean`.
         train_size: training images used, None for all that are not held out.
-        heldout_size: training images kept apart, unlabelled as far as training is concerned.
+        heldout_size: training images kept apart from training.
         split_seed: decides both, independently of the member's seed.
         batch_size: images in a training step.
-        eval_batch_size: images at a time where nothing is learnt; changes no result.
+        eval_batch_size: images at a time in evaluation; changes no result.
         augment: what is drawn for each training image.
-        probe_size: test images in the probe, None for all.
-        probe_train: training images recorded beside the probe.
-        probe_heldout: held-out images recorded beside the probe.
-        probe_shifted: test images recorded beside the probe under each corruption at each severity.
-        probe_foreign: images of each other kind recorded beside the probe: digits, noise.
-        probe_seed: decides which, independently of the member's seed.
+        probe: what members are recorded on; by default every test image.
         seed: the member's: its batch order and augmentation are functions of (seed, epoch).
     """
 
@@ -50,12 +45,7 @@ class ImageData(lightning.LightningDataModule):
         batch_size: int = 500,
         eval_batch_size: int = 1000,
         augment: Augment | None = None,
-        probe_size: int | None = None,
-        probe_train: int = 0,
-        probe_heldout: int = 0,
-        probe_shifted: int | None = 0,
-        probe_foreign: int | None = 0,
-        probe_seed: int = 0,
+        probe: Probe | None = None,
         seed: int = 0,
     ):
         super().__init__()
@@ -73,23 +63,9 @@ class ImageData(lightning.LightningDataModule):
                 f"from 0, smaller than the image ({self.image_size[0]}x{self.image_size[1]})."
             )
         self.mean, self.std = _statistics(self.images.train_images, mean, std)
-        everything = torch.arange(len(self.images.test_labels))
-        self.probe = self._slice("test", pick(everything, probe_size, probe_seed, "probe.size"))
-        if len(self.probe.labels) == 0:
-            raise UserError("probe.size=0: there is nothing to record.")
-        self.slices = [
-            self._slice(name, pick(places, size, probe_seed, f"probe.{name}"))
-            for name, places, size in [
-                ("train", self.train_indices, probe_train),
-                ("heldout", self.heldout_indices, probe_heldout),
-            ]
-            if size != 0
-        ]
-        if probe_shifted != 0:
-            places = pick(everything, probe_shifted, probe_seed, "probe.shifted")
-            self.slices += shifted_slices(self._slice("test", places), probe_seed)
-        if probe_foreign != 0:
-            self.slices += foreign_slices(self.images, probe_foreign, probe_seed)
+        self.probe, *self.slices = (probe or Probe()).slices(
+            self.images, self.train_indices, self.heldout_indices
+        )
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -104,7 +80,7 @@ class ImageData(lightning.LightningDataModule):
 
     @property
     def batches_per_epoch(self) -> int:
-        """Training steps in an epoch; images that do not fill a last batch are left to the next."""
+        """Training steps in an epoch; images that do not fill a last batch are left out of it."""
         return max(1, len(self.train_indices) // self.batch_size)
 
     def setup(self, stage: str) -> None:
@@ -114,13 +90,13 @@ class ImageData(lightning.LightningDataModule):
         self._train_labels = self.images.train_labels[self.train_indices].to(device)
 
     def train_dataloader(self) -> "EpochBatches":
-        """The batches of the trainer's current epoch, of the right one after a restart too."""
+        """The batches of the trainer's current epoch, after a restart too."""
         return EpochBatches(self)
 
     def batches(self, epoch: int, seed: int | None = None) -> Iterator[Batch]:
         """The augmented batches of one epoch, a function of (seed, epoch) alone.
 
-        `seed` is another member's, for members that are trained together on one copy of the images.
+        `seed` is another member's, if several members are trained together on one data module.
         """
         device = self._train_images.device
         seed = self.seed if seed is None else seed
@@ -137,19 +113,14 @@ class ImageData(lightning.LightningDataModule):
             yield images, self._train_labels[index]
 
     def evaluation_batches(self, images: Tensor, device: torch.device) -> Iterator[Tensor]:
-        """Images [N, H, W, C] uint8 through the evaluation transform: normalised, nothing else."""
+        """Images [N, H, W, C] uint8 through the evaluation transform: normalisation only."""
         mean, std = self.mean.to(device), self.std.to(device)
         for part in torch.split(images, self.eval_batch_size):
             yield normalise(part.to(device), mean, std)
 
-    def _slice(self, name: str, places: Tensor) -> ProbeSlice:
-        part = "test" if name == "test" else "train"
-        images, labels = (getattr(self.images, f"{part}_{what}") for what in ("images", "labels"))
-        return ProbeSlice(name, images[places], labels[places], places)
-
 
 class EpochBatches:
-    """What Lightning iterates over: a new pass asks the trainer which epoch it is in."""
+    """One epoch's batches for Lightning: a new pass asks the trainer for the current epoch."""
 
     def __init__(self, data: ImageData):
         self.data = data
@@ -158,7 +129,7 @@ class EpochBatches:
         return self.data.batches_per_epoch
 
     def __iter__(self) -> Iterator[Batch]:
-        # A generator, so that the trainer is asked when the first batch is wanted: Lightning makes
+        # A generator, so that the trainer is asked when the first batch is drawn: Lightning makes
         # the iterator of a continued run before it knows which epoch it continues.
         assert self.data.trainer is not None
         yield from self.data.batches(self.data.trainer.current_epoch)

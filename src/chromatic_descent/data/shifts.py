@@ -1,10 +1,11 @@
-"""What members were not trained for: test images corrupted in small steps, and images of elsewhere.
+"""Corruptions of test images, in small steps: what members were not trained for.
 
-Both are made of uint8 images and stay uint8, so that they pass through the evaluation transform as
-the probe does, and both are functions of `probe.seed` alone: every member is shown the same ones.
+They take uint8 images to uint8 images, which pass through the evaluation transform as the probe
+does, and are functions of `probe.seed` alone: every member is shown the same images.
 
-The corruptions follow those of Hendrycks & Dietterich 2019 (arXiv:1903.12261) in kind, with
-strengths of this project's own: what is measured on them compares within this project only.
+A new corruption is a function here and a line in `SHIFTS`. In kind the corruptions follow
+Hendrycks & Dietterich 2019 (arXiv:1903.12261), with strengths of this project's own: what is
+measured on them compares within this project only.
 """
 
 import math
@@ -15,17 +16,11 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from chromatic_descent.data.augment import generator
-from chromatic_descent.data.probe import ProbeSlice, pick
-from chromatic_descent.data.sources import Images, digits
-from chromatic_descent.probe_logits import FOREIGN, SHIFTED
+from chromatic_descent.data.streams import Stream, stream
 
 SEVERITIES = (1, 2)  # mild and strong
 
 Shift = Callable[[Tensor, float, torch.Generator], Tensor]  # images [N, C, H, W], amount, draws
-
-
-DIGITS = 1797  # images that `foreign_digits` knows
 
 
 def corrupt(images: Tensor, shift: str, severity: int, seed: int) -> Tensor:
@@ -40,68 +35,9 @@ def corrupt(images: Tensor, shift: str, severity: int, seed: int) -> Tensor:
         seed: `probe.seed`.
     """
     apply, amounts = SHIFTS[shift]
-    draws = generator(seed, 20, list(SHIFTS).index(shift), severity)
+    draws = stream(Stream.CORRUPTION, seed, list(SHIFTS).index(shift), severity)
     changed = apply(images.permute(0, 3, 1, 2).contiguous(), amounts[severity - 1], draws)
     return changed.permute(0, 2, 3, 1).contiguous()
-
-
-def shifted_slices(part: ProbeSlice, seed: int) -> list[ProbeSlice]:
-    """A slice of images under every corruption at every severity: `shift-gaussian_blur-1`, ..."""
-    return [
-        ProbeSlice(
-            f"{SHIFTED}{shift}-{severity}",
-            corrupt(part.images, shift, severity, seed),
-            part.labels,
-            part.indices,
-        )
-        for shift in SHIFTS
-        for severity in SEVERITIES
-    ]
-
-
-def foreign_slices(data: Images, size: int | None, seed: int) -> list[ProbeSlice]:
-    """Slices of other data in the shape of `data`: `foreign-digits` and `foreign-noise`.
-
-    Of members of the digits there is only the noise. The images have no class among those of
-    `data`: their labels are 0 and mean nothing.
-
-    Args:
-        data: the data set that members are trained on.
-        size: images in each slice, None for 1,797, which is every digit.
-        seed: `probe.seed`.
-    """
-    places = pick(torch.arange(DIGITS), size, seed, "probe.foreign")
-    count = len(places)
-    _, height, width, channels = data.test_images.shape
-    images = {"noise": foreign_noise(count, height, width, channels, seed)}
-    indices = {"noise": torch.arange(count), "digits": places}
-    if data.name != "digits":
-        images["digits"] = foreign_digits(places, height, width, channels)
-    labels = torch.zeros(count, dtype=torch.int64)
-    return [
-        ProbeSlice(f"{FOREIGN}{kind}", images[kind], labels, indices[kind])
-        for kind in sorted(images)
-    ]
-
-
-def foreign_digits(indices: Tensor, height: int, width: int, channels: int) -> Tensor:
-    """scikit-learn's digits, upscaled: [N] of 0 to 1,796 -> uint8 [N, height, width, channels].
-
-    Bilinear; a grey image is the same in every channel.
-    """
-    source = digits()
-    images = torch.cat([source.train_images, source.test_images])[indices].permute(0, 3, 1, 2)
-    scaled = functional.resize(images, [height, width], antialias=True)
-    return scaled.permute(0, 2, 3, 1).expand(-1, -1, -1, channels).contiguous()  # type: ignore[no-any-return]
-
-
-def foreign_noise(count: int, height: int, width: int, channels: int, seed: int) -> Tensor:
-    """Noise: every value of 0 to 255 as likely in every pixel, uint8 [N, height, width, channels].
-
-    Drawn as a function of `seed`, which is `probe.seed`.
-    """
-    shape = (count, height, width, channels)
-    return torch.randint(256, shape, dtype=torch.uint8, generator=generator(seed, 21))
 
 
 def _gaussian_blur(images: Tensor, sigma: float, draws: torch.Generator) -> Tensor:
@@ -118,17 +54,17 @@ def _gaussian_noise(images: Tensor, sd: float, draws: torch.Generator) -> Tensor
 
 
 def _contrast(images: Tensor, factor: float, draws: torch.Generator) -> Tensor:
-    """Multiply what differs from the image's mean grey by `factor`."""
+    """Multiply each value's difference from the image's mean grey by `factor`."""
     return functional.adjust_contrast(images, factor)  # type: ignore[no-any-return]
 
 
 def _brightness(images: Tensor, factor: float, draws: torch.Generator) -> Tensor:
-    """Multiply values by `factor`; what passes 255 stays there."""
+    """Multiply values by `factor`, up to 255."""
     return functional.adjust_brightness(images, factor)  # type: ignore[no-any-return]
 
 
 def _rotation(images: Tensor, degrees: float, draws: torch.Generator) -> Tensor:
-    """Turn each image by `degrees`, left or right as is drawn; the border is reflected."""
+    """Turn each image by `degrees`, left or right at random; the border is reflected."""
     left = torch.rand(len(images), generator=draws) < 0.5
     height, width = images.shape[-2:]
     margin = [min(side // 4, side - 1) for side in (width, height)]
@@ -150,7 +86,7 @@ def _pixelate(images: Tensor, share: float, draws: torch.Generator) -> Tensor:
     return functional.resize(small, [height, width], nearest)  # type: ignore[no-any-return]
 
 
-# Each with its amount at severity 1 and at 2. New ones go last: draws depend on the place.
+# Each with its amounts at severities 1 and 2. New ones go last: the draws depend on the position.
 SHIFTS: dict[str, tuple[Shift, tuple[float, float]]] = {
     "gaussian_blur": (_gaussian_blur, (0.7, 1.2)),
     "gaussian_noise": (_gaussian_noise, (0.04, 0.1)),

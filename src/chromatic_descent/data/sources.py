@@ -1,8 +1,8 @@
 """Data sets as tensors: every image of a data set in memory at once, as uint8.
 
-CIFAR-10 is 180 MB this way, less than one worker process of a usual data loader. A source is a
-function without required arguments (Hydra binds the rest) that returns `Images`. What it returned
-is kept, so that a sweep in one process reads the disk once.
+CIFAR-10 is 180 MB this way, less than one worker process of a typical data loader. A source is a
+function without required arguments (Hydra binds the rest) that returns `Images`. The images are
+cached, so that a sweep in one process reads the disk once.
 """
 
 import functools
@@ -40,7 +40,7 @@ class Images:
 
 @functools.lru_cache(maxsize=4)
 def torchvision_images(name: str, root: str, download: bool = False) -> Images:
-    """A data set of torchvision's: CIFAR10, CIFAR100, SVHN, MNIST or FashionMNIST.
+    """A data set of torchvision: CIFAR10, CIFAR100, SVHN, MNIST or FashionMNIST.
 
     Raises UserError if it is not under `root` and `download` is false, or downloading fails.
     """
@@ -71,7 +71,8 @@ def torchvision_images(name: str, root: str, download: bool = False) -> Images:
 def digits(test_images: int = 500) -> Images:
     """scikit-learn's digits: 1,797 real handwritten digits of 8x8 pixels, no download.
 
-    They come in the order of their writers, so the split is a fixed shuffle.
+    scikit-learn returns them in the order of their writers, so they are shuffled before the split,
+    always in the same way.
     """
     from sklearn.datasets import load_digits
 
@@ -114,7 +115,7 @@ def folder(root: str, image_size: int) -> Images:
 def synthetic(
     train_images: int = 512, test_images: int = 128, image_size: int = 16, classes: int = 4
 ) -> Images:
-    """Made images for tests: each class is a fixed smooth pattern under noise."""
+    """Generated images for tests: each class is a fixed smooth pattern under noise."""
     rng = np.random.default_rng(0)
     coarse = rng.uniform(60, 195, (classes, 4, 4, 3))
     patterns = coarse.repeat(image_size // 4, axis=1).repeat(image_size // 4, axis=2)
@@ -134,7 +135,7 @@ def _channels_last(images: Tensor, channels_first: bool) -> Tensor:
         images = images[..., None]
     elif channels_first:
         images = images.permute(0, 2, 3, 1)
-    # torchvision's CIFAR is a transposed view; gathering pixels wants them side by side.
+    # torchvision's CIFAR is a transposed view; gathering pixels needs their channels side by side.
     return images.contiguous()
 
 

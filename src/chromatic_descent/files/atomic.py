@@ -18,26 +18,29 @@ _REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, and rename it to `path` once it is written and flushed.
 
-    If the block raises, the temporary file is removed and what was at `path` stays as it was. A
-    process that is killed inside the block leaves a temporary file: see `remove_leftovers`. If the
-    system refused to write (the disk is full, say), the OSError names `path`, whatever the library
-    that was writing made of it.
+    If the block raises, the temporary file is removed and `path` stays as it was. A process that is
+    killed inside the block leaves a temporary file: see `remove_leftovers`. If the system refuses
+    to write (the disk is full, say), the OSError names `path`, whichever error the writing library
+    made of it.
 
     >>> with atomic_path(Path("numbers.txt")) as temporary:   # doctest: +SKIP
     ...     temporary.write_text("1 2 3")
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The original's ending is kept last: numpy and matplotlib read the format off it.
+    # The original's suffix stays last: numpy and matplotlib read the format off it.
     temporary = path.parent / f".{path.stem}.{os.getpid()}{_SUFFIX}{path.suffix}"
-    temporary.unlink(missing_ok=True)  # it may be a link that somebody has laid
+    temporary.unlink(missing_ok=True)  # it may be a link that somebody has planted
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     except Exception as error:
-        if (refused := _refused(error)) is not None:
-            raise OSError(refused, os.strerror(refused), str(path)) from error
+        # the system's error, from which libraries may have raised others
+        system = (each for each in causes(error) if isinstance(each, OSError))
+        refusal = next((each.errno for each in system if each.errno in _REFUSALS), None)
+        if refusal is not None:
+            raise OSError(refusal, os.strerror(refusal), str(path)) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -51,23 +54,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what killed writers of `path`, or of any file in it if it is a folder, left behind.
+    """Remove the temporary files that killed writers of `path` left, or of any file in a folder.
 
     The caller must be the only writer.
     """
     folder = path if path.is_dir() else path.parent
     for leftover in folder.glob(f".*{_SUFFIX}*"):
-        of = _TEMPORARY.fullmatch(leftover.name)
-        if of is not None and (folder == path or of[1] + of[2] == path.name):
+        parts = _TEMPORARY.fullmatch(leftover.name)
+        if parts is not None and (folder == path or parts[1] + parts[2] == path.name):
             leftover.unlink(missing_ok=True)
-
-
-def _refused(error: BaseException | None) -> int | None:
-    """The number of the system's error if it would not write; libraries raise others after it."""
-    for each in causes(error):
-        if isinstance(each, OSError) and each.errno in _REFUSALS:
-            return each.errno
-    return None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,9 +1,9 @@
-"""Reading `.npz` files that may come from anywhere: nothing is unpickled, unpacked or believed.
+"""Reads `.npz` files that may come from anywhere: nothing is unpickled, unpacked or believed.
 
-What NumPy's own reader does not guard against: an array that is compressed a thousandfold, entries
-that share their bytes, and a header that claims more than the file holds. This project writes
-arrays uncompressed, so an array is never larger than its file, and anything else is refused before
-memory is taken for it.
+NumPy's own reader does not guard against an array compressed a thousandfold, entries that share
+their bytes, or a header that claims more than the file holds. This project writes arrays
+uncompressed, so an array is never larger than its file, and anything else is refused before memory
+is taken for it.
 """
 
 import math
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from chromatic_descent.files.plain_json import regular
 
-# What numpy and zipfile raise for files that are truncated, altered or something else.
+# The errors of numpy and zipfile for files that are truncated, altered or something else.
 BROKEN = (
     OSError,
     ValueError,
@@ -28,7 +28,7 @@ BROKEN = (
     NotImplementedError,
     RuntimeError,  # an entry that claims to be encrypted
     MemoryError,
-    SyntaxError,  # a header that is no Python
+    SyntaxError,  # a header that is not Python
     tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
@@ -38,22 +38,21 @@ _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0
 
 @contextmanager
 def open_npz(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
-    """The arrays of a file, each read when it is asked for.
+    """The arrays of a file, each read on access.
 
-    Raises one of `BROKEN`, here or when an array is asked for, if the file is not as NumPy's
-    `savez` writes it.
+    Raises one of `BROKEN`, here or on access, if the file is not as NumPy's `savez` writes it.
     """
     with regular(path).open("rb") as file, zipfile.ZipFile(file) as archive:
         yield _Arrays(archive, file)
 
 
 class _Arrays(Mapping[str, NDArray[Any]]):
-    """The arrays of an archive whose entries have been found to fit its file."""
+    """The arrays of an archive, whose entries fit its file."""
 
     def __init__(self, archive: zipfile.ZipFile, file: IO[bytes]):
         entries = archive.infolist()
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-            raise ValueError("its arrays are compressed, which this project's never are")
+            raise ValueError("its arrays are compressed, and this project never compresses arrays")
         if sum(entry.file_size for entry in entries) > file.seek(0, 2):
             raise ValueError("its arrays claim to be larger than the file")
         self._archive = archive

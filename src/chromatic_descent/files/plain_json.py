@@ -5,24 +5,32 @@ import json
 from pathlib import Path
 from typing import Any
 
-_DEEPEST = 40  # levels; what this project writes has fewer than ten
+_DEEPEST = 40  # levels; this project writes fewer than ten
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file in UTF-8.
+
+    Raises OSError if the path is not a file's, and ValueError as `plain_json` does.
+    """
+    return plain_json(regular(path).read_text(encoding="utf-8"))
 
 
 def regular(path: Path) -> Path:
-    """The path, if it is a file's: reading a pipe or a device may never end.
+    """Return the path of a regular file: reading a pipe or a device may never end.
 
-    Raises OSError if it is something else, or nothing.
+    Raises OSError if the path leads to something else.
     """
     if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "is no file", str(path))
+        raise OSError(errno.EINVAL, "is not a file", str(path))
     return path
 
 
 def plain_json(text: str) -> Any:
-    """What `text` says, as far as JSON goes.
+    """Parse strict JSON.
 
-    Raises ValueError for what is not JSON, for NaN and infinity, which Python's reader lets
-    through, for what is nested so deeply that nobody can walk it, and for text that has no UTF-8.
+    Raises ValueError for text that is not JSON, for NaN and infinity, which Python's reader
+    accepts, for nesting too deep to walk, and for characters that UTF-8 cannot encode.
     """
     try:
         value = json.loads(text, parse_constant=_refuse)
@@ -35,11 +43,11 @@ def plain_json(text: str) -> Any:
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no number")
+    raise ValueError(f"{constant} is not a number")
 
 
 def _depth(value: Any) -> int:
-    """Levels of nesting, counted without recursion."""
+    """Count the levels of nesting without recursion."""
     deepest, waiting = 0, [(value, 1)]
     while waiting:
         node, level = waiting.pop()

@@ -4,15 +4,13 @@ Every input is checked once, where it enters, with a message that names the prob
 """
 
 import os
-import zipfile
-import zlib
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
+from chromatic_descent.files.arrays import read_array
 
 Array: TypeAlias = NDArray[np.float64]
 Floats: TypeAlias = NDArray[np.floating]
@@ -45,7 +43,7 @@ def check_logits(logits: Logits, members: int = 2) -> Floats:
     where = ""
     if isinstance(logits, (str, os.PathLike)):
         where = f" in '{os.fspath(logits)}'"
-        logits = _open(Path(logits))
+        logits = read_array(logits, "logits")
     array = np.asarray(logits)  # no copy: a memory map stays on disk
     if array.dtype.kind in "iu":
         array = array.astype(np.float64)
@@ -53,8 +51,9 @@ def check_logits(logits: Logits, members: int = 2) -> Floats:
         raise UserError(f"logits must be real numbers; found dtype {array.dtype}{where}")
     if array.ndim != 3 or array.shape[0] < members or array.shape[1] < 1 or array.shape[2] < 2:
         raise UserError(
-            f"logits must have shape [S, N, C] with at least {members} member{'s' * (members > 1)}, "
-            f"1 probe item and 2 classes; found shape {list(array.shape)}{where}"
+            f"logits must have shape [S, N, C] with at least {members} member"
+            f"{'s' * (members > 1)}, 1 probe item and 2 classes; found shape "
+            f"{list(array.shape)}{where}"
         )
     for member, values in enumerate(array):  # one member at a time, to keep memory bounded
         bad = int(values.size - np.count_nonzero(np.isfinite(values)))
@@ -70,31 +69,6 @@ def check_logits(logits: Logits, members: int = 2) -> Floats:
             )
     checked: Floats = array
     return checked
-
-
-# What numpy and zipfile raise for files that are truncated, altered or of another kind.
-_BROKEN = (
-    *(OSError, ValueError, TypeError, EOFError, NotImplementedError),
-    *(zipfile.BadZipFile, zlib.error),
-)
-
-
-def _open(path: Path) -> NDArray[np.generic]:
-    expected = "expected a .npy file, or an .npz file with an array named 'logits'"
-    if path.suffix not in (".npy", ".npz"):
-        raise UserError(f"logits cannot be read from '{path}': {expected}")
-    try:
-        if path.suffix == ".npy":
-            mapped: NDArray[np.generic] = np.lib.format.open_memmap(path, mode="r")
-            return mapped
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            names = ", ".join(archive.files) or "no array"
-            if "logits" in archive.files:
-                array: NDArray[np.generic] = archive["logits"]
-                return array
-    except _BROKEN as error:
-        raise UserError(f"logits cannot be read from '{path}': {error}; {expected}") from error
-    raise UserError(f"logits cannot be read from '{path}': found {names}; {expected}")
 
 
 def check_labels(labels: ArrayLike | None, name: str, items: int, classes: int) -> NDArray[np.intp]:

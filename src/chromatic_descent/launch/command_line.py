@@ -1,34 +1,32 @@
-"""What both commands share: one clear message and a non-zero exit for whatever can be mended."""
+"""What every command shares: one clear message and a non-zero exit for an error of the user's."""
 
 import logging
 import os
 import sys
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, metadata
 
 from hydra.errors import HydraException, MissingConfigException
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from chromatic_descent.config import check_seed
 from chromatic_descent.errors import UserError, causes
-from chromatic_descent.launch.launchers import at_once, gpu_share
 from chromatic_descent.launch.stopping import exit_code, sigterm_as_ctrl_c
-from chromatic_descent.study import member_name, study_folder
-
-# Errors whose message is all the user needs: their mistakes, and what the system refused.
-MENDABLE = (UserError, HydraException, OmegaConfBaseException, OSError)
 
 
-def is_mendable(error: BaseException) -> bool:
-    """Whether its message is all that the user needs; a traceback says more of others."""
-    return isinstance(error, MENDABLE) or isinstance(error.__cause__, OSError)
+def is_user_error(error: BaseException) -> bool:
+    """Whether the error's message is all that the user needs, and a traceback says no more.
+
+    So it is with their mistakes, and with what the system refused.
+    """
+    kinds = (UserError, HydraException, OmegaConfBaseException, OSError)
+    return isinstance(error, kinds) or isinstance(error.__cause__, OSError)
 
 
 def message(error: BaseException) -> str:
     """What went wrong, without the library's packaging around it."""
     if isinstance(error, KeyboardInterrupt):
         return "Interrupted."
-    for each in causes(error):  # raised while a config was resolved, say: the rest is OmegaConf's
+    for each in causes(error):  # such as one raised while OmegaConf resolved a config
         if isinstance(each, UserError):
             return str(each)
     if isinstance(error.__cause__, OmegaConfBaseException):
@@ -48,15 +46,18 @@ def message(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def run(
-    command: Callable[[], None],
-    explain: Callable[[BaseException], str] = message,
-    is_explained: Callable[[BaseException], bool] = is_mendable,
-) -> None:
-    """Run a `hydra.main` command; if it ends in what `is_explained`, exit with `explain`'s message.
+def explain(error: BaseException) -> str | None:
+    """The message to end a command with; None for an error that needs its traceback."""
+    return message(error) if is_user_error(error) else None
 
-    The exit code is 1; 130 after Ctrl-C; 143 after SIGTERM. What is not explained is raised, with
-    its traceback; so is all, but for those two, if HYDRA_FULL_ERROR is set.
+
+def run(
+    command: Callable[[], None], explain: Callable[[BaseException], str | None] = explain
+) -> None:
+    """Run a `hydra.main` command; if it ends in an error, print `explain`'s message and exit.
+
+    The exit code is 1; 130 after Ctrl-C; 143 after SIGTERM. An error for which `explain` gives None
+    is raised, with its traceback; with HYDRA_FULL_ERROR set, so is every error but those two.
     """
     # With this set, Hydra lets exceptions through to here instead of printing its own trace.
     wants_traceback = "HYDRA_FULL_ERROR" in os.environ
@@ -67,12 +68,12 @@ def run(
         with sigterm_as_ctrl_c():
             command()
     except Exception as error:
-        if wants_traceback or not is_explained(error):
+        if wants_traceback or (text := explain(error)) is None:
             raise
-        print(explain(error), file=sys.stderr)
+        print(text, file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt as stop:
-        print(explain(stop), file=sys.stderr)
+        print(explain(stop) or message(stop), file=sys.stderr)
         sys.exit(exit_code(stop))
     finally:
         if not wants_traceback:
@@ -80,27 +81,11 @@ def run(
 
 
 def _extra(missing: str | None) -> str | None:
-    """The extra with which a launcher of Hydra's comes; None for whatever else is missing."""
+    """The extra of this package with which a launcher of Hydra's comes; None if it has none."""
     group, _, name = (missing or "").rpartition("/")
     extra = name.partition("_")[0]
-    return extra if group == "hydra/launcher" and extra in ("joblib", "submitit", "ray") else None
-
-
-def register_resolvers() -> None:
-    """Give the configs their functions, `${member_name:}` and others; safe to call again."""
-
-    def name(seed: object, suffix: str = "") -> str:
-        return member_name(check_seed(seed), suffix)
-
-    OmegaConf.register_new_resolver("member_name", name, replace=True)
-
-    def one_gpu(accelerator: str) -> int | None:
-        return 1 if gpu_share(accelerator, 1) else None
-
-    OmegaConf.register_new_resolver("study_folder", study_folder, replace=True)
-    OmegaConf.register_new_resolver("at_once", at_once, replace=True)
-    OmegaConf.register_new_resolver("gpu_share", gpu_share, replace=True)
-    OmegaConf.register_new_resolver("one_gpu", one_gpu, replace=True)
-
-
-register_resolvers()  # here, since a sweep's processes import this and do not call `run`
+    try:
+        extras = metadata("chromatic-descent").get_all("Provides-Extra") or []
+    except PackageNotFoundError:  # used from a source tree that was never installed
+        return None
+    return extra if group == "hydra/launcher" and extra in extras else None

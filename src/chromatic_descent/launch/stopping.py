@@ -1,7 +1,7 @@
-"""How work is stopped from outside: by Ctrl-C, by SIGTERM, by a lack of memory.
+"""Stopping from outside: by Ctrl-C, by SIGTERM, by a lack of memory.
 
-Whatever is being written is whole or absent, and a member goes on from its last epoch, so stopping
-is nothing but an exception that has to come through.
+Every file is whole or absent, and a member continues from its last epoch, so stopping takes no more
+than an exception that comes through.
 """
 
 import signal
@@ -14,11 +14,11 @@ from chromatic_descent.errors import UserError, causes
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was told to end by SIGTERM: from a cluster, a service manager, or `kill`."""
+    """SIGTERM asked the process to end: from a cluster, a service manager, or `kill`."""
 
 
 def exit_code(stop: KeyboardInterrupt) -> int:
-    """What shells and clusters expect of a process that a signal ended: 128 plus its number."""
+    """The exit code that shells and clusters expect after a signal: 128 plus its number."""
     return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
 
 
@@ -26,15 +26,15 @@ def exit_code(stop: KeyboardInterrupt) -> int:
 def sigterm_as_ctrl_c() -> Iterator[None]:
     """Within the block, SIGTERM raises `Terminated` as Ctrl-C raises KeyboardInterrupt.
 
-    Only the first does: what it set off is not to be interrupted. Lightning's own handler, which
-    ends with exit code 0, calls this one.
+    Only the first SIGTERM does, so that cleaning up is not interrupted. Lightning's own handler,
+    which ends with exit code 0, calls this one.
     """
 
-    told = False
+    terminated = False
 
     def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal told
-        told = True
+        nonlocal terminated
+        terminated = True
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise Terminated
 
@@ -45,7 +45,7 @@ def sigterm_as_ctrl_c() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        if told and not isinstance(error, Terminated):  # Ray raises its own for either signal
+        if terminated and not isinstance(error, Terminated):  # Ray raises its own for either signal
             raise Terminated from error
         raise
     finally:
@@ -54,10 +54,10 @@ def sigterm_as_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def as_it_was(doing: str) -> Iterator[None]:
-    """Let what stopped the block out as what it was.
+    """Let an interruption leave the block as an interruption, and a lack of memory with advice.
 
-    Lightning turns Ctrl-C into SystemExit with code 1, or into what its loggers raise as they are
-    closed. A lack of memory has a different type and no advice in every library: it becomes a
+    Lightning turns Ctrl-C into SystemExit with code 1, or into whatever its loggers raise as they
+    are closed. A lack of memory has a different type and no advice in every library: it becomes a
     UserError that names what was being done.
     """
     try:
@@ -70,10 +70,10 @@ def as_it_was(doing: str) -> Iterator[None]:
         for each in chain:
             if _is_out_of_memory(each):
                 raise UserError(
-                    f"{doing}: out of memory ({str(each).strip() or type(each).__name__}). What is "
-                    "on disk is as it was. Lower data.eval_batch_size if it happened on the probe, "
-                    "population.chunk in population=joint (neither changes what members become), "
-                    "the number of members at a time, or data.batch_size."
+                    f"{doing}: out of memory ({str(each).strip() or type(each).__name__}). Files "
+                    "on disk are as they were. Lower data.eval_batch_size if it happened on the "
+                    "probe, population.chunk in population=joint (neither changes what members "
+                    "become), the number of members at a time, or data.batch_size."
                 ) from error
         raise
 

@@ -1,13 +1,14 @@
-"""Networks of torchvision's and timm's by their names, fitted to the images and classes at hand.
+"""Networks of torchvision and timm by their names, fitted to the images and classes at hand.
 
-Both libraries have hundreds, made for ImageNet: colour images of 224 pixels, 1,000 classes. What
-stands between those and a data set is done here, in `ByName`, and to the tensors, so that a
-network's own weights keep their names and shapes.
+Both libraries have hundreds, made for ImageNet: colour images of 224 pixels, 1,000 classes. The
+differences from a data set are handled here, in `ByName` and on tensors, so that a network's own
+weights keep their names and shapes.
 """
 
 import difflib
 import importlib.util
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,26 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from chromatic_descent.errors import UserError
+from chromatic_descent.errors import UserError, is_whole
 
 _AUXILIARY = {"googlenet": ("aux1", "aux2"), "inception_v3": ("AuxLogits",)}  # heads for training
+_LISTED = {
+    "torchvision": "torchvision.models.list_models(module=torchvision.models)",
+    "timm": "timm.list_models()",
+}
 
 
 class ByName(nn.Module):
-    """A network of another library's between images as they are and logits as they should be.
+    """A network of another library, for this data set's images and with float32 logits.
 
     images [B, C, H, W] -> logits [B, classes], float32
 
     Args:
-        body: the network. Its linear layers with an output for each class become float32
-            whatever autocast says; if its logits do not come out as float32 then, all of it is.
+        body: the network. Its linear layers with an output for each class compute in float32,
+            without autocast; if its logits are not float32 even so, the whole network does.
         num_classes: of the data set.
-        grey: whether images have one channel and `body` wants three: each is shown thrice.
-        resize: the side in pixels to which images are scaled first, bilinearly; None for as is.
+        grey: whether images have one channel and `body` takes three: the channel is repeated.
+        resize: the side in pixels to which images are scaled first, bilinearly; None for none.
     """
 
     def __init__(self, body: nn.Module, num_classes: int, grey: bool, resize: int | None):
@@ -64,7 +69,7 @@ def torchvision_network(
     weights: str | None = None,
     resize: int | None = None,
 ) -> ByName:
-    """A classification network of torchvision's.
+    """A classification network of torchvision.
 
     Args:
         in_channels: 1 or 3.
@@ -76,34 +81,34 @@ def torchvision_network(
         resize: the side in pixels to which images are scaled, bilinearly.
 
     Raises:
-        UserError: there is no such network or no such weights, they cannot be downloaded, or the
-            network cannot take such images.
+        UserError: no such network or weights, a failed download, or images that the network cannot
+            take.
     """
     models = torchvision.models
-    name = _known("torchvision", name, models.list_models(module=models))
+    names = models.list_models(module=models)
+    fit = _Fit("torchvision", name, names, in_channels, num_classes, image_size, resize)
     if in_channels not in (1, 3):
         raise UserError(
             f"model=torchvision takes images of 1 or 3 channels, these have {in_channels}: "
             "model=timm takes any number."
         )
     if weights is not None:
-        body = _pretrained(name, weights)
+        body = _pretrained(fit.name, weights)
         _replace_head(body, num_classes)
     else:
         options: dict[str, Any] = {"num_classes": num_classes}
-        if name in _AUXILIARY:
-            options["init_weights"] = True  # the default, which else is warned of
-        if name.startswith("vit_"):  # has a place for each patch, and so one size
-            options["image_size"] = _side(name, image_size, resize)
+        if fit.name in _AUXILIARY:
+            options["init_weights"] = True  # the default; torchvision warns if it is left out
+        if fit.name.startswith("vit_"):  # it embeds the position of each patch: one size only
+            options["image_size"] = fit.side()
         try:
-            body = models.get_model(name, **options)
-        except Exception as error:  # each network has its own way to say that a size is wrong
-            raise _unfit(name, image_size, resize, error) from error
-    for auxiliary in _AUXILIARY.get(name, ()):
+            body = models.get_model(fit.name, **options)
+        except Exception as error:  # each network reports a wrong size in its own way
+            raise fit.refused(error) from error
+    for auxiliary in _AUXILIARY.get(fit.name, ()):
         setattr(body, auxiliary, None)
         setattr(body, "aux_logits", False)  # noqa: B010 (nn.Module types attributes as modules)
-    network = ByName(body, num_classes, in_channels == 1, _checked(resize))
-    return _tried(network, name, in_channels, num_classes, image_size)
+    return fit.wrapped(body, grey=in_channels == 1)
 
 
 def timm_network(
@@ -114,7 +119,7 @@ def timm_network(
     weights: str | None = None,
     resize: int | None = None,
 ) -> ByName:
-    """A network of timm's, which is an extra.
+    """A network of timm, which is an extra.
 
     Args:
         in_channels: any number.
@@ -126,7 +131,7 @@ def timm_network(
         resize: the side in pixels to which images are scaled, bilinearly.
 
     Raises:
-        UserError: timm is not installed; else as `torchvision_network`.
+        UserError: timm is not installed; otherwise as `torchvision_network`.
     """
     if importlib.util.find_spec("timm") is None:
         raise UserError(
@@ -135,33 +140,104 @@ def timm_network(
         )
     import timm
 
-    name = _known("timm", name, timm.list_models())
-    tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{name}.*")]
+    names = timm.list_models()
+    fit = _Fit("timm", name, names, in_channels, num_classes, image_size, resize)
+    tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{fit.name}.*")]
     if weights not in (None, "DEFAULT", *tags):
         raise UserError(
-            f"model.weights={weights}: expected one of {', '.join(['DEFAULT', *tags])} for {name}."
+            f"model.weights={weights}: expected one of {', '.join(['DEFAULT', *tags])} for "
+            f"{fit.name}."
         )
-    about = timm.get_pretrained_cfg(name)
+    about = timm.get_pretrained_cfg(fit.name)
     options: dict[str, Any] = {"num_classes": num_classes, "in_chans": in_channels}
     if about is not None and about.fixed_input_size:
-        options["img_size"] = (resize, resize) if resize is not None else tuple(image_size)
-    full = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
+        options["img_size"] = fit.size
+    full = fit.name if weights in (None, "DEFAULT") else f"{fit.name}.{weights}"
     try:
         body = timm.create_model(full, pretrained=weights is not None, **options)
     except Exception as error:
         if weights is not None:
             raise UserError(
-                f"model.weights={weights} of {name} could not be loaded "
-                f"({_first_line(error)}). They come from the Hugging Face hub: load them once "
-                "where there is a network, and bring its cache (HF_HOME) here."
+                f"model.weights={weights} of {fit.name} could not be loaded "
+                f"({_first_line(error)}). They come from the Hugging Face hub: load them once on "
+                "a machine with internet access, and copy its cache (HF_HOME) here."
             ) from error
-        raise _unfit(name, image_size, resize, error) from error
-    network = ByName(body, num_classes, False, _checked(resize))
-    return _tried(network, name, in_channels, num_classes, image_size)
+        raise fit.refused(error) from error
+    return fit.wrapped(body)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A network's name, checked, and the images and classes that the network must fit."""
+
+    library: str
+    name: Any  # a text, once it is checked
+    names: Sequence[str]  # that the library has
+    in_channels: int
+    num_classes: int
+    image_size: tuple[int, int]
+    resize: int | None
+
+    def __post_init__(self) -> None:
+        if self.name not in self.names:
+            near = difflib.get_close_matches(str(self.name), self.names, n=5) if self.name else []
+            like = f"is it one of {', '.join(near)}?" if near else "expected one such as resnet18;"
+            raise UserError(
+                f"model.name={self.name or 'null'}: {self.library} has no classification network "
+                f"of that name; {like} {len(self.names)} are listed by {_LISTED[self.library]}."
+            )
+        if self.resize is not None and not is_whole(self.resize, 1):
+            raise UserError(
+                f"model.resize={self.resize}: expected a number of pixels, or null for no scaling."
+            )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images that the network sees."""
+        height, width = self.image_size
+        return (height, width) if self.resize is None else (self.resize, self.resize)
+
+    def side(self) -> int:
+        """The side of these images; raises UserError if they are not square."""
+        height, width = self.size
+        if height != width:
+            raise UserError(
+                f"model.name={self.name} takes square images, these have {height}x{width} pixels: "
+                "model.resize=PIXELS makes them square."
+            )
+        return height
+
+    def wrapped(self, body: nn.Module, grey: bool = False) -> ByName:
+        """The network, if it turns two images into their logits; otherwise raises UserError."""
+        network = ByName(body, self.num_classes, grey, self.resize).eval()
+        images = torch.zeros(2, self.in_channels, *self.image_size)
+        try:
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+                logits = network(images)
+        except Exception as error:
+            raise self.refused(error) from error
+        if not isinstance(logits, Tensor) or logits.shape != (2, self.num_classes):
+            kind = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise UserError(
+                f"model.name={self.name} gives {kind} for two images, expected logits "
+                f"[2, {self.num_classes}]: it does not classify whole images."
+            )
+        network.mixed = logits.dtype == torch.float32
+        return network.train()
+
+    def refused(self, error: Exception) -> UserError:
+        """The error for images that the network cannot take."""
+        height, width = self.image_size
+        scaled = "" if self.resize is None else f", scaled to {self.resize}x{self.resize}"
+        return UserError(
+            f"model.name={self.name} cannot take images of {height}x{width} pixels{scaled} "
+            f"({_first_line(error)}). model.resize=PIXELS scales them first: most networks are "
+            "made for 224."
+        )
 
 
 class _Exact(nn.Linear):
-    """A linear layer in float32 whatever autocast says: see SmallCNN.forward."""
+    """A linear layer in float32, without autocast: see SmallCNN.forward."""
 
     def forward(self, input: Tensor) -> Tensor:
         with torch.autocast(input.device.type, enabled=False):
@@ -175,26 +251,8 @@ def _exact(layer: nn.Linear) -> _Exact:
     return exact
 
 
-def _known(library: str, name: str | None, names: Sequence[str]) -> str:
-    """Return `name` if it is one of `names`, else raise UserError with those that are like it."""
-    if name in names:
-        return str(name)
-    near = difflib.get_close_matches(str(name), names, n=5) if name is not None else []
-    like = f"is it one of {', '.join(near)}?" if near else "expected one such as resnet18;"
-    raise UserError(
-        f"model.name={name or 'null'}: {library} has no classification network of that name; "
-        f"{like} {len(names)} are listed by {_LISTED[library]}."
-    )
-
-
-_LISTED = {
-    "torchvision": "torchvision.models.list_models(module=torchvision.models)",
-    "timm": "timm.list_models()",
-}
-
-
 def _pretrained(name: str, weights: str) -> nn.Module:
-    """torchvision's network with weights that it downloads, for their own classes."""
+    """torchvision's network with downloaded weights, for the classes of these weights."""
     known = torchvision.models.get_model_weights(name).__members__
     if weights not in known:
         raise UserError(f"model.weights={weights}: expected one of {', '.join(known)} for {name}.")
@@ -210,7 +268,7 @@ def _pretrained(name: str, weights: str) -> nn.Module:
 
 
 def _replace_head(body: nn.Module, num_classes: int) -> None:
-    """Put a new last layer, for other classes, in the place of a torchvision network's."""
+    """Replace the last layer of a torchvision network by a new one, for other classes."""
     layers = [pair for pair in body.named_modules() if isinstance(pair[1], (nn.Linear, nn.Conv2d))]
     name, head = layers[-1]
     new: nn.Module
@@ -219,55 +277,6 @@ def _replace_head(body: nn.Module, num_classes: int) -> None:
     else:  # SqueezeNet's
         new = nn.Conv2d(head.in_channels, num_classes, 1)
     body.set_submodule(name, new)
-
-
-def _tried(
-    network: ByName, name: str, in_channels: int, num_classes: int, image_size: tuple[int, int]
-) -> ByName:
-    """Return the network if it turns two images into their logits, else raise UserError."""
-    images = torch.zeros(2, in_channels, *image_size)
-    network.eval()
-    try:
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            logits = network(images)
-    except Exception as error:
-        raise _unfit(name, image_size, network.resize, error) from error
-    if not isinstance(logits, Tensor) or logits.shape != (2, num_classes):
-        found = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise UserError(
-            f"model.name={name} gives {found} for two images, expected logits [2, {num_classes}]: "
-            "it is no network with one answer for each image."
-        )
-    network.mixed = logits.dtype == torch.float32
-    return network.train()
-
-
-def _checked(resize: object) -> int | None:
-    if resize is None or (isinstance(resize, int) and not isinstance(resize, bool) and resize > 0):
-        return resize
-    raise UserError(f"model.resize={resize}: expected a number of pixels, or null for as they are.")
-
-
-def _side(name: str, image_size: tuple[int, int], resize: int | None) -> int:
-    """The side of the square images that a network will see, or UserError if they are none."""
-    height, width = (resize, resize) if resize is not None else image_size
-    if height != width:
-        raise UserError(
-            f"model.name={name} takes square images, these have {height}x{width} pixels: "
-            "model.resize=PIXELS makes them square."
-        )
-    return height
-
-
-def _unfit(
-    name: str, image_size: tuple[int, int], resize: int | None, error: Exception
-) -> UserError:
-    scaled = "" if resize is None else f", scaled to {resize}x{resize}"
-    return UserError(
-        f"model.name={name} cannot take images of {image_size[0]}x{image_size[1]} pixels{scaled} "
-        f"({_first_line(error)}). model.resize=PIXELS scales them first: most networks are made "
-        "for 224."
-    )
 
 
 def _first_line(error: Exception) -> str:

@@ -15,7 +15,7 @@ class PlainCNN(nn.Module):
     images [B, C, H, W] -> logits [B, classes], float32
 
     Args:
-        in_channels: of the data set, as the next two.
+        in_channels: colour channels of the data set.
         num_classes: logits of each image.
         image_size: height and width in pixels.
         widths: channels of each convolution; every one halves the image.
@@ -35,7 +35,7 @@ class PlainCNN(nn.Module):
         if min(height, width) < 1:
             raise UserError(
                 f"model.widths={list(widths)} halves the image {len(widths)} times, and images of "
-                f"{image_size[0]}x{image_size[1]} do not last that long: give fewer widths."
+                f"{image_size[0]}x{image_size[1]} are too small for that: give fewer widths."
             )
         before = [in_channels, *widths[:-1]]
         self.convolutions = nn.ModuleList(

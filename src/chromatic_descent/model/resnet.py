@@ -4,7 +4,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-_SMALL = 64  # pixels; below this ImageNet's stem (stride 4) throws most of the image away
+_SMALL = 64  # pixels; up to this, ImageNet's stem (stride 4) would discard most of the image
 
 
 class ResNet18(nn.Module):
@@ -14,7 +14,7 @@ class ResNet18(nn.Module):
     of stride 1 and no max-pool, as is usual for CIFAR.
 
     Args:
-        in_channels: of the data set, as the next two.
+        in_channels: colour channels of the data set.
         num_classes: logits of each image.
         image_size: height and width in pixels.
     """

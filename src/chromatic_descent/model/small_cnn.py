@@ -15,14 +15,14 @@ class SmallCNN(nn.Module):
     images [B, C, H, W] -> logits [B, classes], float32
 
     Args:
-        in_channels: of the data set, as the next two.
+        in_channels: colour channels of the data set.
         num_classes: logits of each image.
         image_size: height and width in pixels.
         widths: channels of each group; every group halves the image.
         whiten_size: side of the first layer's patches, in pixels.
         output_scale: what the head's outputs are multiplied by; None for 1 / last width.
-        norm_momentum: weight of the new batch in BatchNorm's running statistics; high, so that they
-            follow weights that move fast and a short run needs no averaging.
+        norm_momentum: weight of the new batch in BatchNorm's running statistics; high, so that the
+            statistics follow fast weights and a short run needs no averaging.
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class SmallCNN(nn.Module):
         if smallest < 1:
             raise UserError(
                 f"model.widths={list(widths)} halves the image {len(widths)} times, and images of "
-                f"{image_size[0]}x{image_size[1]} do not last that long: give fewer widths."
+                f"{image_size[0]}x{image_size[1]} are too small for that: give fewer widths."
             )
         # Eigenvectors of the patches and their negatives: ReLU keeps one of each pair. The layer is
-        # fixed, its bias too: training that would need the gradient of the largest activations, a
-        # quarter of a step's time on a CPU, which is better spent on width.
+        # fixed, and so is its bias: training the bias would need the gradient of the largest
+        # activations, a quarter of a step's time on a CPU, which is better spent on width.
         whitened = 2 * in_channels * whiten_size**2
         self.whiten = nn.Conv2d(in_channels, whitened, whiten_size)
         self.whiten.requires_grad_(False)
@@ -70,8 +70,8 @@ class SmallCNN(nn.Module):
     def initialise_from(self, images: Tensor, epsilon: float = 5e-4) -> None:
         """Set the first layer to whiten the patches of `images` [n, C, H, W].
 
-        With patches x and E[x xᵀ] = V diag(λ) Vᵀ, its rows are ±v / √(λ + ε). It stays fixed; the
-        same training images give every member the same layer.
+        With patches x and E[x xᵀ] = V diag(λ) Vᵀ, its rows are ±v / √(λ + ε). The layer stays
+        fixed, and the same training images give every member the same one.
         """
         side = self.whiten.kernel_size[0]
         patches = F.unfold(images.float().contiguous(), side).transpose(1, 2)  # [n, places, C·k·k]

@@ -1,6 +1,6 @@
-"""The contract between training and analysis: what each member says on the probe, in one file.
+"""The contract between training and analysis: each member's logits on the probe, in one file.
 
-Whatever follows needs neither Lightning nor Hydra, and takes logits of any origin.
+Every later step needs neither Lightning nor Hydra, and takes logits of any origin.
 """
 
 from chromatic_descent.errors import ArtefactError
@@ -15,7 +15,7 @@ from chromatic_descent.probe_logits.artefact import (
     save,
     validate,
 )
-from chromatic_descent.probe_logits.population import Population, from_arrays, read_array, stack
+from chromatic_descent.probe_logits.population import Population, from_arrays, stack
 
 __all__ = [
     "FOREIGN",
@@ -27,7 +27,6 @@ __all__ = [
     "Trajectory",
     "from_arrays",
     "load",
-    "read_array",
     "read_record",
     "save",
     "stack",

@@ -1,18 +1,18 @@
-"""The probe artefact: what one member says on the probe, in one file, and how members are stacked.
+"""The probe artefact: one member's logits on the probe and their provenance, in one file.
 
 This is the contract between training and analysis. One member is one `.npz` with arrays
 
     logits   [N, C] float32   the member's outputs on N probe images, C classes
     labels   [N]    int64     their true classes
-    indices  [N]    int64     their places in the data set's test split
+    indices  [N]    int64     their indices in the data set's test split
     record   []     str       a JSON object, see `record.py`
 
-and, for every further recorded slice (say `train`), `train.logits`, `train.labels`,
-`train.indices`. The names of slices say what they are: `train` and `heldout` images; test images
-under a corruption, `shift-<corruption>-<severity>`; images of other data, `foreign-<kind>`, whose
-labels are 0 and mean nothing. And, if the member was recorded along its way, `trajectory`
-[T, N, C] float32 and `epochs` [T] int64, the epochs trained by then (0: untrained). Files are read
-with `allow_pickle=False`: nothing in them is ever executed.
+and, for every further slice of images (say `train`), `train.logits`, `train.labels`,
+`train.indices`. The slices are `train` and `heldout` images; test images under a corruption,
+`shift-<corruption>-<severity>`; and images of other data, `foreign-<kind>`, whose labels are 0 and
+mean nothing. A member that was recorded during training also has `trajectory` [T, N, C] float32 and
+`epochs` [T] int64, the epochs trained at each recording (0: untrained). Files are read with
+`allow_pickle=False`: nothing in them is ever executed.
 """
 
 import json
@@ -31,7 +31,11 @@ from chromatic_descent.files.atomic import atomic_path
 from chromatic_descent.files.npz import BROKEN, open_npz
 from chromatic_descent.probe_logits.record import LARGEST, is_text, parse_record
 
-SHIFTED, FOREIGN = "shift-", "foreign-"  # what names of such slices begin with
+SHIFTED = "shift-"
+"""How the name of a slice of shifted images begins."""
+
+FOREIGN = "foreign-"
+"""How the name of a slice of images of other data begins."""
 
 _SHIFT = re.compile(rf"{SHIFTED}.*-[0-9]{{1,9}}")
 
@@ -47,7 +51,7 @@ class ProbeSliceLogits:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Outputs on the probe along training: logits [T, N, C] after epochs [T], rising."""
+    """Outputs on the probe during training: logits [T, N, C] after epochs [T], rising."""
 
     logits: NDArray[np.float32]
     epochs: NDArray[np.int64]
@@ -93,7 +97,7 @@ def load(path: Path) -> ProbeLogits:
     """Read and validate a member's artefact.
 
     Raises ArtefactError, naming the file, if it is truncated, foreign, of a newer schema, or
-    holds arrays whose shapes, types or values cannot be a member's.
+    holds arrays of a shape, type or value that no member can have.
     """
     with _reading(path) as archive:
         record = _record(archive, path)
@@ -117,7 +121,7 @@ def load(path: Path) -> ProbeLogits:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
-    """The artefact's arrays, with every way in which a file can be broken as one error."""
+    """The artefact's arrays; every kind of broken file raises the same error."""
     try:
         with open_npz(path) as archive:
             yield archive
@@ -143,11 +147,11 @@ def _slice(archive: Mapping[str, NDArray[Any]], prefix: str) -> ProbeSliceLogits
 
 
 def validate(member: ProbeLogits, path: Path) -> None:
-    """Raise ArtefactError unless every array is what the contract says."""
+    """Raise ArtefactError unless every array keeps to the contract."""
     for name, part in {"probe": member, **member.slices}.items():
         if not is_text(name) or (name.startswith(SHIFTED) and not _SHIFT.fullmatch(name)):
             raise ArtefactError(
-                f"{path}: a slice is named {name!r}, expected printable text, and of shifted "
+                f"{path}: a slice is named {name!r}, expected printable text, and for shifted "
                 f"images {SHIFTED}<corruption>-<severity>."
             )
         where = f"{path}, {name}"
@@ -166,7 +170,7 @@ def validate(member: ProbeLogits, path: Path) -> None:
         if part.labels.min() < 0 or part.labels.max() >= classes:
             raise ArtefactError(f"{where}: labels lie outside 0..{classes - 1}.")
         if name == "probe" and len(member.record["dataset"]["classes"]) != classes:
-            raise ArtefactError(f"{where}: logits are of {classes} classes, the record of others.")
+            raise ArtefactError(f"{where}: logits have {classes} classes, the record has others.")
         if bad := int(np.count_nonzero(~_sane(part.logits))):
             raise ArtefactError(
                 f"{where}: {bad} of {part.logits.size} logits are not finite, or beyond "
@@ -176,8 +180,8 @@ def validate(member: ProbeLogits, path: Path) -> None:
         _validate_trajectory(member.trajectory, member.logits.shape, path)
 
 
-def _validate_trajectory(path: Trajectory, shape: tuple[int, ...], where: Path) -> None:
-    logits, epochs = path.logits, path.epochs
+def _validate_trajectory(trajectory: Trajectory, shape: tuple[int, ...], where: Path) -> None:
+    logits, epochs = trajectory.logits, trajectory.epochs
     if (
         logits.dtype != np.float32
         or logits.ndim != 3
@@ -185,7 +189,7 @@ def _validate_trajectory(path: Trajectory, shape: tuple[int, ...], where: Path) 
         or logits.shape[1:] != shape
     ):
         raise ArtefactError(
-            f"{where}: its trajectory is {logits.dtype} {list(logits.shape)}, expected float32 "
+            f"{where}: trajectory is {logits.dtype} {list(logits.shape)}, expected float32 "
             f"[epochs, {shape[0]}, {shape[1]}]."
         )
     if (
@@ -195,12 +199,12 @@ def _validate_trajectory(path: Trajectory, shape: tuple[int, ...], where: Path) 
         or (np.diff(epochs) <= 0).any()
     ):
         raise ArtefactError(
-            f"{where}: its trajectory's epochs are {epochs.tolist()}, expected {len(logits)} "
+            f"{where}: epochs of the trajectory are {epochs.tolist()}, expected {len(logits)} "
             "rising whole numbers from 0."
         )
     if not _sane(logits).all():
         raise ArtefactError(
-            f"{where}: its trajectory holds logits that are not finite, or beyond {LARGEST:g}."
+            f"{where}: trajectory holds logits that are not finite, or beyond {LARGEST:g}."
         )
 
 

@@ -1,22 +1,72 @@
-"""What determines a member besides its seed: its config as plain data, with a hash."""
+"""Which member a record describes: its name, its seed, and the config that determines the rest."""
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from chromatic_descent.files.hashing import content_hash
 
+# Configs of earlier releases: keys of `data` that are now keys of `data.probe`, renamed targets.
+_PROBE = {f"probe_{key}": key for key in ("size", "seed", "train", "heldout", "shifted", "foreign")}
+_RENAMED = {
+    "chromatic_descent.training.population.solo": "chromatic_descent.training.alone.solo",
+}
+
 _ABSENT = object()
 
 
-def config_hash(identity: dict[str, Any]) -> str:
-    """SHA-256 of an identity's canonical JSON."""
-    return content_hash(json.dumps(identity, sort_keys=True, separators=(",", ":")))
+@dataclass(frozen=True)
+class Identity:
+    """One member: its name in its study, its seed, and its config as plain data, less the seed."""
+
+    name: str
+    seed: int
+    config: dict[str, Any]
+
+    @cached_property
+    def config_hash(self) -> str:
+        """SHA-256 of the config; members of one configuration share it."""
+        return config_hash(self.config)
+
+    def record(self) -> dict[str, Any]:
+        """The keys of a probe artefact's record that identify the member."""
+        return {
+            "member": self.name,
+            "seed": self.seed,
+            "config": self.config,
+            "config_hash": self.config_hash,
+        }
 
 
-def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """The keys in which two identities differ, each as `key: found -> wanted`."""
-    old, new = dict(flatten(found)), dict(flatten(wanted))
+def config_hash(config: dict[str, Any]) -> str:
+    """SHA-256 of a config's canonical JSON."""
+    return content_hash(json.dumps(config, sort_keys=True, separators=(",", ":")))
+
+
+def upgraded(record: dict[str, Any]) -> dict[str, Any]:
+    """A record or a manifest with its config in today's layout, and that config's hash.
+
+    So a study that an earlier release began is recognised, and continued.
+    """
+    if not isinstance(record.get("config"), dict):
+        return record
+    config = _with_new_targets(record["config"])
+    data = config.get("data")
+    if isinstance(data, dict) and data.keys() & _PROBE.keys() and "probe" not in data:
+        moved = {new: data[old] for old, new in _PROBE.items() if old in data}
+        kept = {key: value for key, value in data.items() if key not in _PROBE}
+        probe = {"_target_": "chromatic_descent.data.Probe", **moved}
+        config = {**config, "data": {**kept, "probe": probe}}
+    if config == record["config"]:
+        return record
+    return {**record, "config": config, "config_hash": config_hash(config)}
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """The keys in which two configs differ, each as `key: before -> after`."""
+    old, new = dict(flatten(before)), dict(flatten(after))
     return [
         f"{key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}"
         for key in sorted(old.keys() | new.keys())
@@ -31,3 +81,12 @@ def flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from flatten(value, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, node
+
+
+def _with_new_targets(node: Any) -> Any:
+    """The same dict with every renamed `_target_` replaced."""
+    if not isinstance(node, dict):
+        return node
+    target = node.get("_target_")
+    new = {"_target_": _RENAMED[target]} if isinstance(target, str) and target in _RENAMED else {}
+    return {key: _with_new_targets(value) for key, value in node.items()} | new

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromatic_descent.errors import ArtefactError, UserError
+from chromatic_descent.files.arrays import read_array
 from chromatic_descent.files.hashing import content_hash
-from chromatic_descent.files.npz import BROKEN
 from chromatic_descent.probe_logits.artefact import ProbeLogits, ProbeSliceLogits
 
 
@@ -19,8 +19,9 @@ from chromatic_descent.probe_logits.artefact import ProbeLogits, ProbeSliceLogit
 class Population:
     """Members on one probe: logits [S, N, C], labels [N], indices [N], and S records.
 
-    `trajectories` are logits [S, T, N, C] if every member was recorded after the same `epochs` [T],
-    `slices` by name the further slices on which every member was recorded, logits [S, M, C] each.
+    `trajectories` are logits [S, T, N, C] if every member was recorded after the same `epochs` [T].
+    `slices` has, by name, the further slices of images that every member was recorded on, with
+    logits [S, M, C] each.
     """
 
     logits: NDArray[np.float32]
@@ -50,8 +51,8 @@ class Population:
 def stack(members: Sequence[ProbeLogits]) -> Population:
     """Stack members into one population, logits [S, N, C], if they belong together.
 
-    Raises ArtefactError if they were recorded on different probes (it names which member saw
-    which), or if there are none.
+    Raises ArtefactError if they were recorded on different probes (the message lists the members of
+    each), or if there are no members.
     """
     if not members:
         raise ArtefactError("There is no member to analyse.")
@@ -67,120 +68,106 @@ def stack(members: Sequence[ProbeLogits]) -> Population:
         )
     first = members[0]
     for member in members[1:]:
-        if member.logits.shape != first.logits.shape or not (
-            np.array_equal(member.labels, first.labels)
-            and np.array_equal(member.indices, first.indices)
-        ):
+        if not _same_images(member, first):
             raise ArtefactError(
                 f"{member.record['member']} and {first.record['member']} name the same probe but "
                 "their labels, indices or shapes differ: one of the two files was altered."
             )
-    paths = [member.trajectory for member in members if member.trajectory is not None]
-    together = len(paths) == len(members) and all(
-        np.array_equal(path.epochs, paths[0].epochs) for path in paths
+    trajectories = [member.trajectory for member in members if member.trajectory is not None]
+    comparable = len(trajectories) == len(members) and all(
+        np.array_equal(each.epochs, trajectories[0].epochs) for each in trajectories
     )
     return Population(
         logits=np.stack([member.logits for member in members]),  # [S, N, C]
         labels=first.labels,
         indices=first.indices,
         records=[member.record for member in members],
-        trajectories=np.stack([path.logits for path in paths]) if together else None,
-        epochs=paths[0].epochs if together else None,
+        trajectories=np.stack([each.logits for each in trajectories]) if comparable else None,
+        epochs=trajectories[0].epochs if comparable else None,
         slices=_common_slices(members),
+    )
+
+
+def _same_images(one: ProbeSliceLogits, other: ProbeSliceLogits) -> bool:
+    return (
+        one.logits.shape == other.logits.shape
+        and np.array_equal(one.labels, other.labels)
+        and np.array_equal(one.indices, other.indices)
     )
 
 
 def _common_slices(members: Sequence[ProbeLogits]) -> dict[str, ProbeSliceLogits]:
     """The slices that every member was recorded on, with the same images in each."""
-    found: dict[str, ProbeSliceLogits] = {}
+    common: dict[str, ProbeSliceLogits] = {}
     for name, first in members[0].slices.items():
         parts = [member.slices.get(name) for member in members]
         hashes = {member.record["slice_hashes"].get(name) for member in members}
-        same = [
-            part
-            for part in parts
-            if part is not None
-            and part.logits.shape == first.logits.shape
-            and np.array_equal(part.labels, first.labels)
-            and np.array_equal(part.indices, first.indices)
-        ]
+        same = [part for part in parts if part is not None and _same_images(part, first)]
         if len(same) == len(members) and len(hashes) == 1:
             logits = np.stack([part.logits for part in same])  # [S, N, C]
-            found[name] = ProbeSliceLogits(logits, first.labels, first.indices)
-    return found
+            common[name] = ProbeSliceLogits(logits, first.labels, first.indices)
+    return common
 
 
 def from_arrays(
     logits: Path | str | NDArray[np.floating], labels: Path | str | NDArray[np.integer]
 ) -> Population:
-    """A population from logits of any origin: members are numbered, classes too.
+    """A population from logits of any origin, with numbers as the names of members and classes.
 
     Args:
         logits: [S, N, C], or [S, T, N, C] for members recorded T times along training; an array,
             or the path of a `.npy`, or of an `.npz` with an array `logits`. A `.npy` is
             memory-mapped: it may be larger than memory.
-        labels: [N], in the same ways (in an `.npz`: `labels`).
+        labels: [N], an array or a file, as above (in an `.npz`: `labels`).
 
     Raises:
         UserError: a file that cannot be read; shapes or types that do not fit each other.
     """
-    values, given = read_array(logits, "logits"), read_array(labels, "labels")
+    values = _array(logits, "logits")
     if values.dtype.kind != "f" or values.ndim not in (3, 4) or 0 in values.shape:
         raise UserError(
             f"logits are {values.dtype} {list(values.shape)}: expected floating-point numbers "
             "[members, images, classes], or [members, epochs, images, classes]."
         )
     *_, images, classes = values.shape
-    if given.dtype.kind not in "iu" or given.shape != (images,):
-        raise UserError(
-            f"labels are {given.dtype} {list(given.shape)}: expected a whole number for each of "
-            f"the {images} images of the logits."
-        )
+    given = _array(labels, "labels")
+    true = check_whole_numbers(given, "labels", images)
     if given.min() < 0 or given.max() >= classes:
         raise UserError(
             f"labels are {given.min()} to {given.max()}: expected 0 to {classes - 1}, since the "
             f"logits have {classes} classes."
         )
-    along = values.ndim == 4
-    ends = values[:, -1] if along else values
-    digest = content_hash(given)
+    has_epochs = values.ndim == 4
+    probe_hash = content_hash(given)
     names = [f"{member:0{len(str(len(values) - 1))}d}" for member in range(len(values))]
     return Population(
-        logits=ends,
-        labels=given.astype(np.int64),
+        logits=values[:, -1] if has_epochs else values,
+        labels=true,
         indices=np.arange(images),
         records=[
             {
                 "member": name,
                 "seed": member,
                 "config": {},
-                "probe_hash": digest,
+                "probe_hash": probe_hash,
                 "dataset": {"name": "arrays", "classes": [str(c) for c in range(classes)]},
             }
             for member, name in enumerate(names)
         ],
-        trajectories=values if along else None,
-        epochs=np.arange(values.shape[1]) if along else None,
+        trajectories=values if has_epochs else None,
+        epochs=np.arange(values.shape[1]) if has_epochs else None,
     )
 
 
-def read_array(source: Path | str | NDArray[Any], key: str) -> NDArray[Any]:
-    """An array as it is, or read from a `.npy` or from `key` of an `.npz`, without unpickling.
+def _array(source: Path | str | NDArray[Any], key: str) -> NDArray[Any]:
+    return read_array(source, key) if isinstance(source, (str, Path)) else np.asarray(source)
 
-    Raises UserError for what cannot be read so.
-    """
-    if not isinstance(source, (str, Path)):
-        return np.asarray(source)
-    try:
-        loaded = np.load(source, mmap_mode="r", allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            return np.asanyarray(loaded)
-        with loaded as archive:
-            if key not in archive:
-                raise UserError(f"{key}={source} holds {list(archive)}: expected an array '{key}'.")
-            return np.asarray(archive[key])
-    except BROKEN as error:
+
+def check_whole_numbers(array: NDArray[Any], name: str, images: int) -> NDArray[np.int64]:
+    """Return `array` [N] as int64, or raise UserError unless it has a whole number per image."""
+    if array.dtype.kind not in "iu" or array.shape != (images,):
         raise UserError(
-            f"{key}={source} cannot be read as an array ({type(error).__name__}: {error}): "
-            "expected a .npy, or an .npz, without pickled objects."
-        ) from error
+            f"{name} are {array.dtype} {list(array.shape)}: expected a whole number for each of "
+            f"the {images} images of the logits."
+        )
+    return array.astype(np.int64)

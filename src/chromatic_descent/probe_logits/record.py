@@ -1,12 +1,14 @@
 """The JSON record in a probe artefact: what it must hold, and how older ones are read.
 
-    version   of a record that lacks what the next one has
-    1         `slice_hashes`, in members imported as arrays
-    2         today's
+    version   how a record differs from one of the next version
+    1         members imported as arrays have no `slice_hashes`
+    2         the config names images of the probe `data.probe_size`, ..., not `data.probe.size`;
+              `population=solo` has another `_target_`
+    3         today's
 
-A change that would make today's code misread an older file, or older code a file of today, is a new
-version, with a function in `UPGRADES` and a file in `tests/frozen/` that today's code wrote. New
-keys that may be missing are not.
+A change that would make today's code misread an older file, or older code misread a file of today,
+is a new version, with a function in `UPGRADES` and a file in `tests/frozen/` that today's code
+wrote. A new key that may be missing is not.
 """
 
 from collections.abc import Callable
@@ -15,13 +17,14 @@ from typing import Any
 
 from chromatic_descent.errors import ArtefactError
 from chromatic_descent.files.plain_json import plain_json
+from chromatic_descent.probe_logits.identity import upgraded
 
 __all__ = ["RECORD_KEYS", "SCHEMA_VERSION"]
 
-SCHEMA_VERSION = 2
-"""Of the artefact's layout; what is read has this one, or one before."""
+SCHEMA_VERSION = 3
+"""Version of the artefact's layout; today's code reads this one and every one before."""
 
-LARGEST = 1e15  # of any number here: squares of such, summed over a probe, are still float32
+LARGEST = 1e15  # a bound on every number here: sums of squares over a probe are still float32
 
 
 def is_text(value: Any) -> bool:
@@ -36,8 +39,8 @@ def _number(value: Any) -> bool:
 def _words(value: Any) -> bool:
     """An object of texts and numbers, for a line of print."""
     return isinstance(value, dict) and all(
-        is_text(key) and (is_text(found) or found is None or _number(found))
-        for key, found in value.items()
+        is_text(key) and (is_text(item) or item is None or _number(item))
+        for key, item in value.items()
     )
 
 
@@ -87,6 +90,7 @@ OPTIONAL_KEYS: dict[str, Callable[[Any], bool]] = {  # and these, where they are
 Record = dict[str, Any]
 UPGRADES: dict[int, Callable[[Record], Record]] = {  # from that version to the next
     1: lambda record: {"slice_hashes": {}, **record},
+    2: upgraded,
 }
 
 
@@ -98,7 +102,7 @@ def parse_record(text: str, path: Path) -> Record:
         path: the artefact, for messages.
 
     Raises:
-        ArtefactError: no JSON object, of a newer version, or without what its version has.
+        ArtefactError: not a JSON object, of a newer version, or without a key of its version.
     """
     try:
         record = plain_json(text)
@@ -127,7 +131,7 @@ def _upgraded(record: Record, path: Path) -> Record:
         )
     if version > SCHEMA_VERSION:
         raise ArtefactError(
-            f"{path} has schema version {version}, of a newer release: this one reads 1 to "
+            f"{path} has schema version {version}, of a newer release: this release reads 1 to "
             f"{SCHEMA_VERSION}. Upgrade chromatic-descent, or train that member again."
         )
     for step in range(version, SCHEMA_VERSION):

@@ -1,20 +1,13 @@
-"""A study on disk: where its members are, which are complete, and who is working on them."""
+"""A study on disk: where its members are, which are complete, and which process works on each."""
 
-from chromatic_descent.study.study import (
-    Member,
-    MemberBusyError,
-    Status,
-    Study,
-    check_study_name,
-    claim,
-    find_study,
-    member_name,
-    printable,
-    studies,
-    study_folder,
-)
+from chromatic_descent.study.claims import MemberBusyError, claim
+from chromatic_descent.study.finding import find_study, studies
+from chromatic_descent.study.manifest import Manifest
+from chromatic_descent.study.names import check_study_name, member_name, printable, study_folder
+from chromatic_descent.study.study import Member, Status, Study
 
 __all__ = [
+    "Manifest",
     "Member",
     "MemberBusyError",
     "Status",

@@ -1,7 +1,8 @@
-"""What of a study may be removed, and removing it.
+"""Cleaning: which files of a study may be removed, and removing them.
 
 Probe artefacts are never removed, nor anything of a member that a process is working on, nor a
-file that other members need to go on, nor anything that lies outside the study's folder by a link.
+file that other members need in order to continue, nor anything that a link places outside the
+study's folder.
 """
 
 import shutil
@@ -11,36 +12,38 @@ from pathlib import Path
 from typing import Literal
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.study import Member, MemberBusyError, Study, claim
+from chromatic_descent.study.claims import MemberBusyError, claim
+from chromatic_descent.study.study import Member, Study
 
-What = Literal["checkpoints", "failed", "interrupted", "cache"]
+Kind = Literal["checkpoints", "failed", "interrupted", "cache"]
 
 
 @dataclass(frozen=True)
 class Removal:
-    """A file or folder to remove, and the member it belongs to, if it is one's."""
+    """A file or folder to remove, and the member it belongs to, if any."""
 
-    what: What
+    kind: Kind
     path: Path
     member: Member | None = None
 
 
-def removals(study: Study, wanted: Sequence[What]) -> list[Removal]:
-    """What a study holds of the kinds that are wanted; nothing is changed."""
-    found = []
+def removals(study: Study, kinds: Sequence[Kind]) -> list[Removal]:
+    """The files and folders of some kinds that may be removed; nothing is changed."""
+    candidates = []
     for member in study.members():
         status = member.status
-        if status == "complete" and "checkpoints" in wanted:
-            found += [Removal("checkpoints", path, member) for path in _checkpoints(member)]
-        elif (status == "failed" or status == "interrupted") and status in wanted:
-            found.append(Removal(status, member.folder, member))
-    if "cache" in wanted:
-        found.append(Removal("cache", study.cache))
-    return [removal for removal in found if _is_inside(removal.path, study) and _may_go(removal)]
+        if status == "complete" and "checkpoints" in kinds:
+            checkpoints = [member.checkpoint, member.joint_checkpoint]
+            candidates += [Removal("checkpoints", path, member) for path in checkpoints]
+        elif (status == "failed" or status == "interrupted") and status in kinds:
+            candidates.append(Removal(status, member.folder, member))
+    if "cache" in kinds:
+        candidates.append(Removal("cache", study.cache))
+    return [each for each in candidates if _is_inside(each.path, study) and _may_go(each)]
 
 
 def remove(removal: Removal) -> bool:
-    """Remove it, unless that is no longer called for; whether it was removed."""
+    """Remove a file or folder unless its member has changed meanwhile; whether it was removed."""
     if removal.member is None:
         _remove(removal.path)
         return True
@@ -75,29 +78,25 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _checkpoints(member: Member) -> list[Path]:
-    return [path for path in (member.checkpoint, member.joint_checkpoint) if path.exists()]
-
-
 def _may_go(removal: Removal) -> bool:
-    """Whether what is to be removed is still of its kind, and needed by no other member."""
+    """Whether a file or folder is still of its kind, and no other member needs it."""
     member = removal.member
     if member is None:
         return True
     complete = member.artefact.exists()
-    if removal.what == "checkpoints":
+    if removal.kind == "checkpoints":
         shared = removal.path == member.joint_checkpoint
-        return complete and not (shared and _holds_up_others(member))
+        return complete and not (shared and _others_need_it(member))
     failed = member.failure.exists()
-    ended = not complete and failed == (removal.what == "failed")
-    return ended and not (member.joint_checkpoint.exists() and _holds_up_others(member))
+    ended = not complete and failed == (removal.kind == "failed")
+    return ended and not (member.joint_checkpoint.exists() and _others_need_it(member))
 
 
-def _holds_up_others(member: Member) -> bool:
-    """Whether members that were trained together with this one would go on from its checkpoint."""
+def _others_need_it(member: Member) -> bool:
+    """Whether members trained together with this one would continue from its joint checkpoint."""
     try:
         others = [other for other in member.together() if other.name != member.name]
-    except UserError:  # nobody can tell
+    except UserError:  # the manifest cannot be read: assume the worst
         return True
     return any(not other.artefact.exists() and not other.failure.exists() for other in others)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from chromatic_descent import probe_logits
 from chromatic_descent.errors import ArtefactError, UserError
 from chromatic_descent.probe_logits import Population, ProbeLogits
-from chromatic_descent.study.study import Study, find_study
+from chromatic_descent.study.finding import find_study
+from chromatic_descent.study.study import Study
 
 
 @dataclass(frozen=True)

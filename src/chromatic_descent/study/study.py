@@ -1,50 +1,38 @@
-"""A study on disk: where things are, which members are complete, and who is working on them.
+"""A study on disk: where things are, and what has become of each member.
 
 <study>/
-  multirun.yaml             the sweep that was launched last (Hydra's record)
+  multirun.yaml             the latest sweep (Hydra's record)
   SEED_0007/                one folder per member
     .hydra/                 Hydra's record: config.yaml, hydra.yaml, overrides.yaml
     config_tree.txt         the resolved config, for reading
-    member.json             what the folder is for: seed, config, and who works on it
-    checkpoints/last.ckpt   where an interrupted member goes on
-    checkpoints/joint.ckpt  in the first of members trained together: where all of them go on. One
-                            file, so that they cannot be of different epochs; last.ckpt of each is
-                            then written once, at the end
+    member.json             the manifest: seed, config, and which process works on the member
+    checkpoints/last.ckpt   from which an interrupted member continues
+    checkpoints/joint.ckpt  in the first of members trained together: from which all of them
+                            continue. It is one file, so that they cannot be of different epochs;
+                            last.ckpt of each is then written once, at the end
     metrics/                what was logged
-    failure.txt             why it failed, if it did
+    failure.txt             why the member failed, if it did
   artifacts/
     probes/SEED_0007.npz    the member is complete if and only if this exists
-    embeddings/  reports/   what analysis made
+    embeddings/  reports/   written by the analysis
 """
 
-import json
 import os
-import re
-import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from traceback import format_exception
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from chromatic_descent.errors import UserError
-from chromatic_descent.files.atomic import remove_leftovers, write_text
-from chromatic_descent.files.hashing import content_hash
-from chromatic_descent.files.plain_json import plain_json, regular
+from chromatic_descent.files import locks
+from chromatic_descent.files.atomic import write_text
+from chromatic_descent.files.plain_json import regular
+from chromatic_descent.study import manifest as manifests
+from chromatic_descent.study.manifest import Manifest
+from chromatic_descent.study.names import is_plain, member_name, printable
 
 Status = Literal["complete", "running", "failed", "interrupted"]
-
-_NAME = re.compile(r"[\w][\w.+-]*")  # a single folder's name: no separator, no leading dot
-_A_LOOK = 0.2  # seconds for which whoever asks if a member is running may hold it, generously
-_LONGEST_SUFFIX = 120  # characters; file systems allow 255 in a name, artefacts add to it
-
-
-class MemberBusyError(UserError):
-    """Another process is working on the member."""
 
 
 @dataclass(frozen=True)
@@ -60,22 +48,22 @@ class Study:
 
     @property
     def probes(self) -> Path:
-        """Where the members' probe artefacts are."""
+        """The folder of the members' probe artefacts."""
         return self.path / "artifacts" / "probes"
 
     @property
     def embeddings(self) -> Path:
-        """Where analysis puts distances, embeddings and their figures."""
+        """The folder of distances, embeddings and their figures."""
         return self.path / "artifacts" / "embeddings"
 
     @property
     def reports(self) -> Path:
-        """Where analysis puts numbers and summaries."""
+        """The folder of the analysis's numbers and summaries."""
         return self.path / "artifacts" / "reports"
 
     @property
     def cache(self) -> Path:
-        """Where analysis keeps what it need not compute again."""
+        """The folder of results that the analysis need not compute again."""
         return self.path / "artifacts" / "cache"
 
     def members(self) -> list["Member"]:
@@ -85,30 +73,25 @@ class Study:
         return [Member(self, name) for name in sorted(begun | complete)]
 
     def check(self, further: Sequence["Member"] = ()) -> None:
-        """Raise UserError if a name is none of this project's, or a link leads out of the study.
+        """Raise UserError if a member's name is not plain, or if a link leads out of the study.
 
-        What writes into a study that may come from anywhere asks this first, of its members and
-        of `further` ones to be begun. The study's folder itself may be a link.
+        Every command that writes into a study, which may come from anywhere, asks this first, of
+        the study's members and of `further` ones to be begun. The study's own folder may be a link.
         """
         members = [*self.members(), *further]
         for member in members:
-            if not _NAME.fullmatch(member.name):
+            if not is_plain(member.name):
                 raise UserError(
                     f"{printable(str(self.path / member.name))} cannot be a member: expected names "
                     "of letters, digits, '_', '-', '+' and '.'. Rename or remove it."
                 )
         artefacts = self.path / "artifacts"
-        inside = [
-            self.path / "analysis",
-            artefacts,
-            artefacts / "mlflow",
-            self.probes,
-            self.embeddings,
-            self.reports,
-            self.cache,
+        written = [
+            *(self.path / "analysis", artefacts, artefacts / "mlflow"),
+            *(self.probes, self.embeddings, self.reports, self.cache),
+            *(path for member in members for path in member.written),
         ]
-        inside += [path for member in members for path in member.written]
-        for path in inside:
+        for path in written:
             if self.is_link_out(path):
                 raise UserError(
                     f"{path} is a link out of the study, to {path.resolve()}: nothing is written "
@@ -116,7 +99,7 @@ class Study:
                 )
 
     def is_link_out(self, path: Path) -> bool:
-        """Whether a path that is written as one of this study's leads elsewhere."""
+        """Whether a path in this study leads elsewhere."""
         # Not Path.resolve: it raises RuntimeError for a link to itself, before Python 3.13.
         real, study = (Path(os.path.realpath(each)) for each in (path, self.path))
         return not real.is_relative_to(study)
@@ -124,14 +107,14 @@ class Study:
 
 @dataclass(frozen=True)
 class Member:
-    """One member's place in a study."""
+    """One member of a study: its paths and its status."""
 
     study: Study
     name: str
 
     @property
     def folder(self) -> Path:
-        """Where the member is trained."""
+        """The folder in which the member is trained."""
         return self.study.path / self.name
 
     @property
@@ -141,22 +124,22 @@ class Member:
 
     @property
     def manifest(self) -> Path:
-        """What the folder is for; see `read_manifest`."""
+        """The file that says what the folder is for; see `read_manifest`."""
         return self.folder / "member.json"
 
     @property
     def checkpoint(self) -> Path:
-        """Where an interrupted member goes on."""
+        """The checkpoint from which an interrupted member continues."""
         return self.folder / "checkpoints" / "last.ckpt"
 
     @property
     def joint_checkpoint(self) -> Path:
-        """Where interrupted members that are trained together go on, if this is their first."""
+        """The checkpoint from which members trained together continue; in the first of them."""
         return self.folder / "checkpoints" / "joint.ckpt"
 
     @property
     def lock(self) -> Path:
-        """What the process that works on the member holds."""
+        """The lock that the process working on the member holds."""
         return self.folder / ".lock"
 
     @property
@@ -166,7 +149,7 @@ class Member:
 
     @property
     def written(self) -> list[Path]:
-        """What training writes into, where links count: others are replaced by a new file."""
+        """Paths that training writes through if they are links; other files are replaced whole."""
         names = ("checkpoints", "metrics", "tensorboard", "wandb", "train.log", ".hydra", ".lock")
         return [self.folder, *(self.folder / name for name in names)]
 
@@ -180,12 +163,12 @@ class Member:
         """Complete, running (in any process that shares the file system), failed or interrupted."""
         if self.artefact.exists():
             return "complete"
-        if _is_held(self):
+        if locks.is_held(self.lock):
             return "running"
         return "failed" if self.failure.exists() else "interrupted"
 
     def write_failure(self, error: Exception) -> None:
-        """Say why the member failed: the reason, and where it was raised."""
+        """Keep why the member failed: the reason, then the traceback."""
         reason = str(error) or type(error).__name__
         write_text(self.failure, "\n\n".join([reason, "".join(format_exception(error))]))
 
@@ -195,46 +178,26 @@ class Member:
         if status == "failed":
             try:
                 lines = regular(self.failure).read_text("utf-8", errors="replace").splitlines()
-            except FileNotFoundError:  # gone since: another process has taken it up
+            except FileNotFoundError:  # removed meanwhile: another process has taken the member up
                 return f"{self.name} is interrupted"
             reason = lines[0] if lines else "no reason was written"
             return f"{self.name} failed: {printable(reason)}"
         if status == "running":
-            return f"{self.name} is being trained by {_holder(self)}"
+            return f"{self.name} is being trained by {self.holder}"
         return f"{self.name} is {status}"
 
-    def read_manifest(self) -> dict[str, Any] | None:
-        """The member's manifest: {seed, config, config_hash, process}; None if there is none.
-
-        Members trained together have `together` too, their seeds; a member that is repelled from
-        others has `references`: which.
-        """
+    @property
+    def holder(self) -> str:
+        """The process that works on the member, as far as the manifest names it."""
         try:
-            manifest: dict[str, Any] = plain_json(regular(self.manifest).read_text("utf-8"))
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            raise UserError(
-                f"{self.manifest} is not JSON ({error}). Move {self.folder} away to start it again."
-            ) from error
-        if not _is_manifest(manifest):
-            raise UserError(
-                f"{self.manifest} is no member's: expected its seed, config and hash. Move "
-                f"{self.folder} away to start it again."
-            )
-        return manifest
+            process: Any = getattr(self.read_manifest(), "process", None)
+            return printable("process {pid} on {host} since {since}".format(**process))
+        except (UserError, KeyError, TypeError):
+            return "another process"
 
-    def together(self) -> list["Member"]:
-        """The members that are trained together with this one, itself among them; by seed.
-
-        The first has the checkpoint from which all of them go on.
-        """
-        manifest = self.read_manifest()
-        if manifest is None:
-            raise UserError(f"There is no {self.manifest}: nobody can tell what {self.folder} is.")
-        own, together = member_name(manifest["seed"]), manifest.get("together")
-        names = [member_name(seed) for seed in together] if together else [own]
-        return [Member(self.study, self.name.replace(own, name, 1)) for name in names]
+    def read_manifest(self) -> Manifest | None:
+        """The member's manifest; None if the member was not begun."""
+        return manifests.read(self.manifest)
 
     def write_manifest(
         self,
@@ -244,161 +207,23 @@ class Member:
         together: list[int] | None = None,
         references: list[dict[str, str]] | None = None,
     ) -> None:
-        """Say what the folder is for and that this process works on it.
-
-        `together` are the seeds of members trained together, this one among them. `references` are
-        those of an earlier attempt, see `keep_references`.
-        """
-        manifest: dict[str, Any] = {
-            "seed": seed,
-            "config": config,
-            "config_hash": config_hash,
-            "process": {
-                "pid": os.getpid(),
-                "host": socket.gethostname(),
-                "since": datetime.now(UTC).isoformat(timespec="seconds"),
-            },
-        }
-        if together is not None:
-            manifest["together"] = together
-        if references is not None:
-            manifest["references"] = references
-        write_text(self.manifest, json.dumps(manifest, indent=1))
+        """Say what the folder is for, and that this process works on it; see `Manifest`."""
+        manifest = Manifest(seed, config, config_hash, together=together, references=references)
+        manifests.write(self.manifest, manifest)
 
     def keep_references(self, references: list[dict[str, str]]) -> None:
-        """Note which members this one is repelled from, for whoever goes on with it."""
-        manifest = self.read_manifest() or {}
-        write_text(self.manifest, json.dumps({**manifest, "references": references}, indent=1))
+        """Keep in the manifest which members this one is repelled from, for later attempts."""
+        if (manifest := self.read_manifest()) is not None:
+            manifests.write(self.manifest, replace(manifest, references=references))
 
+    def together(self) -> list["Member"]:
+        """The members that are trained together with this one, itself among them; by seed.
 
-def _is_manifest(found: Any) -> bool:
-    """Whether a JSON value is what `write_manifest` writes; files may come from anywhere."""
-    if not isinstance(found, dict):
-        return False
-    together = found.get("together") or []
-    return (
-        isinstance(together, list)
-        and all(type(seed) is int and seed >= 0 for seed in [found.get("seed"), *together])
-        and isinstance(found.get("config"), dict)
-        and isinstance(found.get("config_hash"), str)
-        and isinstance(found.get("references") or [], list)
-    )
-
-
-@contextmanager
-def claim(member: Member) -> Iterator[None]:
-    """Hold a member for this process; the hold ends with the block or with the process.
-
-    Raises MemberBusyError if another process holds it.
-    """
-    member.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(member.lock)
-    try:
-        lock.acquire(timeout=_A_LOOK, poll_interval=_A_LOOK / 10)
-    except Timeout:
-        raise MemberBusyError(
-            f"{member.name} of study {member.study.name} is being trained by {_holder(member)}: "
-            "left to it. Run the same command again once it has ended, if it did not finish."
-        ) from None
-    try:
-        # A killed process leaves its half-written files; whoever holds the member may sweep up.
-        folders = (member.folder, member.folder / ".hydra", member.checkpoint.parent)
-        for path in (*folders, member.artefact):
-            if not member.study.is_link_out(path):
-                remove_leftovers(path)
-        yield
-    finally:
-        lock.release()
-
-
-def _is_held(member: Member) -> bool:
-    """Whether a process holds the member, found out without leaving a trace."""
-    if not member.lock.exists():
-        return False
-    try:
-        with FileLock(member.lock, blocking=False):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # a study that may only be read
-        return False
-
-
-def member_name(seed: int, suffix: str = "") -> str:
-    """A member's name: SEED_0007, and what else the sweep varies, fit for a file name.
-
-    >>> member_name(7)
-    'SEED_0007'
-    >>> member_name(7, "model.widths=[16, 64]")
-    'SEED_0007-model.widths_16-64'
-    """
-    # Letters that need no quoting in a shell or in Hydra's overrides, where paths may be values.
-    suffix = re.sub(r"[^\w.+-]+", "-", suffix.replace("=", "_").replace("_[", "_")).strip("-")
-    if len(suffix) > _LONGEST_SUFFIX:
-        suffix = f"{suffix[: _LONGEST_SUFFIX - 13]}-{content_hash(suffix)[:12]}"
-    return f"SEED_{seed:04d}" + (f"-{suffix}" if suffix else "")
-
-
-def printable(text: str) -> str:
-    """Without what would tell a terminal to do something, for text that files hold."""
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
-def check_study_name(name: str) -> str:
-    """Return `name` if it can name a folder, else raise UserError."""
-    if not _NAME.fullmatch(name):
-        raise UserError(
-            f"study is {name!r}: expected a plain folder name of letters, digits, and '_', '-', "
-            "'+' or '.', as in study=plain."
-        )
-    return name
-
-
-def study_folder(study: str | None, otherwise: str, root: str) -> str:
-    """Where a launch goes: `root`/`study` if a study is named, else `otherwise`."""
-    return otherwise if study is None else str(Path(root) / check_study_name(str(study)))
-
-
-def studies(root: Path) -> list[Study]:
-    """Every study under `root`, by name."""
-    return [study for path in sorted(root.glob("*")) if _is_study(study := Study(path))]
-
-
-def find_study(study: str | None, root: Path) -> Study:
-    """Find a study by name under `root`, by path, or (None) the newest under `root`.
-
-    The newest is the one whose newest member completed last. Raises UserError if there is none.
-    """
-    known = studies(root)
-    if study is None:
-        complete = [each for each in known if each.probes.is_dir()]
-        if not complete:
-            raise UserError(
-                f"There is no study in {root.resolve()}. Train one first, for example: "
-                "python -m chromatic_descent.train -m 'seed=range(12)' experiment=demo"
-            )
-        return max(complete, key=_last_completed)
-    for candidate in (Study(root / study), Study(Path(study))):
-        if _is_study(candidate):
-            return candidate
-    names = ", ".join(s.name for s in known) or "none"
-    raise UserError(
-        f"study={study} was found neither in {root.resolve()} (there: {names}) nor as a path, or "
-        "holds no member yet."
-    )
-
-
-def _is_study(study: Study) -> bool:
-    return study.probes.is_dir() or bool(study.members())
-
-
-def _last_completed(study: Study) -> float:
-    return max((path.stat().st_mtime for path in study.probes.glob("*.npz")), default=0.0)
-
-
-def _holder(member: Member) -> str:
-    try:
-        process = (member.read_manifest() or {}).get("process", {})
-        return printable(f"process {process['pid']} on {process['host']} since {process['since']}")
-    except (UserError, KeyError, TypeError):
-        return "another process"
+        The first has the checkpoint from which all of them continue.
+        """
+        manifest = self.read_manifest()
+        if manifest is None:
+            raise UserError(f"{self.manifest} is missing: the purpose of {self.folder} is unknown.")
+        own = member_name(manifest.seed)
+        names = [member_name(seed) for seed in manifest.together or [manifest.seed]]
+        return [Member(self.study, self.name.replace(own, name, 1)) for name in names]

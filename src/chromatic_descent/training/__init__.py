@@ -1,1 +1,1 @@
-"""Training: the LightningModule, optimisers, populations, checkpoints and recording."""
+"""Training: one member alone or several together, optimisers, checkpoints and recording."""

@@ -1,4 +1,4 @@
-"""What a member is trained on and in: precision, threads, memory, versions, device."""
+"""The numerics of a training process: precision, threads, memory, versions, device."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from lightning import Trainer
 
-from chromatic_descent.launch import launchers
+from chromatic_descent.launch.slots import own_slot
 
 _RECORDED = ("chromatic-descent", "torch", "torchvision", "lightning", "numpy", "hydra-core")
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of mallopt(3)
@@ -34,7 +34,7 @@ def resolve_precision(precision: str, accelerator: str) -> str:
 
 
 def resolve_device(accelerator: str) -> torch.device:
-    """Where Lightning's `accelerator` trains: a CUDA device, or the CPU as far as memory goes."""
+    """The device whose memory Lightning's `accelerator` uses: a CUDA device or the CPU."""
     cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     return torch.device("cuda" if cuda else "cpu")
 
@@ -42,8 +42,8 @@ def resolve_device(accelerator: str) -> torch.device:
 def keep_freed_memory() -> None:
     """Let the process keep what it frees, for its next step, where the C library is glibc.
 
-    By default glibc gives the activations of each step back to the system and has them again at the
-    next, page by page: a seventh of the time of a step on a CPU.
+    By default glibc returns the memory of each step's activations to the system and gets it back at
+    the next step, page by page: a seventh of the time of a step on a CPU.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:
@@ -52,16 +52,16 @@ def keep_freed_memory() -> None:
 
 
 def use_threads(threads: int | None) -> None:
-    """Let torch have `threads` on the CPU; None: the cores of this process's place, or all."""
-    place = launchers.place()
-    if threads is None and place is not None:
-        threads = min(place.threads, torch.get_num_threads())
+    """Let torch use `threads` on the CPU; None: the cores of this process's slot, or all."""
+    slot = own_slot()
+    if threads is None and slot is not None:
+        threads = min(slot.threads, torch.get_num_threads())
     if threads is not None:
         torch.set_num_threads(threads)
 
 
 def describe_hardware(trainer: Trainer) -> dict[str, Any]:
-    """Device, processor and threads, as recorded in the probe artefact."""
+    """Device, processor and threads, for the probe artefact's record."""
     device = trainer.strategy.root_device
     return {
         "accelerator": device.type,
@@ -74,7 +74,7 @@ def describe_hardware(trainer: Trainer) -> dict[str, Any]:
 
 
 def describe_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide a member's bits."""
+    """Versions of Python and of the packages that a member's bits depend on."""
     return {"python": platform.python_version(), **{name: version(name) for name in _RECORDED}}
 
 

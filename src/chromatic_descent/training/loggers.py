@@ -1,8 +1,8 @@
-"""Loggers beyond CSV: TensorBoard, Weights & Biases, MLflow, each with a study's members together.
+"""Loggers beyond CSV: TensorBoard, Weights & Biases, MLflow, each grouping a study's members.
 
 An option of `configs/logger/` is a function of `save_dir` that returns a Lightning logger. For a
-member `save_dir` is its folder, for a study's analysis `<study>/analysis`: from it come the names
-of the study and of the run. Each needs the extra of its name.
+member `save_dir` is its folder, for a study's analysis it is `<study>/analysis`; the names of the
+study and of the run are taken from it. Each logger needs the extra of its name.
 """
 
 import importlib.util
@@ -20,7 +20,7 @@ from chromatic_descent.study import Study
 
 
 def tensorboard(save_dir: Path) -> Logger:
-    """Events in `tensorboard/` of the folder: `tensorboard --logdir multirun/<study>` finds all."""
+    """Events in `tensorboard/` of the folder: `tensorboard --logdir multirun/<study>` shows all."""
     _need("tensorboard")
     return TensorBoardLogger(save_dir, name="tensorboard", version="", default_hp_metric=False)
 
@@ -34,7 +34,7 @@ def wandb(
 ) -> Logger:
     """A run in the study's group; offline, in `wandb/` of the folder, for `wandb sync`."""
     _need("wandb")
-    save_dir.mkdir(parents=True, exist_ok=True)  # else W&B goes to the system's temporary folder
+    save_dir.mkdir(parents=True, exist_ok=True)  # otherwise W&B uses the system's temporary folder
     return _OwnRun(
         name=save_dir.name,
         group=save_dir.parent.name,
@@ -49,8 +49,8 @@ def wandb(
 def mlflow(save_dir: Path, *, tracking_uri: str | None = None) -> Logger:
     """A run in the experiment named after the study.
 
-    The store is `mlflow.db` beside the studies unless `tracking_uri` names another; what is kept as
-    files goes to `artifacts/mlflow/` of the study.
+    The store is `mlflow.db` beside the studies unless `tracking_uri` names another; files go to
+    `artifacts/mlflow/` of the study.
     """
     _need("mlflow")
     study = save_dir.parent.resolve()
@@ -62,7 +62,7 @@ def mlflow(save_dir: Path, *, tracking_uri: str | None = None) -> Logger:
         tracking_uri=uri,
         artifact_location=(study / "artifacts" / "mlflow").as_uri(),
     )
-    with FileLock(study.parent / ".mlflow.lock"):  # two processes may find that it is not there
+    with FileLock(study.parent / ".mlflow.lock"):  # two processes may create it at the same time
         _ = logger.experiment
     return logger
 
@@ -74,14 +74,14 @@ def log_analysis(
 
     Args:
         study: the study.
-        numbers: what `analysis.json` holds; its numbers are logged, not its tables.
+        numbers: the content of `analysis.json`, whose numbers are logged, but not its tables.
         figures: files; other formats than PNG go to MLflow only.
         loggers: an option of `configs/logger/`.
     """
-    found = dict(_scalars(numbers))
+    metrics = dict(_scalars(numbers))
     for make in instantiate(loggers).values():
         logger: Logger = make(save_dir=study.path / "analysis")
-        logger.log_metrics(found)
+        logger.log_metrics(metrics)
         for figure in figures:
             _log_figure(logger, figure)
         logger.save()
@@ -89,10 +89,10 @@ def log_analysis(
 
 
 class _OwnRun(WandbLogger):
-    """A run of its own, begun when first used and ended with the log.
+    """A W&B run for each logger, begun at first use and ended with the log.
 
-    Lightning's takes whichever run the process has begun last and never ends it, so that the
-    members of a sweep would share one.
+    Lightning's logger takes whichever run the process began last and never ends it, so that the
+    members of a sweep would share one run.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""The LightningModule: any network, its loss, its optimiser, and the penalties callbacks add."""
+"""The LightningModule: any network, its loss, its optimiser, and penalties from callbacks."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
@@ -11,16 +11,16 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from chromatic_descent.data import Batch, ImageData
-from chromatic_descent.data.augment import generator
+from chromatic_descent.data.streams import Stream, stream
 from chromatic_descent.errors import UserError
 from chromatic_descent.training.optim import Schedule, scale
 
-_WHITENING_IMAGES = 2000  # what a data-dependent first layer is initialised from
+_WHITENING_IMAGES = 2000  # training images that a data-dependent first layer is initialised from
 
 
 @runtime_checkable
 class Penalty(Protocol):
-    """A Lightning callback that adds a term to the loss: hooks cannot, so the module asks."""
+    """A Lightning callback that adds a term to the loss: hooks cannot, so the module calls it."""
 
     def penalty(self, module: "Classifier", batch: Batch, logits: Tensor) -> Tensor:
         """The term for this step, a scalar, already multiplied by its strength."""
@@ -28,7 +28,7 @@ class Penalty(Protocol):
 
 
 class Classifier(lightning.LightningModule):
-    """Trains `network` by cross-entropy, plus what callbacks with a `penalty` add.
+    """Trains `network` by cross-entropy, plus the penalties of its callbacks.
 
     Args:
         network: images [B, C, H, W] -> logits [B, classes].
@@ -36,7 +36,7 @@ class Classifier(lightning.LightningModule):
         lr_scale: multiplies every learning rate.
         schedule, warmup: see `optim.scale`.
         label_smoothing: share of the target spread evenly over all classes.
-        seed: the member's; what a network draws while training (dropout) is a function of
+        seed: the member's; random draws of the network in training (dropout) are a function of
             (seed, epoch).
         compile_network: run the network through `torch.compile`.
     """
@@ -55,8 +55,8 @@ class Classifier(lightning.LightningModule):
     ):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
-        # The compiled network shares its parameters; kept out of the module tree, so that
-        # checkpoints do not depend on whether it was compiled.
+        # The compiled network shares the parameters. It is kept out of the module tree, so that
+        # checkpoints do not depend on compilation.
         self._run = (torch.compile(network) if compile_network else network,)
         self._optimizer = optimizer
         self.lr_scale, self.schedule, self.warmup = lr_scale, schedule, warmup
@@ -72,14 +72,14 @@ class Classifier(lightning.LightningModule):
         return logits
 
     def on_fit_start(self) -> None:
-        """Initialise what depends on the data alone: the same for every member and restart."""
+        """Initialise layers that depend on the data alone, alike for every member and restart."""
         initialise = getattr(self.network, "initialise_from", None)
         if initialise is not None:
             if not isinstance(self._data, ImageData):
                 raise UserError(
-                    f"{type(self.network).__name__} starts from training images, which this data "
-                    "module does not show: take another model=, or derive the data module from "
-                    "chromatic_descent.data.ImageData."
+                    f"{type(self.network).__name__} is initialised from training images, which "
+                    "this data module does not have: take another model=, or derive the data "
+                    "module from chromatic_descent.data.ImageData."
                 )
             sample = self._data.images.train_images[self._data.train_indices[:_WHITENING_IMAGES]]
             batches = list(self._data.evaluation_batches(sample, torch.device("cpu")))
@@ -87,7 +87,7 @@ class Classifier(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Make the global generators a function of (seed, epoch), wherever training began."""
-        key = generator(self.seed, 4, self.current_epoch).initial_seed()
+        key = stream(Stream.NETWORK, self.seed, self.current_epoch).initial_seed()
         torch.manual_seed(key)
         self._loss, self._correct, self._seen = 0.0, 0, 0
 
@@ -96,11 +96,11 @@ class Classifier(lightning.LightningModule):
         return self.loss(batch, self(batch[0]))
 
     def loss(self, batch: Batch, logits: Tensor) -> Tensor:
-        """The loss of `logits` [B, classes] on their batch, which is counted in the metrics."""
+        """The loss of `logits` [B, classes] on their batch, which is added to the metrics."""
         _, labels = batch
         self.last = (logits.detach(), labels)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
-        # Summed where they are: reading a value off a GPU at every step would stall it.
+        # Summed on their device: reading a value off a GPU at every step would stall it.
         self._loss += loss.detach() * len(labels)
         self._correct += (logits.detach().argmax(1) == labels).sum()
         self._seen += len(labels)

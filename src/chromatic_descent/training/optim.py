@@ -1,7 +1,8 @@
 """Optimisers and learning-rate schedules.
 
-An option of `configs/optim/` is a function of (network, batch size) that returns an optimiser; a
-schedule is a function of the run's progress in [0, 1] that multiplies every learning rate.
+An option of `configs/optim/` is a function of (network, batch size) that returns an optimiser: a
+new one is a function here and its file there. A schedule is a function of the share of steps done;
+it multiplies every learning rate.
 """
 
 import math
@@ -20,14 +21,14 @@ Schedule = Literal["linear", "cosine", "constant"]
 
 
 class Muon(Optimizer):
-    """Muon for what multiplies activations, SGD with Nesterov momentum for the rest, in one.
+    """Muon for weights that multiply activations, and SGD with Nesterov momentum for the rest.
 
     With G the gradient of a filter bank as a matrix [out, in·k·k] and M its momentum,
 
         M <- μ M + G,    W <- √out · W / ‖W‖ − lr · orthogonal(G + μ M)
 
     where `orthogonal` replaces the singular values by about 1. Fixing ‖W‖ is harmless before a
-    BatchNorm and keeps the relative step what `lr` says. Source: K. Jordan et al. 2024, "Muon: an
+    BatchNorm and makes `lr` the relative step. Source: K. Jordan et al. 2024, "Muon: an
     optimizer for hidden layers in neural networks", with airbench's weight normalisation.
 
     Args:
@@ -35,8 +36,8 @@ class Muon(Optimizer):
         others: parameter groups for SGD, each with its own `lr` and `weight_decay`.
         lr, momentum: Muon's.
         sgd_momentum: SGD's.
-        dtype: what `orthogonal` is computed in. In bfloat16 runs that differ by a rounding error
-            soon go different ways; in float32 they stay together for longer, at more cost.
+        dtype: the precision of `orthogonal`. In bfloat16, runs that differ by a rounding error
+            soon diverge; in float32 they stay together for longer, at a higher cost.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Muon(Optimizer):
                 buffer = state["momentum"].mul_(momentum).add_(gradient)
                 update = gradient.add(buffer, alpha=momentum)
                 if group["muon"]:
-                    size = parameter.norm().clamp_min(1e-12)  # some start at zero
+                    size = parameter.norm().clamp_min(1e-12)  # some parameters start at zero
                     parameter.mul_(len(parameter) ** 0.5 / size)
                     matrix = update.reshape(len(update), -1)
                     update = orthogonalise(matrix, dtype=self.dtype).view(update.shape)
@@ -118,16 +119,18 @@ def muon(
 ) -> Muon:
     """Muon for the filters of `network`, SGD for its biases and its head.
 
-    Filters are the weights of convolutions, linear layers and attention, but for the head, the last
-    linear layer. A position embedding is no matrix that multiplies anything: it goes with biases.
+    Filters are the weights of convolutions, linear layers and attention, except for the head, which
+    is the last linear layer. A position embedding does not multiply activations: it is trained as
+    biases are.
 
     `bias_lr` and `head_lr` are per example, as in airbench: the loss here is a mean over the batch,
-    so they are multiplied by the batch size. They are for a network that scales its head's outputs
-    by 1/W, W the head's inputs, and says so by `output_scale`. To that of any other `head_lr` is
-    applied as if it did, which is 1/W² of it, and 1/W of `bias_lr`. `weight_decay` is what SGD
-    shrinks its weights by, relative, per example at the initial rate.
+    so they are multiplied by the batch size. They are meant for a network that scales its head's
+    outputs by 1/W, where W is the number of the head's inputs, and has an attribute `output_scale`.
+    For any other network the same step in function space needs `head_lr`/W² and `bias_lr`/W, which
+    are used. `weight_decay` is the relative shrinkage of SGD's weights, per example at the initial
+    rate.
 
-    Raises UserError for an `orthogonalise_in` that is neither.
+    Raises UserError for any other `orthogonalise_in`.
     """
     layers = [layer for layer in network.modules() if isinstance(layer, _MULTIPLY)]
     weights = {
@@ -137,13 +140,13 @@ def muon(
         if name.endswith("weight")
     }
     last = {layer.weight for layer in [m for m in layers if isinstance(m, nn.Linear)][-1:]}
-    trained = [p for p in network.parameters() if p.requires_grad]
+    trained = trained_parameters(network)
     head = [p for p in trained if p in last]
     filters = [p for p in trained if p in weights - last]
     biases = [p for p in trained if p not in weights]
 
     if not hasattr(network, "output_scale"):
-        width = next((weight.shape[1] for weight in last), 512)  # of a head that is no matrix
+        width = next((weight.shape[1] for weight in last), 512)  # the head may not be linear
         bias_lr, head_lr = bias_lr / width, head_lr / width**2
 
     def group(parameters: list[nn.Parameter], rate: float) -> dict[str, Any]:
@@ -175,18 +178,23 @@ def adamw(network: nn.Module, batch_size: int, **options: Any) -> AdamW:
 
 def adam(network: nn.Module, batch_size: int, **options: Any) -> Adam:
     """torch's Adam on every parameter."""
-    return Adam((p for p in network.parameters() if p.requires_grad), **options)
+    return Adam(trained_parameters(network), **options)
 
 
-def scale(schedule: Schedule, warmup: float, progress: float) -> float:
-    """What multiplies the learning rates after `progress` in [0, 1] of all steps.
+def trained_parameters(network: nn.Module) -> list[nn.Parameter]:
+    """The parameters that training changes, in the network's order."""
+    return [p for p in network.parameters() if p.requires_grad]
+
+
+def scale(schedule: Schedule, warmup: float, done: float) -> float:
+    """The factor of every learning rate after the share `done` in [0, 1] of all steps.
 
     Rises linearly from 0 to 1 over the first `warmup` share, then `linear` falls to 0 at the end,
     `cosine` falls as (1 + cos πt)/2, `constant` stays.
     """
-    if progress < warmup:
-        return progress / warmup
-    left = (1 - progress) / (1 - warmup)  # from 1 to 0
+    if done < warmup:
+        return done / warmup
+    left = (1 - done) / (1 - warmup)  # from 1 to 0
     if schedule == "linear":
         return left
     if schedule == "cosine":
@@ -195,7 +203,7 @@ def scale(schedule: Schedule, warmup: float, progress: float) -> float:
 
 
 def _decayed_or_not(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    trained = [p for p in network.parameters() if p.requires_grad]
+    trained = trained_parameters(network)
     return [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},

@@ -1,4 +1,4 @@
-"""The progress bar: which member, which epoch, how accurate so far, how long to go."""
+"""The progress bar: member, epoch, accuracy so far, and the time left."""
 
 import sys
 from typing import Any
@@ -12,10 +12,10 @@ from chromatic_descent.launch import launchers
 
 
 class MemberProgress(ProgressBar):
-    """One line per job, on a terminal; nothing in a file, a pipe, or beside others' bars.
+    """One line per job on a terminal; none in a file, in a pipe, or in a parallel sweep.
 
     Args:
-        name: the member's, or that of the members trained together.
+        name: of the member, or of the members trained together.
         every: steps between updates; each reads the accuracy off the device.
     """
 
@@ -28,7 +28,7 @@ class MemberProgress(ProgressBar):
         """Part of Lightning's protocol for progress bars."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw the bar, at the place a continued run starts from."""
+        """Draw the bar, from the step at which a continued run starts."""
         if launchers.in_parallel() or not sys.stderr.isatty():
             return
         self._progress = Progress(
@@ -65,7 +65,7 @@ class MemberProgress(ProgressBar):
             )
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Leave the line as it stands."""
+        """Leave the line as it is."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
@@ -73,12 +73,12 @@ class MemberProgress(ProgressBar):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Give the terminal back: Lightning calls no teardown after an error or an interruption."""
+        """Restore the terminal: Lightning calls no teardown after an error or an interruption."""
         self.teardown(trainer, pl_module, "fit")
 
     @staticmethod
     def _step(trainer: Trainer) -> int:
-        return trainer.global_step // len(trainer.optimizers)  # Lightning counts each optimiser's
+        return trainer.global_step // len(trainer.optimizers)  # Lightning sums over optimisers
 
     @staticmethod
     def _epoch(trainer: Trainer) -> str:

@@ -1,5 +1,6 @@
 """Recording: a trained network's logits on the probe, as the probe artefact."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,8 +11,9 @@ from lightning import Trainer
 from torch import Tensor
 
 from chromatic_descent.data import ImageData, ProbeSlice
-from chromatic_descent.errors import UserError
+from chromatic_descent.errors import UserError, is_whole
 from chromatic_descent.probe_logits import ProbeLogits, ProbeSliceLogits, Trajectory
+from chromatic_descent.probe_logits.identity import Identity
 from chromatic_descent.probe_logits.record import SCHEMA_VERSION
 from chromatic_descent.training.hardware import describe_hardware, describe_versions
 from chromatic_descent.training.module import Classifier
@@ -20,12 +22,12 @@ from chromatic_descent.training.module import Classifier
 class RecordTrajectory(lightning.Callback):
     """Records the probe along training: untrained, and after every `every` epochs.
 
-    What was recorded travels in the checkpoint, so that a continued member keeps it. Recording
-    draws nothing at random and leaves the network as it was: the member ends the same without it.
+    The recorded logits are kept in the checkpoint, so that a continued member has them. Recording
+    draws no random numbers and leaves the network unchanged: the member ends the same without it.
     """
 
     def __init__(self, every: int, tta: bool):
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        if not is_whole(every, 1):
             raise UserError(f"probe.every={every}: expected a number of epochs, or 0 for none.")
         self.every, self.tta = every, tta
         self._logits: list[Tensor] = []  # [N, C] each
@@ -33,7 +35,7 @@ class RecordTrajectory(lightning.Callback):
 
     @property
     def trajectory(self) -> Trajectory:
-        """What was recorded: logits [T, N, C] after epochs [T]."""
+        """The recorded logits [T, N, C] after epochs [T]."""
         return Trajectory(torch.stack(self._logits).numpy(), np.array(self._epochs, dtype=np.int64))
 
     def on_train_start(self, trainer: Trainer, pl_module: lightning.LightningModule) -> None:
@@ -48,11 +50,11 @@ class RecordTrajectory(lightning.Callback):
             self._record(trainer, pl_module, trained)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """The state that a checkpoint keeps."""
         return {"logits": list(self._logits), "epochs": list(self._epochs)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Continue from a checkpoint's state."""
         self._logits, self._epochs = state_dict["logits"], state_dict["epochs"]
 
     def _record(self, trainer: Trainer, module: lightning.LightningModule, epoch: int) -> None:
@@ -71,7 +73,7 @@ def slice_logits(
     """The network's logits on one probe slice [N, classes], in evaluation mode.
 
     Images pass through the evaluation transform only, in the precision of training. With `tta`
-    the logits are the mean of the image's and its mirror image's.
+    logits are averaged over each image and its mirror image.
     """
     device = trainer.strategy.root_device
     network = module.network.to(device).eval()
@@ -89,26 +91,31 @@ def record_member(
     module: Classifier,
     data: ImageData,
     trainer: Trainer,
+    identity: Identity,
     *,
-    name: str,
-    seed: int,
-    config: dict[str, Any],
-    config_hash: str,
     tta: bool,
-    wall_time: dict[str, float],
-    trajectory: Trajectory | None,
+    seconds: float = 0.0,
+    trajectory: Trajectory | None = None,
 ) -> ProbeLogits:
-    """Record a trained member on the probe and on every further slice, with its provenance."""
+    """Record a trained member on the probe and on every further slice, with its provenance.
+
+    Args:
+        module: the network.
+        data: the probe and its slices.
+        trainer: whose device and precision training had.
+        identity: the member's.
+        tta: whether logits are a mean with those of the mirror image.
+        seconds: that training took.
+        trajectory: its logits along training.
+    """
+    started = time.perf_counter()
     recorded = {
         p.name: slice_logits(module, data, p, trainer, tta) for p in [data.probe, *data.slices]
     }
     probe = recorded.pop(data.probe.name)
     record = {
         "schema_version": SCHEMA_VERSION,
-        "member": name,
-        "seed": seed,
-        "config": config,
-        "config_hash": config_hash,
+        **identity.record(),
         "probe_hash": data.probe.hash(data.mean, data.std),
         "slice_hashes": {part.name: part.hash(data.mean, data.std) for part in data.slices},
         "dataset": {
@@ -120,14 +127,14 @@ def record_member(
         "precision": str(trainer.precision),
         "versions": describe_versions(),
         "hardware": describe_hardware(trainer),
-        "wall_time": wall_time,
+        "wall_time": {"train": seconds, "record": time.perf_counter() - started},
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return ProbeLogits(probe.logits, probe.labels, probe.indices, record, recorded, trajectory)
 
 
 def recorded_trajectory(trainer: Trainer) -> Trajectory | None:
-    """What the trainer's `RecordTrajectory` recorded, if it has one."""
+    """The trajectory that the trainer's `RecordTrajectory` has recorded, if it has one."""
     callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]
     along = [c.trajectory for c in callbacks if isinstance(c, RecordTrajectory)]
     return along[0] if along else None

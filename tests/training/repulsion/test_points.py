@@ -3,7 +3,7 @@ import functools
 import pytest
 import torch
 
-from chromatic_descent.data import ImageData, sources
+from chromatic_descent.data import ImageData, Probe, sources
 from chromatic_descent.data.augment import normalise
 from chromatic_descent.errors import UserError
 from chromatic_descent.training.repulsion import at_step, pool
@@ -13,7 +13,7 @@ SOURCE = functools.partial(sources.synthetic, train_images=96, test_images=16, i
 
 
 def data(**options):
-    return ImageData(SOURCE, **{"heldout_size": 32, "probe_heldout": 8, **options})
+    return ImageData(SOURCE, **{"heldout_size": 32, "probe": Probe(heldout=8), **options})
 
 
 def shown(data, places):
@@ -100,8 +100,12 @@ def test_patches_are_moved_and_nothing_else():
     [
         ("probe", {}, "points=probe: expected one of train, heldout, noise, .* never trained on"),
         ("elsewhere", {}, "points=elsewhere: expected one of train"),
-        ("heldout", {"heldout_size": 0, "probe_heldout": 0}, r"data\.heldout_size=2000"),
-        ("heldout", {"probe_heldout": 32}, "no image is held out of training and of probe.heldout"),
+        ("heldout", {"heldout_size": 0, "probe": Probe()}, r"data\.heldout_size=2000"),
+        (
+            "heldout",
+            {"probe": Probe(heldout=32)},
+            "no image is held out of training and of probe.heldout",
+        ),
     ],
 )
 def test_what_cannot_be_is_one_message(kind, options, message):

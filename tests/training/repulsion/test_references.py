@@ -3,15 +3,18 @@ import pytest
 
 from chromatic_descent import probe_logits
 from chromatic_descent.errors import UserError
+from chromatic_descent.probe_logits.identity import Identity, config_hash
 from chromatic_descent.probe_logits.record import SCHEMA_VERSION
 from chromatic_descent.study import Member, Study
 from chromatic_descent.training.repulsion.references import choose, source_study
-from chromatic_descent.training.repulsion.repulsion import STUDY, Wanted
+from chromatic_descent.training.repulsion.repulsion import STUDY, Request
 
 MODEL = {"_target_": "a.Net", "widths": [8]}
+CONFIG = {"model": MODEL}
+HASH = config_hash(CONFIG)
 
 
-def complete(study, seed, model=MODEL, probe="probe", checkpoint=True, config_hash="hash"):
+def complete(study, seed, model=MODEL, probe="probe", checkpoint=True, config_hash=HASH):
     member = Member(study, f"SEED_{seed:04d}")
     record = {
         "schema_version": SCHEMA_VERSION,
@@ -36,8 +39,8 @@ def complete(study, seed, model=MODEL, probe="probe", checkpoint=True, config_ha
 
 
 def chosen(study, member, *, source=STUDY, count=None, how="random", seed=9, kept=None):
-    wanted = Wanted(source, count, how)
-    return choose(wanted, study, member, seed, "hash", MODEL, "probe", kept)
+    requested = Request(source, count, how)
+    return choose(requested, study, member, Identity(member.name, seed, CONFIG), "probe", kept)
 
 
 def names(references):
@@ -140,8 +143,8 @@ def test_what_cannot_be_a_reference_is_one_message(study):
 
 def test_the_source_is_this_study_another_by_name_or_by_path(study, tmp_path):
     new = Member(Study(tmp_path / "new"), "SEED_0000")
-    assert source_study(Wanted(STUDY, None, "random"), new, tmp_path) == new.study
-    assert source_study(Wanted("s", None, "random"), new, tmp_path).path == study.path
-    assert source_study(Wanted(str(study.path), None, "random"), new, tmp_path).path == study.path
+    assert source_study(Request(STUDY, None, "random"), new, tmp_path) == new.study
+    assert source_study(Request("s", None, "random"), new, tmp_path).path == study.path
+    assert source_study(Request(str(study.path), None, "random"), new, tmp_path).path == study.path
     with pytest.raises(UserError, match=r"references\.from=nowhere: .*was found neither in"):
-        source_study(Wanted("nowhere", None, "random"), new, tmp_path)
+        source_study(Request("nowhere", None, "random"), new, tmp_path)

@@ -16,7 +16,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.files.hashing import content_hash
 from chromatic_descent.launch import launchers
 from chromatic_descent.study import Member, Study
-from chromatic_descent.training.population import solo
+from chromatic_descent.training.alone import solo
 
 TINY = ("data=synthetic", "model.widths=[8,32]", "trainer.max_epochs=2", "threads=1")
 SMALL = ("repulsion.pool=64", "repulsion.batch_size=16")
@@ -89,7 +89,7 @@ def test_each_member_is_repelled_from_those_before_it_and_says_so(train, study):
         "config_hash": first.record["config_hash"],
         "logits_hash": content_hash(first.logits),
     }
-    assert Member(study("s"), "SEED_0002").read_manifest()["references"] == used[2]
+    assert Member(study("s"), "SEED_0002").read_manifest().references == used[2]
     # The first is trained plainly, the others are not.
     equal = [
         np.array_equal(load(study("s"), s).logits, load(study("plain"), s).logits) for s in range(3)

@@ -1,39 +1,54 @@
-"""What is logged of repulsion along training."""
+"""The quantities that are logged of repulsion during training."""
 
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from chromatic_descent.training.module import Classifier
+from chromatic_descent.training.optim import trained_parameters
 
 
 def step_measures(
-    penalty: Tensor,
-    logits: Tensor,
-    labels: Tensor,
-    label_smoothing: float,
-    own: Tensor,
-    others: Tensor,
+    penalty: Tensor, member: Classifier, own: Tensor, others: Tensor
 ) -> dict[str, Tensor]:
-    """What is measured of one member in one step.
+    """The measurements of one member in one step that need no gradient.
 
     Args:
         penalty: the term, times its strength.
-        logits, labels: of the training batch, [B, C] and [B].
-        label_smoothing: of the cross-entropy.
-        own, others: logits at the points, [b, C] and [R, b, C].
+        member: whose last batch is that of the step.
+        own: the member's logits at the points, [b, C].
+        others: the other members', [R, b, C].
     """
+    assert member.last is not None
+    logits, labels = member.last
     distances = mean_distances(own, others)
     return {
         "penalty": penalty.detach(),
-        "cross_entropy": F.cross_entropy(logits, labels, label_smoothing=label_smoothing),
+        "cross_entropy": F.cross_entropy(logits, labels, label_smoothing=member.label_smoothing),
         "temperature": fitted_temperature(logits, labels),
         **{f"distance_{name}": value for name, value in distances.items()},
     }
 
 
-def gradient_ratio(penalty: Sequence[Tensor], rest: Sequence[Tensor]) -> Tensor:
-    """The norm of the penalty's gradient over that of the rest of the loss, all parameters."""
+def gradient_of(penalty: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The penalty's gradient in each parameter, 0 where it has none; the graph is kept."""
+    return torch.autograd.grad(
+        penalty, parameters, retain_graph=True, allow_unused=True, materialize_grads=True
+    )
+
+
+def gradient_ratio(network: nn.Module, penalty: Sequence[Tensor]) -> Tensor:
+    """The norm of the penalty's gradient over that of the rest of the loss, all parameters.
+
+    Args:
+        network: with the gradient of the whole loss in its trained parameters: less the penalty's,
+            that is the gradient of the rest, without a second pass.
+        penalty: the penalty's gradient in each of them.
+    """
+    pairs = zip(trained_parameters(network), penalty, strict=True)
+    rest = [p.grad - g for p, g in pairs if p.grad is not None]
     one, other = (torch.stack([t.float().norm() for t in part]).norm() for part in (penalty, rest))
     ratio: Tensor = one / other
     return ratio
@@ -56,9 +71,9 @@ def mean_distances(own: Tensor, others: Tensor) -> dict[str, Tensor]:
 def fitted_temperature(logits: Tensor, labels: Tensor, steps: int = 10) -> Tensor:
     """The T that minimises the cross-entropy of logits / T [B, C] with labels [B].
 
-    By Newton's method on 1/T, in which the cross-entropy is convex, from 1; a step changes it at
-    most threefold. Where every answer is right there is no least: T is then as small as the steps
-    can make it.
+    By Newton's method on 1/T, in which the cross-entropy is convex, from 1; a step changes 1/T at
+    most threefold. If every prediction is correct there is no minimum: T is then as small as the
+    steps can make it.
     """
     logits = logits.detach().float()
     true = logits.gather(1, labels[:, None])[:, 0]

@@ -1,4 +1,4 @@
-"""The points at which members are pushed apart: a fixed pool of images, never of the probe."""
+"""The points at which members are pushed apart: a fixed pool of images outside the probe."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from chromatic_descent.data import ImageData
-from chromatic_descent.data.augment import generator, normalise
+from chromatic_descent.data.augment import normalise
+from chromatic_descent.data.streams import Stream, stream
 from chromatic_descent.errors import UserError
 
 Kind = Literal["train", "heldout", "noise", "mixup", "patches"]
 KINDS: tuple[str, ...] = get_args(Kind)
-LABELLED = ("train",)  # kinds whose images have a class that may be used
-_GRID = 4  # patches a side, fewer where the image's size is not divisible
+LABELLED = ("train",)  # kinds whose classes may be used
+_GRID = 4  # patches per side, fewer where the image's size is not divisible
 
 
 @dataclass(frozen=True)
@@ -34,53 +35,53 @@ def pool(kind: str, data: ImageData, size: int, seed: int) -> Points:
     """A pool of at most `size` points, a function of the data's split and of `seed` alone.
 
     - `train`: training images, with their labels;
-    - `heldout`: images held out of training (`data.heldout_size`) that are not recorded either;
-    - `noise`: independent Gaussian pixels of each channel's mean and SD, within black and white;
+    - `heldout`: images held out of training (`data.heldout_size`) and of `probe.heldout`;
+    - `noise`: independent Gaussian pixels of each channel's mean and SD, from black to white;
     - `mixup`: λ a + (1 − λ) b of two training images, λ uniform (Zhang et al. 2018, with α = 1);
-    - `patches`: training images whose squares, 4 a side, are shuffled.
+    - `patches`: training images cut into 4x4 squares that are shuffled.
 
-    None has been seen by the probe. Raises UserError for another kind, and if there is no image.
+    No point is in the probe. Raises UserError for another kind, and if there is no image.
     """
     if kind not in KINDS:
         raise unknown_kind(kind)
-    stream = generator(seed, 6, KINDS.index(kind))
+    draws = stream(Stream.POOL, seed, KINDS.index(kind))
     if kind == "heldout":
-        return Points(_shown(data, _some(_free_heldout(data), size, stream)), None)
+        return Points(_shown(data, _some(_free_heldout(data), size, draws)), None)
     if kind == "noise":
-        return Points(_noise(data, size, stream), None)
-    places = _some(data.train_indices, size, stream)
-    images = _shown(data, places)
+        return Points(_noise(data, size, draws), None)
+    indices = _some(data.train_indices, size, draws)
+    images = _shown(data, indices)
     if kind == "mixup":
-        partners = _shown(data, places[torch.randperm(len(places), generator=stream)])
-        share = torch.rand(len(places), 1, 1, 1, generator=stream)
+        partners = _shown(data, indices[torch.randperm(len(indices), generator=draws)])
+        share = torch.rand(len(indices), 1, 1, 1, generator=draws)
         return Points(share * images + (1 - share) * partners, None)
     if kind == "patches":
-        return Points(_shuffle_patches(images, stream), None)
-    return Points(images, data.images.train_labels[places])
+        return Points(_shuffle_patches(images, draws), None)
+    return Points(images, data.images.train_labels[indices])
 
 
 def at_step(points: Points, batch_size: int, seed: int, epoch: int, step: int) -> Tensor:
-    """Which points are looked at in a step: `batch_size` different places [b] in the pool.
+    """The points of a step: `batch_size` different indices [b] into the pool.
 
     A function of (seed, epoch, step) and the pool's size alone.
     """
-    order = torch.randperm(len(points.images), generator=generator(seed, 5, epoch, step))
+    order = torch.randperm(len(points.images), generator=stream(Stream.POINTS, seed, epoch, step))
     return order[:batch_size].to(points.images.device)
 
 
 def unknown_kind(kind: str) -> UserError:
-    """What to say of a kind that there is not."""
-    reason = " The probe is only ever recorded, never trained on." if kind == "probe" else ""
+    """The error for a kind that does not exist."""
+    reason = " The probe is recorded, never trained on." if kind == "probe" else ""
     return UserError(f"repulsion.points={kind}: expected one of {', '.join(KINDS)}.{reason}")
 
 
-def _some(places: Tensor, size: int, stream: torch.Generator) -> Tensor:
-    return places[torch.randperm(len(places), generator=stream)[:size]]
+def _some(indices: Tensor, size: int, draws: torch.Generator) -> Tensor:
+    return indices[torch.randperm(len(indices), generator=draws)[:size]]
 
 
-def _shown(data: ImageData, places: Tensor) -> Tensor:
-    """Training images at `places`, through the evaluation transform."""
-    return normalise(data.images.train_images[places], data.mean, data.std)
+def _shown(data: ImageData, indices: Tensor) -> Tensor:
+    """Training images, through the evaluation transform."""
+    return normalise(data.images.train_images[indices], data.mean, data.std)
 
 
 def _free_heldout(data: ImageData) -> Tensor:
@@ -95,14 +96,14 @@ def _free_heldout(data: ImageData) -> Tensor:
     return torch.from_numpy(free.astype(np.int64))
 
 
-def _noise(data: ImageData, size: int, stream: torch.Generator) -> Tensor:
+def _noise(data: ImageData, size: int, draws: torch.Generator) -> Tensor:
     shape = (size, *data.image_size, data.channels)
-    pixels = (data.mean + data.std * torch.randn(shape, generator=stream)).clamp(0, 1)
+    pixels = (data.mean + data.std * torch.randn(shape, generator=draws)).clamp(0, 1)
     return ((pixels - data.mean) / data.std).permute(0, 3, 1, 2)
 
 
-def _shuffle_patches(images: Tensor, stream: torch.Generator) -> Tensor:
-    """Cut each image [P, C, H, W] into squares and put them back in an order of its own."""
+def _shuffle_patches(images: Tensor, draws: torch.Generator) -> Tensor:
+    """Cut each image [P, C, H, W] into squares and shuffle them, each image in its own order."""
     size, channels, height, width = images.shape
     grid = max(n for n in range(1, _GRID + 1) if height % n == 0 and width % n == 0)
     if grid == 1:
@@ -112,7 +113,7 @@ def _shuffle_patches(images: Tensor, stream: torch.Generator) -> Tensor:
         )
     patches = images.reshape(size, channels, grid, height // grid, grid, width // grid)
     patches = patches.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)  # [P, g·g, C, h, w]
-    order = torch.rand(size, grid * grid, generator=stream).argsort(1)
+    order = torch.rand(size, grid * grid, generator=draws).argsort(1)
     patches = patches[torch.arange(size)[:, None], order]
     patches = patches.view(size, grid, grid, *patches.shape[2:])
     return patches.permute(0, 3, 1, 4, 2, 5).reshape(size, channels, height, width)

@@ -1,7 +1,7 @@
-"""Reference members: which already trained members a new one is repelled from, and their networks.
+"""Reference members: the trained members that a new one is repelled from, and their networks.
 
-Networks are built from the config of the run that asks, never from one read on disk; only their
-weights come from there.
+Networks are built from the config of the new run, never from a config on disk; only their weights
+are read.
 """
 
 from collections.abc import Callable
@@ -13,20 +13,20 @@ import torch
 from torch import nn
 
 from chromatic_descent import probe_logits
-from chromatic_descent.data.augment import generator
+from chromatic_descent.data.streams import Stream, stream
 from chromatic_descent.errors import UserError
 from chromatic_descent.files.hashing import content_hash
-from chromatic_descent.probe_logits.identity import differences
+from chromatic_descent.probe_logits.identity import Identity, differences
 from chromatic_descent.study import Member, Study, find_study
 from chromatic_descent.training.checkpoint import AtomicCheckpointIO
-from chromatic_descent.training.repulsion.repulsion import STUDY, Wanted
+from chromatic_descent.training.repulsion.repulsion import STUDY, Request
 
-_NETWORK = "network."  # what a module's state calls the network's
+_NETWORK = "network."  # prefix of the network's weights in a module's state
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A complete member, and what says that it is still the one that was chosen."""
+    """A complete member, with the hashes that tell whether it has changed since it was chosen."""
 
     member: Member
     config_hash: str
@@ -34,7 +34,7 @@ class Reference:
 
     @property
     def entry(self) -> dict[str, str]:
-        """What a manifest and an artefact say of it."""
+        """The reference as a manifest and an artefact list it."""
         return {
             "study": self.member.study.name,
             "member": self.member.name,
@@ -56,60 +56,60 @@ class Reference:
             network.load_state_dict(weights)
         except RuntimeError as error:
             raise UserError(
-                f"{path} does not hold the weights of this run's model, though its artefact says "
-                f"so: it is not the checkpoint of {self.member.name}. Train that member again."
+                f"{path} does not hold the weights of this run's model, although the artefact of "
+                f"{self.member.name} names this model: the checkpoint is another's. Train that "
+                "member again."
             ) from error
         return network.eval()
 
 
-def source_study(wanted: Wanted, member: Member, root: Path) -> Study:
+def source_study(requested: Request, member: Member, root: Path) -> Study:
     """The study that references are from; raises UserError if there is no such study."""
-    if wanted.source == STUDY:
+    if requested.source == STUDY:
         return member.study
     try:
-        return find_study(wanted.source, root)
+        return find_study(requested.source, root)
     except UserError as error:
-        raise UserError(f"repulsion.references.from={wanted.source}: {error}") from error
+        raise UserError(f"repulsion.references.from={requested.source}: {error}") from error
 
 
 def choose(
-    wanted: Wanted,
+    requested: Request,
     study: Study,
     member: Member,
-    seed: int,
-    config_hash: str,
-    model: Any,
+    identity: Identity,
     probe_hash: str,
     kept: list[dict[str, str]] | None,
 ) -> list[Reference]:
     """The members of `study` that `member` is repelled from; none if no other is complete.
 
     Args:
-        wanted: how many, and how they are chosen. `nearest` ones are chosen along training, from
-            all that are returned here; `random` ones here. Under `from=study` only those of the
-            member's own configuration count, so that a sweep over strengths makes populations that
-            know nothing of each other.
-        study: whose.
+        requested: how many, and how they are chosen. `random` ones are chosen here; `nearest` ones
+            during training, from all that are returned here. Under `from=study` only members of
+            the same configuration count, so that a sweep over strengths makes independent
+            populations.
+        study: the study to choose from.
         member: the one that is repelled; never its own reference.
-        seed: its seed, which decides the random choice.
-        config_hash: its configuration's.
-        model: the model's config, which theirs must equal.
-        probe_hash: the probe's, which theirs must equal.
+        identity: the member's: its seed decides the random choice, its model must be theirs.
+        probe_hash: the probe's, which must be theirs.
         kept: entries of an earlier attempt's choice, which is repeated; None to choose.
 
     Raises:
-        UserError: one that was chosen is gone or another; another model or probe; no checkpoint;
-            fewer in another study than were asked for.
+        UserError: a chosen member is gone or has changed; another model or probe; no checkpoint;
+            fewer members in another study than requested.
     """
     if kept is None:
-        names = _choose_names(wanted, study, member, seed, config_hash)
+        names = _choose_names(requested, study, member, identity)
     else:
         names = [entry["member"] for entry in kept]
         _check_still_there(kept, study, member)
     references = [_read(Member(study, name)) for name in names]
-    _check_usable(references, model, probe_hash)
+    _check_usable(references, identity.config["model"], probe_hash)
     chosen = [reference for reference, _ in references]
-    changed = [r.member.name for r in chosen if kept is not None and r.entry not in kept]
+    before = {entry["member"]: entry.get("logits_hash") for entry in kept or []}
+    changed = [
+        name for r in chosen if kept is not None and before[name := r.member.name] != r.logits_hash
+    ]
     if changed:
         raise UserError(
             f"{member.name} was begun with references that have been trained anew since: "
@@ -119,7 +119,7 @@ def choose(
 
 
 def _choose_names(
-    wanted: Wanted, study: Study, member: Member, seed: int, config_hash: str
+    requested: Request, study: Study, member: Member, identity: Identity
 ) -> list[str]:
     own = study.path.resolve() == member.study.path.resolve()
     names = [
@@ -127,21 +127,18 @@ def _choose_names(
         for other in study.members()
         if other.artefact.exists() and not (own and other.name == member.name)
     ]
-    if wanted.source == STUDY:
-        names = [
-            name
-            for name in names
-            if probe_logits.read_record(Member(study, name).artefact)["config_hash"] == config_hash
-        ]
-    count = len(names) if wanted.count is None else wanted.count
+    if requested.source == STUDY:
+        records = {name: probe_logits.read_record(Member(study, name).artefact) for name in names}
+        names = [n for n in names if records[n]["config_hash"] == identity.config_hash]
+    count = len(names) if requested.count is None else requested.count
     if not own and len(names) < max(count, 1):
         raise UserError(
-            f"repulsion.references.count={wanted.count}: study {study.name} has {len(names)} "
+            f"repulsion.references.count={requested.count}: study {study.name} has {len(names)} "
             "complete members. Lower it, or train more there."
         )
-    if wanted.choose == "nearest" or count >= len(names):
+    if requested.choose == "nearest" or count >= len(names):
         return names
-    order = torch.randperm(len(names), generator=generator(seed, 7))
+    order = torch.randperm(len(names), generator=stream(Stream.REFERENCES, identity.seed))
     return [names[i] for i in order[:count].sort().values.tolist()]
 
 
@@ -165,12 +162,12 @@ def _read(member: Member) -> tuple[Reference, dict[str, Any]]:
 def _check_usable(
     references: list[tuple[Reference, dict[str, Any]]], model: Any, probe_hash: str
 ) -> None:
-    """Raise one UserError that names everything that keeps references from being used."""
+    """Raise one UserError with every reason why references cannot be used."""
     problems = []
     for reference, record in references:
-        name, found = reference.member.name, record["config"].get("model", {})
-        if found != model:
-            keys = "; ".join(differences({"model": found}, {"model": model}))
+        name, other = reference.member.name, record["config"].get("model", {})
+        if other != model:
+            keys = "; ".join(differences({"model": other}, {"model": model}))
             problems.append(f"{name} has another model (there -> here): {keys}")
         if record["probe_hash"] != probe_hash:
             problems.append(f"{name} was recorded on another probe, or on other data")

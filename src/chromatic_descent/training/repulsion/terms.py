@@ -1,12 +1,12 @@
 """Repulsion terms: what is minimised, times a strength, to push a member away from others.
 
-Each is a pure function of what a member says and what the others say,
+Each is a pure function of the outputs (or other features) of a member and of the others,
 
     term(own [B, K], others [R, B, K], labels [B] or None) -> scalar,
 
 smaller where they are farther apart, and a mean over the B points, so that a strength means the
 same for any number of them. The others are constants: no gradient reaches them. Everything is
-computed in float32 (in float64 if `own` is), whatever is given and whatever autocast is on.
+computed in float32 (in float64 if `own` is), whatever the inputs' type and with autocast too.
 """
 
 import math
@@ -19,12 +19,12 @@ from chromatic_descent.errors import UserError
 
 __all__ = ["Term", "dbat", "hellinger", "kl", "logit_mse", "ncl", "rbf", "rbf_hellinger", "svgd"]
 
-_SAME = 1e-12  # mean squared difference below which a bandwidth takes members for the same
-_FLOOR = 1e-7  # the least probability of disagreeing, as in the code of D-BAT's authors
+_SAME = 1e-12  # mean squared difference below which a bandwidth treats members as identical
+_FLOOR = 1e-7  # the smallest probability of disagreeing, as in the code of D-BAT's authors
 
 
 class Term(Protocol):
-    """A function of what a member says, what the others say, and the points' classes.
+    """A function of a member's features, the others' features, and the points' classes.
 
     Smaller where they are farther apart, and a mean over points.
     """
@@ -39,8 +39,8 @@ def logit_mse(
 ) -> Tensor:
     """Mean squared logit difference, saturating: mean over points and others of s / (s + d²).
 
-    d² = mean_c (f_ic − f_jc)² at one point. In (0, 1]: 1 where the members say the same. Each
-    point's pull fades once d² is well past the scale s, so that growing logits soon gain nothing.
+    d² = mean_c (f_ic − f_jc)² at one point. In (0, 1]: 1 where the members agree. Each point's
+    force fades once d² is well past the scale s, so that growing logits soon gain nothing.
 
     Args:
         own: logits [B, C].
@@ -55,8 +55,8 @@ def logit_mse(
 def hellinger(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
     """Bhattacharyya's coefficient, 1 less the squared Hellinger distance: mean Σ_c √(p_ic p_jc).
 
-    In [0, 1]. Blind to a shift of the logits; once members are sure of different classes there is
-    nothing left to gain.
+    In [0, 1]. Blind to a shift of the logits; once members are confident in different classes there
+    is nothing left to gain.
 
     Args:
         own: logits [B, C].
@@ -71,8 +71,8 @@ def kl(own: Tensor, others: Tensor, labels: Tensor | None = None, *, scale: floa
     """Symmetric Kullback–Leibler divergence, saturating: mean over points and others of s/(s + d).
 
     d = KL(p_i‖p_j) + KL(p_j‖p_i) at one point, in nats. The divergence itself has no bound, and
-    one point on which two sure members differ would outweigh all others; s/(s + d) is in (0, 1]
-    and falls as the divergence grows, ever more slowly once it is past the scale s.
+    one point on which two confident members differ would outweigh all others; s/(s + d) is in
+    (0, 1] and falls as the divergence grows, ever more slowly once it is past the scale s.
 
     Args:
         own: logits [B, C].
@@ -91,11 +91,11 @@ def rbf(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
     k(g, g') = exp(−d²/h), d² = mean over points and features of (g − g')², and the bandwidth
     h = median(d²) / log(S + 1) over the pairs of the S = R + 1 members, a constant in the gradient.
     In [0, log S], since a member's kernel with itself is 1. On logits this is the repulsive force
-    of function-space Wasserstein gradient descent; on weights and on input gradients the same in
-    those spaces (D'Angelo & Fortuin 2021, "Repulsive deep ensembles are Bayesian").
+    of function-space Wasserstein gradient descent, and on weights or input gradients the same force
+    in those spaces (D'Angelo & Fortuin 2021, "Repulsive deep ensembles are Bayesian").
 
-    With one other, h follows the distance: the value is constant, its gradient repels. Where all
-    members are the same the gradient is 0.
+    With one other member, h follows the distance: the value is constant, its gradient repels. Where
+    all members are identical the gradient is 0.
 
     Args:
         own: features [B, K].
@@ -108,9 +108,9 @@ def rbf(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
 def rbf_hellinger(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
     """`rbf` on √p, so that d² is in proportion to the squared Hellinger distance.
 
-    In [0, log S]. On logits a member can be far from all others by enormous logits at a few points,
-    which hardly changes what it answers and which the bandwidth follows for ever; here a point
-    counts for no more than 1.
+    In [0, log S]. On logits a member can get far from all others by enormous logits at a few
+    points, which hardly changes its predictions and which the bandwidth keeps following; here a
+    point counts for at most 1.
 
     Args:
         own: logits [B, C].
@@ -127,9 +127,9 @@ def svgd(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
 
         (1/S) Σ_j [ k(g_j, g_i) ∇_j L_j − ∇_j k(g_j, g_i) ]
 
-    over all S = R + 1 members, L_j the cross-entropy of member j at the points: members that are
-    near share what they learn and repel each other. The kernel is `rbf`'s. The value is that of
-    the repulsion alone, (1/S) Σ_j k, in [1/S, 1]; the driving part adds a gradient and no value.
+    over all S = R + 1 members, L_j the cross-entropy of member j at the points: near members share
+    their gradients and repel each other. The kernel is `rbf`'s. The value is that of the repulsion
+    alone, (1/S) Σ_j k, in [1/S, 1]; the driving part adds a gradient but no value.
 
     Args:
         own: logits [B, C].
@@ -141,7 +141,7 @@ def svgd(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
     own, others = _wide(own, others)
     near = _kernel(own, others)  # [R]
     members = len(others) + 1
-    truth = _marked(labels, own).to(own)  # [B, C]
+    truth = _one_hot(labels, own).to(own)  # [B, C]
     # ∇L is that of a mean over points, as the kernel's distance is: neither depends on how many.
     drive = (others.softmax(-1) - truth) * near.detach()[:, None, None]  # [R, B, C]
     drive = (drive.sum(0) + own.detach().softmax(-1) - truth) / (members * len(own))
@@ -169,10 +169,10 @@ def ncl(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
 def dbat(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
     """Diversity by disagreement: mean over points and others of −log(p(1 − q) + q(1 − p) + ε).
 
-    For more than two classes as in the authors' code: at each point the question is whether the
-    class is the one that the other member finds most probable; q is that member's probability of
-    yes, p this member's. ε = 1e-7 bounds it by 16.2. Source: Pagliardini et al. 2022, "Agree to
-    disagree: diversity through disagreement for better transferability".
+    More than two classes are treated as in the authors' code: the class that the other member finds
+    most probable is set against the rest; q is that member's probability of it, p this member's.
+    ε = 1e-7 bounds the term by 16.2. Source: Pagliardini et al. 2022, "Agree to disagree: diversity
+    through disagreement for better transferability".
 
     Args:
         own: logits [B, C].
@@ -180,9 +180,9 @@ def dbat(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
         labels: not used.
     """
     own, others = _wide(own, others)
-    asked = _marked(others.argmax(-1), own)  # [R, B, C]
-    yes, no = _against_the_rest(own.expand_as(others), asked)  # [R, B] each, logarithms
-    yes_other, no_other = _against_the_rest(others, asked)
+    top = _one_hot(others.argmax(-1), own)  # [R, B, C]
+    yes, no = _against_the_rest(own.expand_as(others), top)  # [R, B] each, logarithms
+    yes_other, no_other = _against_the_rest(others, top)
     disagree = torch.logaddexp(yes + no_other, yes_other + no)
     return -torch.logaddexp(disagree, disagree.new_tensor(math.log(_FLOOR))).mean()
 
@@ -207,7 +207,7 @@ def _kernel(own: Tensor, others: Tensor) -> Tensor:
 def _bandwidth(own: Tensor, others: Tensor) -> Tensor:
     """median(d²) / log(S + 1) over the pairs of different members, a scalar.
 
-    Where the median is 0 the mean takes its place, and where that is 0 too, 1.
+    Where the median is 0 the mean is used, and where that is 0 too, 1.
     """
     members = torch.cat([own[None], others]).flatten(1)  # [S, B·K]
     squared = torch.cat(
@@ -218,13 +218,13 @@ def _bandwidth(own: Tensor, others: Tensor) -> Tensor:
     return torch.where(typical > _SAME, typical, 1.0) / math.log(len(members) + 1)
 
 
-def _marked(classes: Tensor, logits: Tensor) -> Tensor:
+def _one_hot(classes: Tensor, logits: Tensor) -> Tensor:
     """Classes [...] -> true at the class, [..., C]."""
     return classes[..., None] == torch.arange(logits.shape[-1], device=logits.device)
 
 
-def _against_the_rest(logits: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
-    """log p of the class marked in `asked` and log(1 − p), exact where p is near 1."""
+def _against_the_rest(logits: Tensor, one_hot: Tensor) -> tuple[Tensor, Tensor]:
+    """log p of the class that `one_hot` marks and log(1 − p), exact where p is near 1."""
     log_p = logits.log_softmax(-1)
-    yes = log_p.masked_fill(~asked, 0.0).sum(-1)
-    return yes, log_p.masked_fill(asked, -math.inf).logsumexp(-1)
+    yes = log_p.masked_fill(~one_hot, 0.0).sum(-1)
+    return yes, log_p.masked_fill(one_hot, -math.inf).logsumexp(-1)

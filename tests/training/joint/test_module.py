@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from chromatic_descent.data import Augment, ImageData, JointData, sources
-from chromatic_descent.training.engines import Looped, Stacked, refuses_vmap
-from chromatic_descent.training.joint_module import JointClassifier
+from chromatic_descent.training.joint.engines import Looped, Stacked, refuses_vmap
+from chromatic_descent.training.joint.module import JointClassifier
 from chromatic_descent.training.module import Classifier
 from chromatic_descent.training.repulsion import Repulsion, at_step, evaluating
 

@@ -13,7 +13,7 @@ import torch
 from chromatic_descent import probe_logits
 from chromatic_descent.errors import UserError
 from chromatic_descent.study import Member, Study, claim
-from chromatic_descent.training import joint
+from chromatic_descent.training.joint import train as joint
 
 DIGITS = (
     "experiment=demo",
@@ -210,10 +210,10 @@ def test_stopped_between_two_artefacts_only_the_rest_is_written(
 ):
     real = joint.record_member
 
-    def fail(*arguments, name, **options):
-        if name == "SEED_0001":
+    def fail(module, data, trainer, identity, **options):
+        if identity.name == "SEED_0001":
             raise UserError("no room")
-        return real(*arguments, name=name, **options)
+        return real(module, data, trainer, identity, **options)
 
     monkeypatch.setattr(joint, "record_member", fail)
     code, printed = train(*TOGETHER, "study=s")
@@ -297,15 +297,15 @@ def test_who_was_trained_together_is_in_the_manifest(train, tmp_path):
         (("population.engine=vmap", "compile=true"), r"vmap cannot train .* \(compile=true\)"),
         (("+trainer.gradient_clip_val=1.0",), "trainer.gradient_clip_val=1.0: population=joint"),
         (("trainer.precision=16-mixed",), "trainer.precision=16-mixed scales losses"),
-        (("repulsion=dbat", "repulsion.strength=1"), "repulsion is only against members"),
+        (("repulsion=dbat", "repulsion.strength=1"), "repulsion only acts against members"),
         (("repulsion=rbf", "repulsion.strength=-1"), "repulsion.strength=-1: expected"),
         (
             ("repulsion=rbf", "repulsion.strength=1", "repulsion.references.count=2"),
-            "repelled from each other and from nobody else",
+            "repelled from each other and from no other members",
         ),
         (
             ("repulsion=rbf", "repulsion.strength=1", "population.members=1"),
-            "population.members=1 leaves nobody",
+            "population.members=1 leaves no other member",
         ),
         (
             ("repulsion=rbf", "repulsion.strength=1", "repulsion.points=heldout"),

@@ -1,4 +1,4 @@
-"""How much memory members trained together need, and how much there is."""
+"""How much memory members trained together need, and how much is available."""
 
 import copy
 import math
@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from chromatic_descent.errors import UserError
 
-_STATES = 2  # values an optimiser may keep per weight: Adam's; others keep fewer
-_SHARE = 0.9  # of the available memory that is planned for
-_SAMPLE = 2  # images by which activations are measured; a norm needs more than one
+_STATES = 2  # values that an optimiser keeps per weight: Adam's number; others keep fewer
+_SHARE = 0.9  # the share of the available memory that is planned for
+_SAMPLE = 2  # images with which activations are measured; a norm needs more than one
 
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes: of each member all the time; of each that is in memory besides; once in all."""
+    """Bytes: of every member, all the time; more of each active member; once for all of them."""
 
     member: int
     active: int
@@ -32,7 +32,7 @@ def needs(
     """Estimate what one member needs, in float32, from a forward pass of two images.
 
     Args:
-        network: a member's; it is left as it is.
+        network: a member's; it is not changed.
         shape: of an image, [C, H, W].
         images: in a training batch.
         points: of repulsion, in a step.
@@ -49,7 +49,7 @@ def needs(
 
 
 def available(device: torch.device) -> int:
-    """Bytes that can still be had: of the GPU, or of RAM and what this process's group may use."""
+    """Free bytes: of the GPU, or of RAM within the limits of this process's control group."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     limits = [_free_ram()]
@@ -70,17 +70,17 @@ def fit(need: Need, members: int, chunk: int | None, room: int) -> int:
     """
     budget = int(room * _SHARE) - need.once
     fitting = max(0, budget - members * need.member) // max(1, need.active)
-    wanted = min(members, chunk or max(1, fitting))
-    if wanted <= fitting:
-        return wanted
-    total = need.once + members * need.member + wanted * need.active
+    active = min(members, chunk or max(1, fitting))
+    if active <= fitting:
+        return active
+    total = need.once + members * need.member + active * need.active
     fewer = max(0, budget - need.active) // need.member
     ways = [f"population.chunk={fitting}"] if fitting else []
     ways += [f"population.members={fewer}"] if 0 < fewer < members else []
     raise UserError(
-        f"population.members={members}, {wanted} of them at a time, need about {_size(total)} "
-        f"({_size(need.member)} for each one's weights and optimiser, {_size(need.active)} for "
-        f"each of those at a time, {_size(need.once)} besides); {_size(room)} are available. Use "
+        f"population.members={members}, {active} of them at a time, need about {_size(total)} "
+        f"({_size(need.member)} for the weights and optimiser of each, {_size(need.active)} more "
+        f"for each active one, {_size(need.once)} once); {_size(room)} are available. Use "
         f"{', '.join([*ways, 'a smaller data.batch_size'])}, or train them one after another "
         "(population=solo)."
     )
@@ -90,7 +90,7 @@ def _activations(network: nn.Module, shape: Sequence[int]) -> float:
     """Bytes per image that a forward pass keeps for the backward pass, in float32."""
     twin = copy.deepcopy(network).train()
     weights = {t.untyped_storage().data_ptr() for t in (*twin.parameters(), *twin.buffers())}
-    kept: dict[int, Tensor] = {}  # held, so that no storage is used again and counted once
+    kept: dict[int, Tensor] = {}  # by address; held, so that no address is used twice
 
     def keep(tensor: Tensor) -> Tensor:
         kept[tensor.untyped_storage().data_ptr()] = tensor.detach()
@@ -102,7 +102,7 @@ def _activations(network: nn.Module, shape: Sequence[int]) -> float:
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
     ):
         twin(images)
-    sizes = (t.untyped_storage().nbytes() for place, t in kept.items() if place not in weights)
+    sizes = (t.untyped_storage().nbytes() for address, t in kept.items() if address not in weights)
     return sum(sizes) / _SAMPLE
 
 

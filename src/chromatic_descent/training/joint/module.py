@@ -1,4 +1,4 @@
-"""The LightningModule of members trained together, and what is between them: their repulsion."""
+"""The LightningModule of members trained together, and the repulsion between them."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from chromatic_descent.data import Batch, JointData
-from chromatic_descent.training.engines import Chunk, Looped, Stacked
+from chromatic_descent.training.joint.engines import Chunk, Looped, Stacked
 from chromatic_descent.training.module import Classifier
 from chromatic_descent.training.repulsion import Points, Repulsion, at_step
 from chromatic_descent.training.repulsion.measures import gradient_ratio, step_measures
@@ -19,19 +19,19 @@ Engine = Literal["loop", "vmap"]
 class JointClassifier(lightning.LightningModule):
     """Trains members together: each by its own loss on its own batches, plus their repulsion.
 
-    With z_i what repulsion looks at of member i, the loss is
+    With z_i the features of member i that repulsion compares, the loss is
 
         Σ_i [cross-entropy_i + strength · term(z_i, {z_j, j ≠ i})]
 
     where the z_j of others are constants: a sum over members, so that each has the gradient it
-    would have alone. All z are of the weights before the step.
+    would have alone. All z are computed from the weights before the step.
 
     Args:
         members: in the order of their seeds; each brings its network, optimiser and schedule.
-        names: of the members, for what is logged.
+        names: the members', for logging.
         engine: `loop` or `vmap`; see `engines`.
         chunk: how many members have activations in memory at once.
-        repulsion: what pushes them apart; None for nothing.
+        repulsion: pushes them apart; None for none.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class JointClassifier(lightning.LightningModule):
         self.names, self.engine, self.chunk, self.repulsion = names, engine, chunk, repulsion
         self._chunks: list[Chunk] = []
         self._points: Points | None = None
-        self._said = torch.empty(0)  # each member's logits at a step's points, where it is measured
+        self._logits = torch.empty(0)  # of each member at a step's points, in steps that are logged
 
     @property
     def classifiers(self) -> list[Classifier]:
@@ -57,7 +57,7 @@ class JointClassifier(lightning.LightningModule):
         return list(self.members)  # type: ignore[arg-type]
 
     def setup(self, stage: str) -> None:
-        """Make the members parts of the trainer's module, as far as they ask."""
+        """Give the members the trainer, which they read options from."""
         for member in self.classifiers:
             member.trainer = self.trainer
 
@@ -73,7 +73,7 @@ class JointClassifier(lightning.LightningModule):
             self._points = self.repulsion.make_pool(self._data).to(self.device)
 
     def on_train_start(self) -> None:
-        """Divide the members into chunks, now that their weights are where they will be."""
+        """Divide the members into chunks, now that their weights are on their device."""
         self._steps = int(self.trainer.estimated_stepping_batches)
         make: type[Looped] | type[Stacked] = Looped if self.engine == "loop" else Stacked
         members = self.classifiers
@@ -87,7 +87,7 @@ class JointClassifier(lightning.LightningModule):
 
     def training_step(self, batches: Iterator[Batch], index: int) -> None:
         """One step of every member."""
-        # Lightning has its autocast on here. Alone, a member has it in its forward pass only.
+        # Lightning's autocast is on here. A member alone has it in its forward pass only.
         with torch.autocast(self.device.type, enabled=False):
             repelled = self._repelled(index)
             first = 0
@@ -95,10 +95,10 @@ class JointClassifier(lightning.LightningModule):
                 penalties = next(repelled, None)
                 measured = penalties is not None and self._measures(index)
                 gradients = chunk.gradients(penalties) if penalties and measured else []
-                for place in chunk.backward(batches, penalties):
+                for slot in chunk.backward(batches, penalties):
                     if penalties and measured:
-                        self._measure(first + place, penalties[place], gradients[place])
-                    self._take_step(first + place)
+                        self._measure(first + slot, penalties[slot], gradients[slot])
+                    self._take_step(first + slot)
                 first += len(chunk.members)
 
     def on_train_epoch_end(self) -> None:
@@ -111,17 +111,18 @@ class JointClassifier(lightning.LightningModule):
         metrics = [member.running_metrics() for member in self.classifiers]
         return {key: sum(m[key] for m in metrics) / len(metrics) for key in metrics[0]}
 
-    def _take_step(self, place: int) -> None:
-        optimizer = _listed(self.optimizers())[place]
+    def _take_step(self, member: int) -> None:
+        optimizer = _listed(self.optimizers())[member]
         optimizer.step()
         optimizer.zero_grad()
-        _listed(self.lr_schedulers())[place].step()
+        _listed(self.lr_schedulers())[member].step()
 
     def _repelled(self, index: int) -> Iterator[list[Tensor]]:
         """Each chunk's penalties, times their strength, in turn.
 
-        The others' features are needed before any penalty. With a single chunk those with gradient
-        are kept; else they are computed twice, so that one chunk's activations are held at a time.
+        The others' features are needed before any penalty. With a single chunk the features keep
+        their graph; otherwise they are computed twice, so that only one chunk's activations are in
+        memory at a time.
         """
         if self.repulsion is None or self._points is None:
             return
@@ -129,52 +130,48 @@ class JointClassifier(lightning.LightningModule):
         if weight == 0:
             return
         epoch, size = self.current_epoch, self.repulsion.batch_size
-        places = at_step(self._points, size, self._data.seed, epoch, index)
-        images = self._points.images[places]
-        labels = None if self._points.labels is None else self._points.labels[places]
+        chosen = at_step(self._points, size, self._data.seed, epoch, index)
+        images = self._points.images[chosen]
+        labels = None if self._points.labels is None else self._points.labels[chosen]
         of, together = self.repulsion.of, len(self._chunks) == 1
 
         with torch.set_grad_enabled(together):
-            found = [chunk.features(images, labels, of) for chunk in self._chunks]
-        constant = torch.stack([z.detach() for part in found for z in part])  # [M, B, K]
+            parts = [chunk.features(images, labels, of) for chunk in self._chunks]
+        constant = torch.stack([z.detach() for part in parts for z in part])  # [M, B, K]
         if not together:
-            found.clear()
+            parts.clear()
         if self._measures(index):
-            self._said = constant
+            self._logits = constant
             if of != "outputs":
                 with torch.no_grad():
-                    said = [chunk.features(images, None, "outputs") for chunk in self._chunks]
-                self._said = torch.stack([logits for part in said for logits in part])
+                    outputs = [chunk.features(images, None, "outputs") for chunk in self._chunks]
+                self._logits = torch.stack([logits for part in outputs for logits in part])
         member = 0
         for chunk in self._chunks:
             penalties = []
-            for own in found[0] if together else chunk.features(images, labels, of):
+            for own in parts[0] if together else chunk.features(images, labels, of):
                 penalty = self.repulsion.penalty(own, _without(constant, member), labels)
                 penalties.append(weight * penalty)
                 member += 1
             yield penalties
 
     def _step(self, index: int) -> int:
-        """Steps that each member has taken; Lightning's `global_step` counts all members'."""
+        """The steps that each member has taken; Lightning's `global_step` sums over members."""
         return self.current_epoch * self._data.batches_per_epoch + index
 
     def _measures(self, index: int) -> bool:
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         return bool(self.trainer.loggers) and (self._step(index) + 1) % every == 0
 
-    def _measure(self, place: int, penalty: Tensor, gradient: list[Tensor]) -> None:
-        """Log what repulsion does to a member in this step."""
-        member = self.classifiers[place]
-        assert member.last is not None
-        logits, labels = member.last
-        trained = [p for p in member.network.parameters() if p.requires_grad]
-        rest = [p.grad - g for p, g in zip(trained, gradient, strict=True) if p.grad is not None]
-        said = self._said[place], _without(self._said, place)
+    def _measure(self, index: int, penalty: Tensor, gradient: Sequence[Tensor]) -> None:
+        """Log the effect of repulsion on a member in this step."""
+        member = self.classifiers[index]
+        logits = self._logits[index], _without(self._logits, index)
         measured = {
-            **step_measures(penalty, logits, labels, member.label_smoothing, *said),
-            "gradient_ratio": gradient_ratio(gradient, rest),
+            **step_measures(penalty, member, *logits),
+            "gradient_ratio": gradient_ratio(member.network, gradient),
         }
-        name = self.names[place]
+        name = self.names[index]
         self.log_dict({f"{name}/repulsion/{key}": value for key, value in measured.items()})
 
     @property
@@ -183,8 +180,8 @@ class JointClassifier(lightning.LightningModule):
         return data
 
 
-def _without(stack: Tensor, place: int) -> Tensor:
-    return torch.cat([stack[:place], stack[place + 1 :]])  # [M - 1, ...]
+def _without(stack: Tensor, index: int) -> Tensor:
+    return torch.cat([stack[:index], stack[index + 1 :]])  # [M - 1, ...]
 
 
 def _listed(one_or_many: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What Lightning is given for members trained together: their loggers and their trajectories."""
+"""Lightning's loggers and trajectories for members trained together."""
 
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,12 @@ import lightning
 from lightning import Trainer
 from lightning.pytorch.loggers import Logger
 
-from chromatic_descent.training.joint_module import JointClassifier
+from chromatic_descent.training.joint.module import JointClassifier
 from chromatic_descent.training.record import RecordTrajectory
 
 
 class MemberLoggers(Logger):
-    """Gives each member's metrics to the member's own loggers.
+    """Passes each member's metrics to the member's own loggers.
 
     `SEED_0003/train/loss` goes to the loggers of SEED_0003, as `train/loss`; a metric without a
     member's name, like `epoch`, goes to all.
@@ -34,7 +34,7 @@ class MemberLoggers(Logger):
         return ""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Deal the metrics out."""
+        """Log each metric with the loggers of its member."""
         owners = {key: key.partition("/")[0] for key in metrics}
         shared = {key: metrics[key] for key, owner in owners.items() if owner not in self.loggers}
         for name, loggers in self.loggers.items():
@@ -49,12 +49,12 @@ class MemberLoggers(Logger):
     def log_hyperparams(
         self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
     ) -> None:
-        """The same for every member."""
+        """Log them with every member's loggers."""
         for logger in self._all():
             logger.log_hyperparams(params, *args, **kwargs)
 
     def save(self) -> None:
-        """Write what is waiting."""
+        """Write what is buffered."""
         for logger in self._all():
             logger.save()
 
@@ -86,10 +86,10 @@ class RecordTrajectories(lightning.Callback):
             record.on_train_epoch_end(trainer, member)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """The state that a checkpoint keeps."""
         return {name: record.state_dict() for name, record in self.records.items()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Continue from a checkpoint's state."""
         for name, record in self.records.items():
             record.load_state_dict(state_dict[name])

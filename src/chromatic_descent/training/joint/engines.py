@@ -1,8 +1,8 @@
 """How the gradients of members trained together are computed: one by one, or stacked.
 
 An engine holds a chunk of members: those whose activations are in memory at the same time. Its
-`backward` leaves in every parameter of a member the gradient that the member's own loss has; there
-is nothing between members but the penalties that it is given.
+`backward` leaves in every parameter of a member the gradient of the member's own loss; nothing but
+the penalties connects members.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,12 +17,14 @@ from torch.overrides import TorchFunctionMode
 
 from chromatic_descent.data import Batch
 from chromatic_descent.training.module import Classifier
+from chromatic_descent.training.optim import trained_parameters
 from chromatic_descent.training.repulsion import evaluating, features
-from chromatic_descent.training.repulsion.repulsion import Of
+from chromatic_descent.training.repulsion.features import Of
+from chromatic_descent.training.repulsion.measures import gradient_of
 
 _CONVOLUTIONS = (torch.conv1d, torch.conv2d, torch.conv3d)
 
-Precision = Callable[[], AbstractContextManager[None]]  # what forward passes run in
+Precision = Callable[[], AbstractContextManager[None]]  # the context of forward passes
 
 
 class Chunk(Protocol):
@@ -38,7 +40,7 @@ class Chunk(Protocol):
         """What repulsion compares, see `repulsion.features`: [B, K] for each member."""
         ...
 
-    def gradients(self, penalties: Sequence[Tensor]) -> list[list[Tensor]]:
+    def gradients(self, penalties: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
         """Each penalty's gradient in its member's trained parameters, for measurements."""
         ...
 
@@ -47,7 +49,7 @@ class Chunk(Protocol):
     ) -> Iterator[int]:
         """Compute the gradients of each member's loss, plus its penalty, on its batch.
 
-        Yields the place in the chunk of each member whose gradients are ready.
+        Yields the index in the chunk of each member whose gradients are ready.
         """
         ...
 
@@ -57,44 +59,41 @@ class Looped:
 
     def __init__(self, members: Sequence[Classifier], precision: Precision):
         self.members, self.precision = members, precision
-        self._draws: list[list[Tensor]] = []  # the state of each member's generators
+        self._states: list[list[Tensor]] = []  # of each member's generators
 
     def start_epoch(self) -> None:
         """Bring each member's random draws to the start of the epoch."""
-        self._draws = []
+        self._states = []
         for member in self.members:
             member.on_train_epoch_start()
-            self._draws.append(_generators(member.device))
+            self._states.append(_generators(member.device))
 
     def features(self, images: Tensor, labels: Tensor | None, of: Of) -> list[Tensor]:
         """What repulsion compares, one pass per member: [B, K] for each."""
-        found = []
+        parts = []
         for member in self.members:
             with evaluating(member.network):
                 run = self._run(member)
-                found.append(features(run, member.network.parameters(), images, labels, of))
-        return found
+                parts.append(features(run, member.network.parameters(), images, labels, of))
+        return parts
 
-    def gradients(self, penalties: Sequence[Tensor]) -> list[list[Tensor]]:
+    def gradients(self, penalties: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
         """Each penalty's gradient in its member's trained parameters, for measurements."""
-        found = []
-        for penalty, member in zip(penalties, self.members, strict=True):
-            own = [p for p in member.network.parameters() if p.requires_grad]
-            found.append(list(_gradient(penalty, own)))
-        return found
+        pairs = zip(penalties, self.members, strict=True)
+        return [gradient_of(p, trained_parameters(member.network)) for p, member in pairs]
 
     def backward(
         self, batches: Iterator[Batch], penalties: Sequence[Tensor] | None
     ) -> Iterator[int]:
         """One forward and backward pass per member."""
-        for place, member in enumerate(self.members):
+        for index, member in enumerate(self.members):
             batch = next(batches)
-            with self._own_draws(place), self.precision():
+            with self._own_draws(index), self.precision():
                 loss = member.loss(batch, member(batch[0]))
             if penalties is not None:
-                loss = loss + penalties[place]
+                loss = loss + penalties[index]
             loss.backward()  # type: ignore[no-untyped-call]
-            yield place
+            yield index
 
     def _run(self, member: Classifier) -> Callable[[Tensor], Tensor]:
         def run(images: Tensor) -> Tensor:
@@ -105,43 +104,43 @@ class Looped:
         return run
 
     @contextmanager
-    def _own_draws(self, place: int) -> Iterator[None]:
-        """Let the member draw what it would draw if no other drew in between."""
-        device = self.members[place].device
-        _restore(self._draws[place], device)
+    def _own_draws(self, index: int) -> Iterator[None]:
+        """Let the member draw as if no other member had drawn in between."""
+        device = self.members[index].device
+        _restore(self._states[index], device)
         yield
-        self._draws[place] = _generators(device)
+        self._states[index] = _generators(device)
 
 
 class Stacked:
     """Members as one network with weights [m, ...], by `torch.func.vmap`.
 
     The members' own parameters and buffers become views into the stacks, so that optimisers,
-    checkpoints and recording see each member as they would see it alone. Norms keep statistics per
-    member. What a network draws at random while it trains cannot be the member's own here: see
+    checkpoints and recording work on each member as they would alone. Norms keep statistics per
+    member. Random draws during training, such as dropout, cannot be a member's own here: see
     `refuses_vmap`.
     """
 
     def __init__(self, members: Sequence[Classifier], precision: Precision):
         self.members, self.precision = members, precision
         networks: list[nn.Module] = [member.network for member in members]
-        self._network = networks[0]  # its structure; its weights are swapped for those of a stack
+        self._network = networks[0]  # only its structure: its weights are replaced by a stack's
         self._parameters, self._buffers = stack_module_state(networks)
-        for place, network in enumerate(networks):
+        for index, network in enumerate(networks):
             for name, own in network.named_parameters():
-                own.data = self._parameters[name].detach()[place]
+                own.data = self._parameters[name].detach()[index]
             for name, buffer in network.named_buffers():
-                buffer.data = self._buffers[name][place]
+                buffer.data = self._buffers[name][index]
 
     def start_epoch(self) -> None:
-        """Start each member's metrics anew."""
+        """Reset each member's metrics."""
         for member in self.members:
             member.on_train_epoch_start()
 
     def features(self, images: Tensor, labels: Tensor | None, of: Of) -> list[Tensor]:
         """What repulsion compares, one pass for all members: [B, K] for each."""
         if of == "weights":
-            with torch.enable_grad():  # without it, rows would pass for weights that are fixed
+            with torch.enable_grad():  # without it, rows would look like fixed weights
                 rows = zip(*(w for w in self._parameters.values() if w.requires_grad), strict=True)
                 return [features(self._network, row, images, labels, of) for row in rows]
 
@@ -153,14 +152,14 @@ class Stacked:
             return features(run, (), images, labels, of)
 
         with evaluating(self._network):
-            found: Tensor = vmap(one)(self._parameters, self._buffers)  # [m, B, K]
-        return list(found)
+            compared: Tensor = vmap(one)(self._parameters, self._buffers)  # [m, B, K]
+        return list(compared)
 
-    def gradients(self, penalties: Sequence[Tensor]) -> list[list[Tensor]]:
+    def gradients(self, penalties: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
         """Each penalty's gradient in its member's trained parameters, for measurements."""
         stacks = [stack for stack in self._parameters.values() if stack.requires_grad]
-        found = _gradient(torch.stack(list(penalties)).sum(), stacks)
-        return [list(rows) for rows in zip(*found, strict=True)]
+        stacked = gradient_of(torch.stack(list(penalties)).sum(), stacks)
+        return list(zip(*stacked, strict=True))
 
     def backward(
         self, batches: Iterator[Batch], penalties: Sequence[Tensor] | None
@@ -173,10 +172,10 @@ class Stacked:
         total = torch.stack([*losses, *(penalties or [])]).sum()
         total.backward()  # type: ignore[no-untyped-call]
         for name, stack in self._parameters.items():
-            for place, member in enumerate(self.members):
+            for index, member in enumerate(self.members):
                 parameter = member.network.get_parameter(name)
                 if stack.grad is not None:  # a callback's penalty may have reached the view itself
-                    gradient = stack.grad[place]
+                    gradient = stack.grad[index]
                     before = parameter.grad
                     parameter.grad = gradient if before is None else before + gradient
             stack.grad = None
@@ -185,7 +184,7 @@ class Stacked:
     def _outputs(self, images: Tensor, members: int | None) -> Tensor:
         """Images [B, ...] for all, or [m, B, ...] with `members` 0 -> logits [m, B, classes]."""
         outputs: Tensor = vmap(
-            lambda *given: _call(self._network, *given),
+            lambda *state: _call(self._network, *state),
             in_dims=(0, 0, members),
         )(self._parameters, self._buffers, images)
         return outputs
@@ -194,16 +193,16 @@ class Stacked:
 def refuses_vmap(network: nn.Module, shape: Sequence[int], half: bool) -> str | None:
     """Why `network` cannot be trained under vmap on images [C, H, W]; None if it can.
 
-    With `half`, in bfloat16 as far as autocast goes.
+    With `half`, under autocast to bfloat16.
 
-    Networks that draw while they train, like dropout, are among those that cannot: under vmap they
-    would draw other numbers than alone.
+    Networks that draw random numbers while they train, for dropout say, are refused: under vmap
+    they would draw other numbers than alone.
     """
     stacks = stack_module_state([network, network])
     images = torch.zeros(2, 2, *shape)
     try:
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            vmap(lambda *given: _call(network, *given))(*stacks, images)
+            vmap(lambda *state: _call(network, *state))(*stacks, images)
     except RuntimeError as error:
         return str(error).strip().splitlines()[0]
     return None
@@ -218,7 +217,7 @@ def _call(
 
 
 class _MixedPrecision(TorchFunctionMode):
-    """Does under vmap what autocast would do: vmap takes these functions apart before autocast."""
+    """Autocasts these functions under vmap, which decomposes them before autocast sees them."""
 
     def __torch_function__(
         self,
@@ -234,12 +233,6 @@ class _MixedPrecision(TorchFunctionMode):
         elif func is F.batch_norm:  # bfloat16 with statistics in float32
             return func(args[0].float(), *args[1:], **kwargs).to(args[0].dtype)
         return func(*args, **kwargs)
-
-
-def _gradient(penalty: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    return torch.autograd.grad(
-        penalty, inputs, retain_graph=True, allow_unused=True, materialize_grads=True
-    )
 
 
 def _generators(device: torch.device) -> list[Tensor]:

@@ -4,7 +4,7 @@ from torch import nn
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.model import SmallCNN
-from chromatic_descent.training.memory import Need, available, fit, needs
+from chromatic_descent.training.joint.memory import Need, available, fit, needs
 
 NEED = Need(member=100, active=50, once=20)
 
