@@ -1,8 +1,8 @@
-# `make demo` and `make test` do all their own set-up: a machine needs Python 3.11+ and make.
+# `make demo` and `make test` set up everything they need: a machine needs Python 3.11+ and make.
 #   PYTHON=python3.12     the Python to build the environment from
-#   TORCH_INDEX=URL       a package index for torch alone, e.g. PyTorch's CPU-only one
-#   STUDY=name            the study that `make analyze` reads; the newest if not given
-#   ONLY=words            which tests of `make test-launchers` and `make test-package`: pytest's -k
+#   TORCH_INDEX=URL       a package index for torch alone, such as PyTorch's CPU-only one
+#   STUDY=name            the study that `make analyze` reads; by default the newest
+#   ONLY=words            which tests `make test-launchers` and `make test-package` run: pytest's -k
 
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -11,16 +11,16 @@ ONLY ?=
 BIN := .venv/bin
 READY := .venv/ready
 UV := $(BIN)/uv
-PYTEST := -m pytest -n auto --dist loadfile # a process a core
+PYTEST := -m pytest -n auto --dist loadfile # one process per core
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo study trial analyze map test test-page test-slow test-faults test-fuzz test-launchers \
-	test-extras test-package test-lowest test-newest lint docs docs-serve notebook bench clean
+	test-extras test-package test-lowest test-newest lint docs docs-serve house notebook bench clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(READY) ## make the environment in .venv, with exact versions
+setup: $(READY) ## create the environment in .venv, with exact versions
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
@@ -56,7 +56,7 @@ trial: $(READY) ## repelled against plain on CIFAR-10, 38 configurations: two ho
 	$(TRIAL) study=trial trainer.max_epochs=6,11
 	$(TRIAL) study=trial 'model.widths=choice([32,128,192])'
 	$(BIN)/python -m chromatic_descent.analyze study=trial maps=[hellinger] tsne=0
-	# what came out best, again with eight seeds that had no part in choosing it
+	# the best configurations again, with eight seeds that had no part in choosing them
 	$(TRIAL) study=trial_again seed=100 population.members=8 'repulsion=choice(none)'
 	$(TRIAL) study=trial_again seed=100 population.members=8 'repulsion=choice(svgd)' repulsion.strength=0.1,0.4
 	$(TRIAL) study=trial_again seed=100 population.members=8 'trainer.max_epochs=choice(6)'
@@ -65,7 +65,7 @@ trial: $(READY) ## repelled against plain on CIFAR-10, 38 configurations: two ho
 analyze: $(READY) ## analyse the newest study, or STUDY=name
 	$(BIN)/python -m chromatic_descent.analyze $(if $(STUDY),study=$(STUDY))
 
-map: study ## the pictures of that study in the README and docs/findings.md
+map: study ## the pictures of this study in the README and docs/findings.md
 	cp $${CHROMATIC_MULTIRUN_DIR:-multirun}/standard/artifacts/embeddings/chromatic_map.png docs/map.png
 	cp $${CHROMATIC_MULTIRUN_DIR:-multirun}/standard/artifacts/embeddings/map.png docs/distance_maps.png
 
@@ -75,18 +75,18 @@ test: $(READY) ## the tests, under 5 minutes
 test-page: $(READY) ## the report in a browser: needs Chromium or Chrome
 	$(BIN)/python -m pytest -m browser
 
-test-slow: $(READY) ## the tests that need CIFAR-10 (in data/ or CHROMATIC_DATA_DIR) or minutes
+test-slow: $(READY) ## the tests that need CIFAR-10 (in data/ or CHROMATIC_DATA_DIR) or take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) --dist load -m slow
 
 test-faults: $(READY) ## two processes on a study, killed 120 times at random moments
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults
 
-test-fuzz: $(READY) ## 10,000 altered studies through the commands, and 10,000 files of each kind through what reads them
+test-fuzz: $(READY) ## 10,000 altered studies through the commands, 10,000 files of each kind through their readers
 	CHROMATIC_FUZZ=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto tests/test_fuzz.py tests/test_fuzz_commands.py
 
 LAUNCHERS := .venv-launchers
 
-# an environment on top of .venv, which stays as it is: only what launchers need is installed
+# An environment on top of .venv, which stays as it is: only the launchers' dependencies are added.
 $(LAUNCHERS)/ready: $(READY) constraints-launchers.txt
 	$(BIN)/python -m venv --clear $(LAUNCHERS)
 	$(BIN)/python -c 'import site; print("import site; site.addsitedir(%r)" % site.getsitepackages()[0])' \
@@ -97,28 +97,28 @@ $(LAUNCHERS)/ready: $(READY) constraints-launchers.txt
 test-launchers: $(LAUNCHERS)/ready ## sweeps under joblib, submitit and Ray, with their times
 	OMP_NUM_THREADS=1 $(LAUNCHERS)/bin/python -m pytest -m launchers --durations=0 $(if $(ONLY),-k '$(ONLY)') tests/launch/test_launchers_in_use.py
 
-# What follows makes environments of its own, in build/ or a temporary folder, with uv: seconds, once
-# its cache has the packages. uv does not read pip's settings, so it is told of pip's package indexes.
+# The next targets create environments of their own, in build/ or a temporary folder, with uv: in
+# seconds, once its cache has the packages. uv does not read pip's settings, so it gets pip's indexes.
 test-extras test-package test-lowest test-newest: export UV_INDEX = $(TORCH_INDEX) $(shell $(BIN)/pip config get global.extra-index-url 2>/dev/null)
 test-extras test-package test-lowest test-newest: export UV_INDEX_STRATEGY = unsafe-best-match
 test-extras test-package test-lowest test-newest: export OMP_NUM_THREADS = 1
 
-test-extras: $(READY) ## timm's networks; what loggers wrote, opened with TensorBoard, W&B and MLflow
+test-extras: $(READY) ## timm's networks; the output of loggers, opened with TensorBoard, W&B and MLflow
 	$(UV) venv --quiet --clear --python $(BIN)/python build/extras
 	$(UV) pip install --quiet --python build/extras --constraint constraints.txt --editable '.[dev,timm,tensorboard,wandb,mlflow]'
 	build/extras/bin/python $(PYTEST) --dist load -m extras
 
-test-package: $(READY) ## the sdist and the wheel, installed for each Python from 3.11 to 3.13 that is there
+test-package: $(READY) ## the sdist and the wheel, installed for each available Python from 3.11 to 3.13
 	$(BIN)/python $(PYTEST) --dist load -m package $(if $(ONLY),-k '$(ONLY)')
 
 test-lowest: $(READY) ## the tests with the oldest releases that pyproject.toml allows
 	$(UV) venv --quiet --clear --python $(BIN)/python build/lowest
 	$(UV) pip install --quiet --python build/lowest --resolution lowest-direct --editable '.[dev]'
-	build/lowest/bin/python $(PYTEST) -W default # old releases warn of new ones
+	build/lowest/bin/python $(PYTEST) -W default # old releases warn about new ones
 
-test-newest: $(READY) ## the tests with the newest releases, but for torch; PYTHON=python3.13 for a newer Python
+test-newest: $(READY) ## the tests with the newest releases, except torch; PYTHON=python3.13 for a newer Python
 	$(UV) venv --quiet --clear --python $(PYTHON) build/newest
-	grep -E '^torch(vision)?==' constraints.txt > build/torch.txt # a new one is gigabytes, and taken up there
+	grep -E '^torch(vision)?==' constraints.txt > build/torch.txt # a new torch is gigabytes: constraints.txt adopts it
 	$(UV) pip install --quiet --python build/newest --constraint build/torch.txt --editable '.[dev]'
 	build/newest/bin/python $(PYTEST)
 
@@ -132,17 +132,20 @@ lint: $(READY) ## style and types
 	@touch $@
 
 docs: .venv/docs ## the documentation site, in site/; a warning is an error
-	@# griffe, which reads the docstrings, warns without Zensical's counting it
+	@# Zensical does not count the warnings of griffe, which reads the docstrings
 	@$(BIN)/zensical build --clean --strict > .venv/docs.log 2>&1; built=$$?; cat .venv/docs.log; \
 		test $$built = 0 && ! grep -q '^griffe: ' .venv/docs.log
 
-docs-serve: .venv/docs ## the same at localhost:8000, rebuilt as you write
+docs-serve: .venv/docs ## the site at localhost:8000, rebuilt as you write
 	$(BIN)/zensical serve
 
-notebook: $(READY) ## run docs/from_logits.ipynb again
+house: $(READY) ## draw docs/house.png, the rooms of the package, from its imports
+	$(BIN)/python docs/house.py
+
+notebook: $(READY) ## rerun docs/from_logits.ipynb
 	$(BIN)/jupyter-execute --inplace docs/from_logits.ipynb
 
-bench: $(READY) ## what is claimed about speed, measured here; needs CIFAR-10
+bench: $(READY) ## measure every claim about speed on this machine; needs CIFAR-10
 	$(BIN)/python benchmarks/run.py
 
 clean: ## remove the environment and caches; studies and data stay

@@ -1,9 +1,9 @@
 """Claim: members in joblib's processes take at most 0.9 of their time one after another.
 
 The commands are `python -m chromatic_descent.train -m 'seed=range(12)'`, the default study, whose
-members are trained in turn with all the cores, and the same with `launcher=joblib`: a process a
-core, each training with one thread. Wall times, start and imports included; both sweeps train all
-their members, which is checked.
+members are trained one after another with all cores, and the same with `launcher=joblib`: one
+process per core, each training with one thread. Wall times include start and imports; the benchmark
+checks that both sweeps train all their members.
 """
 
 import tempfile

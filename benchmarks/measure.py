@@ -1,7 +1,7 @@
-"""What the benchmarks share: claims with intervals, timed commands, and what they ran on.
+"""Shared by the benchmarks: claims with intervals, timed commands, a description of the machine.
 
-Machines are noisy and differ, so a claim is a ratio of two things measured in turn in the same run
-wherever it can be; seconds and images/s are reported beside it.
+Machines are noisy and differ, so wherever possible a claim is a ratio of two things measured
+alternately in one run; seconds and images/s are reported beside it.
 """
 
 import math
@@ -29,7 +29,7 @@ def claim(
 ) -> dict[str, Any]:
     """A claim in words with the median of its measured `values`, their interval, and its target.
 
-    `target` reads ">= 0.97" or "<= 1.5"; `n` says what was counted, by default how many values.
+    `target` reads ">= 0.97" or "<= 1.5"; `n` describes the sample, by default the number of values.
     """
     value = statistics.median(values) if values else None
     met = None
@@ -49,10 +49,11 @@ def claim(
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """An interval that holds the median with probability `level` or more, from order statistics.
+    """An interval that contains the median with probability `level` or more, by order statistics.
 
     The median lies below the k-th smallest of n values with probability P(Binomial(n, 1/2) < k),
-    whatever their distribution. Below n = 6 even the extremes reach less: they are returned then.
+    whatever their distribution. Below n = 6 even the extremes have a smaller probability, and are
+    returned.
     """
     ordered, n = sorted(values), len(values)
     rank, outside = 0, 0.5**n  # P(Binomial < rank + 1), one side
@@ -63,7 +64,7 @@ def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
-    """Median, its interval and how many, for the absolute numbers."""
+    """The median of absolute values, its interval and their number."""
     return {
         "median": statistics.median(values),
         "interval": interval(values),
@@ -99,7 +100,7 @@ def sweep(
 
 
 def own_seconds(record: dict[str, Any]) -> float:
-    """What a member's artefact says of its training and recording."""
+    """The seconds of training and recording in a member's artefact."""
     return float(record["wall_time"]["train"] + record["wall_time"]["record"])
 
 
@@ -110,10 +111,10 @@ def member_config(*overrides: str) -> DictConfig:
 
 
 def others_cpu_seconds() -> float | None:
-    """CPU seconds that other processes have spent since the machine started; None without /proc.
+    """CPU seconds that other processes have used since the machine started; None without /proc.
 
-    Its rise says how many cores others kept busy meanwhile, which a reader of timings from a
-    shared machine wants to know. What children took is known once they have ended.
+    The increase during a benchmark is the number of cores that others kept busy, which matters to
+    readers of timings from a shared machine. The time of child processes counts once they end.
     """
     stat = Path("/proc/stat")
     if not stat.exists():

@@ -1,9 +1,9 @@
-"""Claim: a report answers within 2 s of being opened, with 12 members and with 300.
+"""Claim: a report responds within 2 s of being opened, with 12 members and with 300.
 
 Pages as `chromatic-analyze` writes them, of simulated logits, opened from their files in headless
-Chromium without a GPU. Timed from asking for the page until choosing another distance has changed
-what stands beside the map, and until the map is drawn; in turn with an empty page, so that the
-browser's own time is known. Sizes are reported.
+Chromium without a GPU. Timed from the request for the page until the choice of another distance has
+changed the note beside the map, and until the map is drawn; alternating with an empty page, so that
+the browser's own time is known. Sizes are reported.
 """
 
 import shutil
@@ -36,14 +36,14 @@ def measure(quick: bool) -> dict[str, Any]:
         for members, images in sizes.items():
             path = _written(Path(folder), members, images)
             _times(browser, path)  # not counted
-            found = [(*_times(browser, path), _blank(browser, empty)) for _ in range(repeats)]
-            answers, drawn, blank = (list(each) for each in zip(*found, strict=True))
+            timings = [(*_times(browser, path), _blank(browser, empty)) for _ in range(repeats)]
+            responses, drawn, blank = (list(each) for each in zip(*timings, strict=True))
             of = f"a report of {members} members"
             claims += [
-                claim(f"{of}, until it answers", answers, "<= 2", unit="s"),
+                claim(f"{of}, until it answers", responses, "<= 2", unit="s"),
                 claim(
                     f"{of}, until it answers / an empty page",
-                    [a / b for a, b in zip(answers, blank, strict=True)],
+                    [a / b for a, b in zip(responses, blank, strict=True)],
                 ),
             ]
             absolute[f"{of}, MB"] = path.stat().st_size / 1e6
@@ -53,7 +53,7 @@ def measure(quick: bool) -> dict[str, Any]:
 
 
 def _written(folder: Path, members: int, images: int) -> Path:
-    """The report of members that differ from each other in every direction alike."""
+    """The report of members that differ equally in every direction."""
     rng = np.random.default_rng(members)
     labels = rng.integers(CLASSES, size=images)
     noise = rng.normal(size=(members, images, CLASSES), scale=0.5)
@@ -71,7 +71,7 @@ def _written(folder: Path, members: int, images: int) -> Path:
 
 
 def _times(browser: Any, path: Path) -> tuple[float, float]:
-    """Seconds until a switch answers, and until the map is drawn, from asking for the page."""
+    """Seconds from the request for the page until a switch responds, and until the map is drawn."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     began = time.perf_counter()
     page.goto(path.as_uri(), wait_until="commit")

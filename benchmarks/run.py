@@ -1,11 +1,11 @@
 """Run the benchmarks and write `results.json` and `RESULTS.md` beside this file.
 
     python benchmarks/run.py                       all of them, about an hour on two cores
-    python benchmarks/run.py startup throughput    these; the others' results stay
+    python benchmarks/run.py startup throughput    only these; other results are kept
     python benchmarks/run.py --quick               a smoke run of everything; nothing is kept
 
-CIFAR-10 is read from `data/`, or from the folder that CHROMATIC_DATA_DIR names. Give them the
-machine to themselves. A target that is missed is reported, not an error.
+CIFAR-10 is read from `data/`, or from the folder that CHROMATIC_DATA_DIR names. Let nothing else
+run on the machine. A missed target is reported and is not an error.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(BENCHMARKS))
     if unknown:
-        parser.error(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+        parser.error(f"unknown: {', '.join(unknown)}; expected any of {', '.join(BENCHMARKS)}")
     folder = Path(tempfile.mkdtemp()) if options.quick else Path(__file__).parent
     path = folder / "results.json"
     results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -82,11 +82,11 @@ def main() -> None:
 
 def markdown(results: dict[str, Any]) -> str:
     lines = [
-        "# What the benchmarks measured",
+        "# Results of the benchmarks",
         "",
-        "Written by `python benchmarks/run.py`; the head of each file says what it claims and how",
-        "it measures. Medians; intervals hold the median with 95% or more (below six values they",
-        "are the extremes).",
+        "Written by `python benchmarks/run.py`; the head of each file states its claim and method.",
+        "Medians; intervals contain the median with a probability of at least 95% (below six",
+        "values they are the extremes).",
         "",
         "| benchmark | claim | measured | interval | n | target | met |",
         "|---|---|---|---|---|---|---|",
@@ -101,7 +101,7 @@ def markdown(results: dict[str, Any]) -> str:
             "",
             f"## {name}",
             "",
-            f"{where['date']}, {where['minutes']} minutes, in which other processes kept",
+            f"{where['date']}, {where['minutes']} minutes, during which other processes kept",
             f"{where.get('others', 'unknown')} cores busy. {device}, {where['precision']},",
             f"{where['system']}. {versions}.",
             "",

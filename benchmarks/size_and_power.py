@@ -153,7 +153,7 @@ PAGE = """# Size and power of the tests
 
 Written by `python benchmarks/size_and_power.py` in {minutes:.0f} minutes on one core.
 Simulated studies of {S} members, {N} probe items and {C} classes; every test with {draws} draws or
-permutations, at the 5% level. In brackets: exact 95% intervals of the rates.
+permutations, at the 5% level. Exact 95% intervals of the rates are in brackets.
 
 ## Size
 
@@ -162,11 +162,11 @@ How often each test rejects when its own hypothesis is true, over {studies:,} st
 
 {sizes}
 
-## What each rung tells apart
+## What each null distinguishes
 
 How often each null of the ladder is rejected in each world, none of which has a plane, over
-{power_studies:,} studies (`{centred}`). A rung that rejects says that its own hypothesis is false,
-not that there are two axes: read up to the last rung that is not rejected.
+{power_studies:,} studies (`{centred}`). A rejection means that the null's own hypothesis is false,
+not that there are two axes: the last null that is not rejected describes the members.
 
 {rungs}
 
@@ -176,15 +176,15 @@ How often each test rejects, over {power_studies:,} studies (`{centred}`), when 
 spread over a plane through function space; each null of the ladder in the world of its own
 hypothesis (`permuted_distances`, Mantel and PERMANOVA in that of independent errors). Signal: the
 share of the variance between members that lies in the plane (for PERMANOVA: between two groups,
-along one direction). Last column: the smallest signal from which on the rate is at least 95%.
+along one direction). Last column: the smallest signal from which the rate is at least 95%.
 
 {powers}
 
 ## Recovery of the map
 
-Procrustes correlation r of the two-dimensional classical MDS with the planted places: its median,
-in brackets the value that 95% of the studies reach. Last column: the smallest signal from which on
-at least 95% of the studies reach r ≥ 0.99.
+Procrustes correlation r of the two-dimensional classical MDS with the planted positions: the
+median, and in brackets the value that 95% of the studies reach. Last column: the smallest signal
+from which at least 95% of the studies reach r ≥ 0.99.
 
 {maps}
 """
@@ -194,9 +194,9 @@ def page(results: dict[str, Any]) -> str:
     """docs/size_and_power.md"""
     size, rungs, power, maps = (results[part]["rows"] for part in PARTS)
     outside = [f"{row['test']} ({row['distance']})" for row in size if not row["met"]]
-    verdict = "All lie within [3%, 7%], the range asked for."
+    verdict = "All lie within [3%, 7%], the required range."
     if outside:
-        verdict = f"Outside [3%, 7%], the range asked for: {', '.join(outside)}."
+        verdict = f"Outside [3%, 7%], the required range: {', '.join(outside)}."
     shares = [f"{share:.0%}" for share in SIGNALS]
 
     def grouped(rows: list[dict[str, Any]], key: str) -> dict[str, list[dict[str, Any]]]:
@@ -228,7 +228,7 @@ def page(results: dict[str, Any]) -> str:
             ],
         ),
         powers=table(
-            ["test", *shares, "found from"],
+            ["test", *shares, "detected from"],
             [
                 [f"`{test}`", *(f"{r['rate']:.1%}" for r in rows), needed(rows)]
                 for test, rows in grouped(power, "test").items()

@@ -1,12 +1,12 @@
 """Claim: `chromatic-train --help` answers within 1.5 s, in less time than `import torch` takes.
 
-Beside it, in the same rounds, the yardsticks of any Python machine-learning program: an empty
-interpreter, `import torch` and `import lightning`; how long a notebook waits for the package and
-for its geometry, which needs no torch; and how long a member takes from the command to the end of
-its first training step (`experiment=standard`: imports, reading CIFAR-10, whitening).
+The same rounds measure yardsticks for any Python machine-learning program (an empty interpreter,
+`import torch`, `import lightning`), the time to import the package and its geometry, which needs no
+torch, in a notebook, and the time of a member from the command to the end of its first training
+step (`experiment=standard`: imports, reading CIFAR-10, whitening).
 
-How: each command is a process of its own; every round runs each once; the first round, which fills
-the disk cache, is not counted. Ratios are taken round by round.
+Method: each command is a process of its own; every round runs each once; the first round, which
+fills the disk cache, is not counted. Ratios are taken round by round.
 """
 
 import os
@@ -28,7 +28,7 @@ FIRST_STEP = [
 
 
 class StopAfterOneStep(lightning.Callback):
-    """Ends the process, at once, after the first training step."""
+    """Ends the process immediately after the first training step."""
 
     def on_train_batch_end(self, *arguments: Any) -> None:
         os._exit(0)

@@ -1,12 +1,12 @@
 """Claims: a sweep costs at most 5% more than its members; skipping a member, at most 0.3 s.
 
 The command is `python -m chromatic_descent.train -m 'seed=range(12)'`, the default study, a process
-of its own in a temporary folder. Its wall time, imports and reading the data included, is divided
-by the sum of what its members' artefacts say of training and recording.
+of its own in a temporary folder. Its wall time, with imports and reading the data, is divided by
+the sum of the training and recording times in its members' artefacts.
 
-Then the same command runs again, when all it can do is skip, beside the same for one member, three
-times in turn: a member's skip costs the difference of the two, divided by the difference in
-members. That no artefact was written again is checked.
+Then the same command runs again, which can only skip members, alternately with the same command for
+one member, three times each: skipping a member costs the difference of the two, divided by the
+difference in members. The benchmark checks that no artefact was written again.
 """
 
 import statistics
@@ -32,8 +32,8 @@ def measure(quick: bool) -> dict[str, Any]:
         if len(written) != members or [path.stat().st_mtime_ns for path in artefacts] != written:
             raise RuntimeError("the second sweep trained members that the first had completed")
     seconds = [own_seconds(record) for record in records]
-    # Where the rest goes: from one artefact to the next (in the order of training, which is that
-    # of their names), less the member's own time.
+    # The overhead: the time from one artefact to the next (in the order of training, which is that
+    # of their names) minus the member's own time.
     overhead = [
         (end - begin) / 1e9 - own
         for begin, end, own in zip([started, *written[:-1]], written, seconds, strict=True)

@@ -1,4 +1,4 @@
-"""Commands, snippets and option names that README.md and docs/ give to a reader."""
+"""Commands, snippets and names of options in README.md, CONTRIBUTING.md and docs/."""
 
 import re
 import shlex
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SHELLS = ("bash", "sh", "shell", "console")
 
-# The first words by which code within a line counts as a command.
+# Code within a line that begins with one of these is a command.
 OURS = ("train", "analyze", "studies", "import")
 PROGRAMS = (
     *(f"chromatic-{name}" for name in OURS),
@@ -33,7 +33,7 @@ PROGRAMS = (
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code: its page, the line it begins on, its language (none: indented), its lines."""
+    """A block of code: its page, its first line, its language (empty if indented), its lines."""
 
     page: str
     line: int
@@ -54,7 +54,7 @@ class Command:
 
     @property
     def words(self):
-        """As a shell would see them, without comments and settings of the environment."""
+        """The words that a shell would see, without comments and environment variables."""
         words = shlex.split(self.text, comments=True)
         while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
             words = words[1:]
@@ -63,33 +63,33 @@ class Command:
 
 def blocks(path):
     """Every fenced and every indented block of a page, and the prose between them."""
-    fenced, prose, page = [], [], str(path.relative_to(ROOT))
+    code, prose, page = [], [], str(path.relative_to(ROOT))
     lines = path.read_text(encoding="utf-8").splitlines()
-    index = 0
-    while index < len(lines):
-        fence = re.match(r"^(`{3,})(\w*)", lines[index])
-        blank_before = index == 0 or not lines[index - 1].strip()
+    start = 0
+    while start < len(lines):
+        fence = re.match(r"^(`{3,})(\w*)", lines[start])
+        blank_before = start == 0 or not lines[start - 1].strip()
         if fence:
-            end = next(k for k in range(index + 1, len(lines)) if lines[k].startswith(fence[1]))
-            fenced.append(Block(page, index + 2, fence[2], tuple(lines[index + 1 : end])))
-            index = end + 1
-        elif lines[index].startswith("    ") and blank_before:
-            end = index
+            end = next(k for k in range(start + 1, len(lines)) if lines[k].startswith(fence[1]))
+            code.append(Block(page, start + 2, fence[2], tuple(lines[start + 1 : end])))
+            start = end + 1
+        elif lines[start].startswith("    ") and blank_before:
+            end = start
             while end < len(lines) and (lines[end].startswith("    ") or not lines[end].strip()):
                 end += 1
-            inside = [line[4:] for line in lines[index:end]]
+            inside = [line[4:] for line in lines[start:end]]
             while not inside[-1].strip():
                 inside.pop()
-            fenced.append(Block(page, index + 1, "", tuple(inside)))
-            index = end
+            code.append(Block(page, start + 1, "", tuple(inside)))
+            start = end
         else:
-            prose.append(lines[index])
-            index += 1
-    return fenced, "\n".join(prose)
+            prose.append(lines[start])
+            start += 1
+    return code, "\n".join(prose)
 
 
 def is_shell(block):
-    """Whether a block holds commands: by its language, or by a first word that is a program."""
+    """Whether a block holds commands: by its language, or because it begins like one."""
     line = next((line for line in block.lines if line.split("#")[0].strip()), "")
     first = line.split()[0]
     plain = line.isascii() and re.fullmatch(r"[a-z][a-z0-9_.-]*", first) is not None
@@ -97,9 +97,9 @@ def is_shell(block):
 
 
 def commands(path):
-    """Every command of a page: of its blocks, and those in a line of text that have arguments."""
-    collected, (fenced, prose) = [], blocks(path)
-    for block in filter(is_shell, fenced):
+    """Every command of a page: of its blocks, and those with arguments in its prose."""
+    result, (code, prose) = [], blocks(path)
+    for block in filter(is_shell, code):
         text, start = "", block.line
         for number, line in enumerate(block.lines, block.line):
             text, start = (text + line, start) if text else (line, number)
@@ -107,26 +107,26 @@ def commands(path):
                 text = text[:-1]
                 continue
             if text.strip() and not text.lstrip().startswith("#"):
-                collected.append(Command(f"{block.page}:{start}", text.strip()))
+                result.append(Command(f"{block.page}:{start}", text.strip()))
             text = ""
     for span in spans(prose):
         if span.split(" ")[0] in PROGRAMS and " " in span:
-            collected.append(Command(f"{path.relative_to(ROOT)} `{span}`", span))
-    return collected
+            result.append(Command(f"{path.relative_to(ROOT)} `{span}`", span))
+    return result
 
 
 def spans(prose):
-    """The texts between backticks, each on one line."""
+    """The code between backticks in prose, each on one line."""
     return [" ".join(span.split()) for span in re.findall(r"(?<!`)`([^`]+)`(?!`)", prose)]
 
 
 def all_commands():
     """The commands of all pages, each once."""
-    by_text = {}
+    first = {}
     for path in PAGES:
         for command in commands(path):
-            by_text.setdefault(command.text, command)
-    return list(by_text.values())
+            first.setdefault(command.text, command)
+    return list(first.values())
 
 
 def all_blocks(language):

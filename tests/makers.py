@@ -106,3 +106,57 @@ def contents(path):
         if key not in ("wall_time", "finished", "continued")
     }
     return kept, {name: (a.dtype, a.shape, a.tobytes()) for name, a in arrays.items()}
+
+
+CLASSES, IMAGES, SHIFTED = 4, 200, 50
+RECIPES = {  # suffix: (config, how far members are spread)
+    "": ({"repulsion": {"strength": 0.0}, "model": {"widths": [16]}}, 1.0),
+    "repulsion.strength_0.1": ({"repulsion": {"strength": 0.1}, "model": {"widths": [16]}}, 1.5),
+    "repulsion.strength_1": ({"repulsion": {"strength": 1.0}, "model": {"widths": [16]}}, 3.0),
+    "model.widths_32": ({"repulsion": {"strength": 0.0}, "model": {"widths": [32]}}, 0.5),
+}
+
+
+def make_trial(seeds=5, recipes=RECIPES, slices=True):
+    """Members of several recipes: those of one seed share half of what sets them apart."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(CLASSES, size=IMAGES)
+    own = {seed: rng.normal(size=(IMAGES, CLASSES)) for seed in range(seeds)}
+    names = [f"shift-{kind}-{k}" for kind in ("contrast", "gaussian_blur") for k in (1, 2)]
+    logits, records = [], []
+    parts = {name: [] for name in [*names, "foreign-digits", "foreign-noise"]}
+    for suffix, (config, spread) in recipes.items():
+        for seed in range(seeds):
+            apart = (own[seed] + rng.normal(size=(IMAGES, CLASSES))) * spread
+            logits.append(2 * np.eye(CLASSES)[labels] + apart)
+            for name, found in parts.items():
+                severity = 0.3 * int(name[-1]) if name in names else 0.0
+                signal = (2 - severity) * np.eye(CLASSES)[labels[:SHIFTED]] if severity else 0
+                found.append(signal + spread * rng.normal(size=(SHIFTED, CLASSES)))
+            name = f"SEED_{seed:04d}" + (f"-{suffix}" if suffix else "")
+            records.append(
+                {
+                    "member": name,
+                    "seed": seed,
+                    "config": config,
+                    "probe_hash": "p" * 64,
+                    "wall_time": {"train": 10.0 + seed + spread},
+                    "dataset": {"name": "toy", "classes": list("abcd")},
+                }
+            )
+    return Population(
+        logits=np.array(logits, dtype=np.float32),
+        labels=labels,
+        indices=np.arange(IMAGES),
+        records=records,
+        slices={
+            name: ProbeSliceLogits(
+                np.array(found, dtype=np.float32),
+                labels[:SHIFTED] if name in names else np.zeros(SHIFTED, dtype=np.int64),
+                np.arange(SHIFTED),
+            )
+            for name, found in parts.items()
+        }
+        if slices
+        else {},
+    )

@@ -55,7 +55,7 @@ def test_it_writes_numbers_tables_and_figures(analyze, study):
         )
     } <= written
     numbers = json.loads((study.reports / "analysis.json").read_text())
-    assert numbers["schema_version"] == 1
+    assert numbers["schema_version"] == 2
     assert [m["seed"] for m in numbers["members"]["table"]] == list(range(5))
     with np.load(study.embeddings / "arrays.npz", allow_pickle=False) as arrays:
         assert arrays["distances/matrices/hellinger/squared"].shape == (5, 5)

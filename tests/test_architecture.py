@@ -149,7 +149,6 @@ def crowded_functions(root):
 FILLED_BY_CONFIGS = {"training.optim.muon"}  # functions of which a config names every parameter
 
 
-@pytest.mark.xfail(reason="being moved")
 def test_imports_go_down():
     assert upward_imports(SOURCE, ORDER) == []
     assert upward_imports(SOURCE, WITHIN_GEOMETRY, "geometry.") == []
@@ -160,12 +159,10 @@ def test_every_file_has_a_room():
     assert {name.partition(".")[0] for name in modules(SOURCE)} == rooms
 
 
-@pytest.mark.xfail(reason="being moved")
 def test_there_is_no_circle():
     assert circle(SOURCE) == []
 
 
-@pytest.mark.xfail(reason="being moved")
 def test_no_file_is_long_and_no_function_crowded():
     assert long_files(SOURCE) == []
     assert crowded_functions(SOURCE) == []
@@ -176,7 +173,6 @@ def test_most_files_can_be_read_in_one_sitting():
     assert statistics.median(lines) <= MEDIAN_FILE
 
 
-@pytest.mark.xfail(reason="being moved")
 def test_no_room_of_geometry_is_a_hall():
     for room in sorted({path.parent for path in modules(SOURCE / "geometry").values()}):
         files = [path for path in room.glob("*.py") if not is_face(path)]

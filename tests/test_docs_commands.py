@@ -1,7 +1,7 @@
-"""Every command, snippet and option in README.md and docs/ is one that works.
+"""Every command, snippet and option in README.md and docs/ works.
 
 `chromatic-train` is composed for each job of its sweep, so that every override is valid; the other
-commands run on studies of a moment. What is run elsewhere is listed in `ELSEWHERE`, with where.
+commands run on tiny studies. `ELSEWHERE` lists the commands that other files run.
 """
 
 import os
@@ -23,7 +23,7 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from chromatic_descent import config, probe_logits
-from chromatic_descent.launch.resolvers import register_resolvers
+from chromatic_descent.launch.command_line import register_resolvers
 from chromatic_descent.study import Member, Study
 from chromatic_descent.training.repulsion import from_config
 from tests import documented
@@ -35,11 +35,11 @@ FEW = ("distances=[logit_mse,hellinger]", "maps=[logit_mse]", "combiners=[mean_p
 QUICK = ("bootstrap=3", "permutations=9", "draws=2", "splits=1", "subsets=2", "tsne=0", "umap=0")
 QUICK += ("figures=[]", "open=false")
 
-DONE = set()  # what was composed or run, but for names and seeds: the same is not done again
+DONE = set()  # commands composed or run so far, without names and seeds: none is repeated
 
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
-# A command that is not run here: the file that runs it, or what it is made of, and that file's words.
+# A command that is not run here: the file that runs or defines it, and words in that file.
 ELSEWHERE = {
     "source .venv/bin/activate": (".ci/run", ".venv/bin/python"),  # the same folder, by its path
     "tensorboard --logdir": (
@@ -57,12 +57,14 @@ ELSEWHERE = {
     "make test-newest": ("Makefile", "build/newest"),
     "make test-fuzz": ("tests/test_fuzz.py", "CHROMATIC_FUZZ"),
     "make bench": (".ci/run", "benchmarks/run.py --quick"),
+    "make house": ("tests/test_house.py", "house.py"),
+    "make help": ("Makefile", "show this"),
     "make notebook": ("tests/report/test_notebook.py", "NotebookClient"),
 }
 
 
 def parameters():
-    """Each command; those of two hours of sweeps only with `make test-slow`."""
+    """Each command; the two hours of sweeps only with `make test-slow`."""
     for command in documented.all_commands():
         slow = command.text.startswith("make trial")
         yield pytest.param(command, id=command.where, marks=[pytest.mark.slow] if slow else [])
@@ -79,7 +81,7 @@ def check(command, command_line, folder):
     if words[0] in ("srun", "eval"):
         words = shlex.split(words[1].strip("$()")) if words[0] == "eval" else words[1:]
     if words[:2] == ["python", "-m"] and words[2].startswith("chromatic_descent."):
-        words = [f"chromatic-{words[2].split('.')[1].removesuffix('_logits')}", *words[3:]]
+        words = [f"chromatic-{words[2].split('.')[1].removesuffix('_members')}", *words[3:]]
     words = words[: words.index("|")] if "|" in words else words
     program, arguments = words[0], words[1:]
     if program.removeprefix("chromatic-") in OURS:
@@ -94,17 +96,17 @@ def check(command, command_line, folder):
 
 
 def is_elsewhere(command):
-    """Whether a command is in `ELSEWHERE`, and the file named there has the words."""
+    """Whether a command is in `ELSEWHERE`, and the file there has the words."""
     listed = [where for text, where in ELSEWHERE.items() if command.text.startswith(text)]
-    return bool(listed) and told_in(*listed[0])
+    return bool(listed) and is_in(*listed[0])
 
 
-def told_in(file, words):
+def is_in(file, words):
     return words in (ROOT / file).read_text(encoding="utf-8")
 
 
 def check_train(name, arguments, command_line, folder):
-    """Compose every job; run only jobs that take a moment."""
+    """Compose every job; run only `--help` and the like."""
     if set(arguments) & {"--help", "--cfg"} or "-sc" in arguments:
         code, printed = command_line("train", *arguments)
         assert code == 0, printed
@@ -129,7 +131,7 @@ def check_train(name, arguments, command_line, folder):
 
 
 def enough(jobs):
-    """Jobs of a sweep that together have each of its overrides; seeds are as good as each other."""
+    """Jobs of a sweep that together have each of its overrides; any seed will do."""
     seen, kept = set(), []
     for job in jobs:
         new = {word for word in job if not word.startswith("seed=")} - seen
@@ -140,7 +142,7 @@ def enough(jobs):
 
 
 def is_done(words):
-    """Whether the same was done under another name in this process; note it as done."""
+    """Whether this was done before under another name, in this process; marks it as done."""
     alike = tuple(re.sub(r"^(seed=|study=|studies=).*", r"\1", word) for word in words)
     was_there = alike in DONE
     DONE.add(alike)
@@ -148,24 +150,25 @@ def is_done(words):
 
 
 def have_launcher(overrides):
-    """Without a launcher that is an extra and not installed: its own tests need it."""
-    Plugins.instance()  # which makes those that are installed known
+    """Leave out launchers that are extras and not installed: their own tests need them."""
+    Plugins.instance()  # registers the installed ones
     known = {name.removesuffix(".yaml") for name in ConfigStore.instance().list("hydra/launcher")}
-    wanted = {o.partition("=")[2] for o in overrides if re.match(r"(hydra/)?launcher=", o)}
-    if wanted <= known:
+    requested = {o.partition("=")[2] for o in overrides if re.match(r"(hydra/)?launcher=", o)}
+    if requested <= known:
         return overrides
     return [o for o in overrides if not re.match(r"(hydra/)?launcher=|hydra\.launcher\.", o)]
 
 
 def check_other(name, arguments, command_line, folder):
-    """Compose it as it is written; run it on tiny studies, quickly."""
+    """Compose the command as it is written; run it quickly, on tiny studies."""
     cfg = composed(name, arguments)
     assert OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     if name == "import" and cfg.checkpoint is not None:
-        assert told_in("tests/test_import_members.py", "checkpoint=")  # needs networks and images
+        assert is_in("tests/test_import_members.py", "checkpoint=")  # needs networks and images
         return
-    wanted = [*(cfg.get("studies") or []), *([cfg.study] if cfg.study and name != "import" else [])]
-    for study in wanted or ["some"]:
+    studies = [*(cfg.get("studies") or [])]
+    studies += [cfg.study] if cfg.study and name != "import" else []
+    for study in studies or ["some"]:
         make_study(folder / "multirun" / study)
     write_files(folder)
     rng = np.random.default_rng(0)
@@ -201,7 +204,7 @@ def composed(name, overrides):
 
 
 def check_make(command, arguments, command_line, folder):
-    """The target exists; CI runs it, or it consists of commands that can be typed."""
+    """The target exists; CI runs it, or it consists of commands that are checked here."""
     line = ["make", "--dry-run", *arguments]
     dry = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
     assert dry.returncode == 0, dry.stderr
@@ -215,17 +218,17 @@ def check_make(command, arguments, command_line, folder):
 
 
 def check_pip(arguments):
-    """The command installs this package, with extras that it has."""
+    """The installed package is this one, with extras that it has."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert arguments[0] == "install"
-    for wanted in arguments[1:]:
-        name, *named = re.findall(r"[\w.-]+", wanted)
-        assert name in (extras["name"], "."), wanted
-        assert set(named) <= set(extras["optional-dependencies"]), wanted
+    for package in arguments[1:]:
+        name, *named = re.findall(r"[\w.-]+", package)
+        assert name in (extras["name"], "."), package
+        assert set(named) <= set(extras["optional-dependencies"]), package
 
 
 def write_files(folder):
-    """The files of one's own that pages show: a block below `NAME:`, or one that begins # NAME."""
+    """Write the user's files that pages show: a block below `NAME:`, or one that begins # NAME."""
     for path in documented.PAGES:
         text = path.read_text(encoding="utf-8")
         named = re.findall(r"`([\w/]+\.(?:py|yaml))`:\n\n```\w+\n(.*?)^```", text, re.S | re.M)
@@ -251,7 +254,7 @@ def test_a_snippet_runs(block, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("block", documented.all_blocks("bash"), ids=lambda b: f"{b.page}:{b.line}")
-def test_a_script_has_valid_syntax(block):
+def test_a_script_is_one(block):
     checked = subprocess.run(["bash", "-n"], input=block.text, text=True, capture_output=True)
     assert checked.returncode == 0, checked.stderr
 
@@ -261,7 +264,7 @@ def test_a_config_is_yaml(block):
     assert isinstance(yaml.safe_load(block.text), dict)
 
 
-def test_every_block_has_a_language_that_is_tested():
+def test_every_block_has_a_language_that_is_looked_at():
     known = {"", "python", "yaml", "text", "toml", *documented.SHELLS}
     for path in documented.PAGES:
         for block in documented.blocks(path)[0]:
@@ -270,14 +273,14 @@ def test_every_block_has_a_language_that_is_tested():
 
 @pytest.fixture(scope="module")
 def keys():
-    """Every key that some command's config may have, by its path."""
-    found = set()
+    """Every key that a command's config may have, by its path."""
+    known = set()
     for name in OURS:
-        found |= set(paths(composed(name, ())))
+        known |= set(paths(composed(name, ())))
     for file in (ROOT / "configs").glob("*/**/*.yaml"):
         group = file.relative_to(ROOT / "configs").parts[0]
-        found |= set(paths(OmegaConf.load(file), f"{group}."))
-    return found
+        known |= set(paths(OmegaConf.load(file), f"{group}."))
+    return known
 
 
 def paths(node, prefix=""):
@@ -293,8 +296,8 @@ def test_every_option_that_is_named_exists(path, keys):
     groups = {folder.name for folder in (ROOT / "configs").iterdir() if folder.is_dir()}
     groups |= {"probe"}
     for span in documented.spans(documented.blocks(path)[1]):
-        if span.split(" ")[0] in documented.PROGRAMS:
-            continue  # a command, see above
+        if span.split(" ")[0] in documented.PROGRAMS or re.match(r"[\w.]+\(", span):
+            continue  # a command, see above, or a call in Python
         for word in span.split():
             key, equals, value = word.partition("=")
             if not re.fullmatch(r"[a-z_]+(\.[a-z_]+)*", key):
@@ -311,8 +314,8 @@ def test_every_option_that_is_named_exists(path, keys):
 
 @pytest.mark.parametrize("path", documented.PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_link_leads_somewhere(path):
-    """To a file; within docs/ if it is of the site, which has no others. `make docs` sees anchors."""
-    home = ROOT if path.name == "README.md" else ROOT / "docs"
+    """To a file; within docs/ for pages of the site. `make docs` checks anchors."""
+    home = ROOT if path.parent == ROOT else ROOT / "docs"
     for target in re.findall(r"\]\(([^)\s#]+)[^)]*\)", documented.blocks(path)[1]):
         if not target.startswith("https://"):
             file = (path.parent / target).resolve()
@@ -322,7 +325,7 @@ def test_every_link_leads_somewhere(path):
 
 @pytest.mark.slow
 def test_the_quickstart_from_start_to_end(tmp_path):
-    """Every command of ours in it that needs no download, one after another, as it is written."""
+    """Every command of this package in it that needs no download, in order, as it is written."""
     lines = [command.text for command in documented.commands(ROOT / "docs" / "quickstart.md")]
     ours = [line for line in lines if line.startswith("chromatic-") and "standard" not in line]
     assert len(ours) >= 10

@@ -18,15 +18,16 @@ import pytest
 import torch
 
 from chromatic_descent import probe_logits
-from chromatic_descent.analysis import results
-from chromatic_descent.analysis.drivers import varied
-from chromatic_descent.analysis.groups import group_members, plainest
-from chromatic_descent.analyze import load_study
+from chromatic_descent.analysis import NotComputed, storage
+from chromatic_descent.analysis.configurations import group_members, plainest
+from chromatic_descent.analysis.dimension import Dimension
+from chromatic_descent.analysis.factors import varied
 from chromatic_descent.errors import UserError
 from chromatic_descent.import_members import run_import
 from chromatic_descent.importing.checkpoints import load_weights
 from chromatic_descent.probe_logits import ArtefactError, Trajectory
 from chromatic_descent.study import Member, Study
+from chromatic_descent.study.population import load_study
 from tests.altering import TEXTS, altered_array, altered_bytes, altered_json
 from tests.fuzzing import composed, guarded, outcome
 from tests.makers import make_member
@@ -154,15 +155,17 @@ def together(member):
 
 def test_altered_caches_are_computed_again(tmp_path):
     path = tmp_path / "nulls.npz"
-    whole = {"a": np.arange(6.0), "t": pd.DataFrame({"x": [1, 2]}), "n": {"p": 0.5}}
-    results.save(path, whole, "key")
+    bands = {"a": np.arange(6.0)}
+    table = pd.DataFrame({"x": [1, 2]})
+    whole = Dimension(table, {"p": [0.5]}, bands, NotComputed("too few members"))
+    storage.save(path, whole, "key")
     content = path.read_bytes()
     for case in CASES:
         path.write_bytes(altered_bytes(random.Random(case), content))
         start = time.monotonic()
-        found = results.load(path, "key")
+        result = storage.load(path, "key", Dimension)
         assert time.monotonic() - start < LONGEST
-        assert found is None or np.array_equal(found["a"], whole["a"]), case
+        assert result is None or np.array_equal(result.null_bands["a"], bands["a"]), case
 
 
 def test_a_mutation_of_an_artefact_is_never_another_member(study):

@@ -6,17 +6,18 @@ import pytest
 import yaml
 
 from chromatic_descent import analysis, ensemble, geometry
-from chromatic_descent.analysis.drivers import varied
-from chromatic_descent.analysis.results import computed, plain
+from chromatic_descent.analysis import NotComputed, computed
+from chromatic_descent.analysis.factors import varied
+from chromatic_descent.analysis.storage import plain
 from chromatic_descent.config import configs_folder
 from chromatic_descent.errors import UserError
 from tests.makers import QUICK, make_population
 
 
-def test_it_is_what_the_rooms_say():
+def test_sections_agree_with_geometry_and_ensemble():
     population = make_population(images=300)
-    results = analysis.analyse(population, **QUICK).results
-    table = results["members"]["table"]
+    result = analysis.analyse(population, **QUICK)
+    table = result.members.table
     log_probs = ensemble.log_softmax(population.logits)
     np.testing.assert_allclose(table["accuracy"], ensemble.accuracy(log_probs, population.labels))
     temperature = ensemble.fit_temperature(population.logits, population.labels)
@@ -26,15 +27,15 @@ def test_it_is_what_the_rooms_say():
             population.logits,
             geometry.distance(name, labels=population.labels, temperature=temperature),
         )
-        found = results["distances"]["matrices"][name]["squared"]
-        np.testing.assert_allclose(found, squared, rtol=1e-9, atol=1e-12)
-    curves = results["ensembles"]["curves"]
+        matrix = result.distances.matrices[name]
+        np.testing.assert_allclose(matrix.squared, squared, rtol=1e-9, atol=1e-12)
+    curves = result.ensembles.curves
     full = curves.query(
         "size == 6 and metric == 'nll' and combiner == 'mean_logit' and stage == 'raw'"
     )
-    wanted = ensemble.nll(ensemble.mean_logit(population.logits), population.labels)
-    assert full["mean"].item() == pytest.approx(float(wanted))
-    assert all(computed(test) for test in results["nulls"]["hellinger"].values())
+    expected = ensemble.nll(ensemble.mean_logit(population.logits), population.labels)
+    assert full["mean"].item() == pytest.approx(float(expected))
+    assert all(computed(test) for test in result.nulls["hellinger"].values())
 
 
 def test_the_same_seed_gives_the_same_numbers_and_they_are_json():
@@ -62,8 +63,7 @@ def test_nothing_is_computed_twice(tmp_path):
     assert computed_now == []
     assert plain(again.results) == plain(first.results)
     np.testing.assert_array_equal(
-        again.results["maps"]["hellinger"]["coordinates"],
-        first.results["maps"]["hellinger"]["coordinates"],
+        again.maps["hellinger"].coordinates, first.maps["hellinger"].coordinates
     )
     run(draws=19)  # what depends on it, and nothing else
     assert computed_now == ["nulls", "dimension"]
@@ -73,20 +73,20 @@ def test_nothing_is_computed_twice(tmp_path):
 
 
 @pytest.mark.parametrize("members", [1, 2, 3])
-def test_few_members_get_what_they_can_have_and_a_reason_for_the_rest(members):
-    results = analysis.analyse(make_population(members), **{**QUICK, "tsne": 2}).results
-    assert len(results["members"]["table"]) == members
-    assert set(results["ensembles"]["curves"]["size"]) == set(range(1, members + 1))
+def test_few_members_get_some_results_and_a_reason_for_each_of_the_others(members):
+    result = analysis.analyse(make_population(members), **{**QUICK, "tsne": 2})
+    assert len(result.members.table) == members
+    assert set(result.ensembles.curves["size"]) == set(range(1, members + 1))
     if members == 1:
-        assert not computed(results["distances"]["matrices"]["hellinger"])
-        assert results["maps"] == {}
+        assert not computed(result.distances.matrices["hellinger"])
+        assert result.maps == {}
         return
-    for name, view in results["maps"].items():
-        assert view["top_2_share"] == pytest.approx(1.0)
-        assert "4 members" in view["neighbours"]["tsne"]["not_computed"]
-        for test in results["nulls"][name].values():
-            assert "4" in test["not_computed"]
-        assert not computed(results["drivers"][name])
+    for name, view in result.maps.items():
+        assert view.top_2_share == pytest.approx(1.0)
+        assert "4 members" in view.neighbours["tsne"].reason
+        for test in result.nulls[name].values():
+            assert "4" in test.reason
+        assert not computed(result.drivers[name])
 
 
 def test_identical_members_are_nothing_to_explain():
@@ -97,18 +97,18 @@ def test_identical_members_are_nothing_to_explain():
         assert results["distances"]["matrices"][name]["mean"] == 0
         assert view["top_2_share"] is None
         assert view["stability"]["mean"] is None
-        assert all(not computed(test) for test in results["nulls"][name].values())
+        assert all("not_computed" in test for test in results["nulls"][name].values())
 
 
 def test_a_distance_that_is_not_defined_does_not_stop_the_others():
     population = make_population(5)
     population.logits[:] += 100 * np.eye(4)[population.labels].astype(np.float32)  # never wrong
-    matrices = analysis.analyse(population, **QUICK).results["distances"]["matrices"]
-    assert "both" in matrices["error_disagreement"]["not_computed"]
+    matrices = analysis.analyse(population, **QUICK).distances.matrices
+    assert "both" in matrices["error_disagreement"].reason
     assert computed(matrices["hellinger"])
 
 
-def test_recipe_factors_are_found_and_what_varies_together_is_one():
+def test_keys_that_vary_together_are_one_recipe_factor():
     recipes = [
         {"width": w, "optim": {"name": n, "lr": r}, "note": f"unlike {w}{n}", "same": 1}
         for w in (8, 16, 32)
@@ -120,18 +120,17 @@ def test_recipe_factors_are_found_and_what_varies_together_is_one():
         "optim": [0, 1] * 6,
         "note": [0, 1, 2, 3, 4, 5] * 2,
     }
-    results = analysis.analyse(population, **QUICK).results
-    assert results["factors"]["hellinger"]["factor"].tolist() == ["width", "optim", "note"]
-    plain_study = analysis.analyse(make_population(5), **QUICK).results
-    assert "no recipe factor varies" in plain_study["factors"]["not_computed"]
+    factors = analysis.analyse(population, **QUICK).factors
+    assert factors["hellinger"]["factor"].tolist() == ["width", "optim", "note"]
+    assert "no recipe factor varies" in analysis.analyse(make_population(5), **QUICK).factors.reason
 
 
-def test_trajectories_are_laid_out_where_they_were_recorded():
-    found = analysis.analyse(make_population(4, epochs=3), **QUICK).results["trajectories"]
-    assert found["epochs"] == [0, 1, 2]
-    assert np.array(found["coordinates"]).shape[:2] == (4, 3)
-    without = analysis.analyse(make_population(4), **QUICK).results["trajectories"]
-    assert "probe.every=1" in without["not_computed"]
+def test_recorded_trajectories_are_laid_out():
+    result = analysis.analyse(make_population(4, epochs=3), **QUICK).trajectories
+    assert result.epochs == [0, 1, 2]
+    assert result.coordinates.shape[:2] == (4, 3)
+    without = analysis.analyse(make_population(4), **QUICK).trajectories
+    assert "probe.every=1" in without.reason
 
 
 @pytest.mark.parametrize("key", ["distances", "maps", "combiners"])
@@ -141,14 +140,14 @@ def test_unknown_names(key):
 
 
 @pytest.mark.parametrize("option", ["bootstrap", "draws", "permutations", "splits", "subsets"])
-def test_numbers_out_of_range_are_refused_not_skipped(option):
+def test_a_count_out_of_range_is_an_error(option):
     least = 3 if option == "bootstrap" else 1
     with pytest.raises(
         UserError, match=f"{option}={least - 1}: expected a whole number from {least}"
     ):
         analysis.analyse(make_population(), **{**QUICK, option: least - 1})
-    results = analysis.analyse(make_population(), **{**QUICK, option: least}).results
-    assert "not_computed" not in results["maps"]["hellinger"]
+    result = analysis.analyse(make_population(), **{**QUICK, option: least})
+    assert not isinstance(result.maps["hellinger"], NotComputed)
 
 
 def test_unknown_options():
@@ -161,10 +160,10 @@ def test_the_defaults_are_those_of_the_config():
     configured = yaml.safe_load(text)
     defaults = {}
     for section in analysis.SECTIONS.values():
-        for name, default in analysis._needs(section)[1].items():
+        for name, default in section.options.items():
             assert defaults.setdefault(name, default) == default, name
     for name, default in defaults.items():
         assert configured[name] == (list(default) if isinstance(default, tuple) else default), name
     given = {"study", "studies", "logits", "labels", "images"}
-    shown = {"figures", "colours", "open"}
+    shown = {"figures", "open"}
     assert set(configured) - given - shown - {"defaults", "hydra"} == set(defaults)

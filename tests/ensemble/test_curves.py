@@ -8,8 +8,8 @@ from chromatic_descent.ensemble import (
     METRICS,
     calibrated_scores,
     oracle_accuracy,
+    pooling,
     size_curves,
-    subsets,
 )
 from chromatic_descent.ensemble.curves import default_sizes
 from chromatic_descent.errors import UserError
@@ -114,22 +114,12 @@ def test_blocks_agree_with_the_whole(name, monkeypatch):
     logits, labels = population()
     whole = size_curves(logits, labels, combiners=[name])
     for held in (2**24, 0):
-        monkeypatch.setattr(subsets, "_HELD", held)
-        monkeypatch.setattr(subsets, "_BLOCK", 5 * 4 * 7)  # 5 members, 4 classes: 7 items at a time
-        monkeypatch.setattr(subsets, "_SMALL_CHUNK", 120 * 4 * 2)  # 2 subsets at a time
-        monkeypatch.setattr(subsets, "_CHUNK", 120 * 4 * 3)
+        monkeypatch.setattr(pooling, "_HELD", held)
+        monkeypatch.setattr(pooling, "_BLOCK", 5 * 4 * 7)  # 5 members, 4 classes: 7 items at a time
+        monkeypatch.setattr(pooling, "_SMALL_CHUNK", 120 * 4 * 2)  # 2 subsets at a time
+        monkeypatch.setattr(pooling, "_CHUNK", 120 * 4 * 3)
         again = size_curves(logits, labels, combiners=[name])
         np.testing.assert_allclose(again[NUMBERS], whole[NUMBERS], rtol=1e-8, atol=1e-12)
-
-
-def test_subsets_are_all_or_random_and_never_twice():
-    assert subsets.draw_subsets(4, 2, 6, seed=0) == list(itertools.combinations(range(4), 2))
-    drawn = subsets.draw_subsets(9, 4, 50, seed=0)
-    assert len(set(drawn)) == 50
-    assert all(len(set(subset)) == 4 and max(subset) < 9 for subset in drawn)
-    assert drawn == subsets.draw_subsets(9, 4, 50, seed=0)
-    assert drawn != subsets.draw_subsets(9, 4, 50, seed=1)
-    assert len(set(subsets.draw_subsets(6, 3, 19, seed=0))) == 19  # of 20
 
 
 def test_sizes():

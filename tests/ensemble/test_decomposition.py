@@ -8,8 +8,8 @@ from chromatic_descent.ensemble import (
     COMBINERS,
     accuracy,
     brier,
-    combine,
     decompositions,
+    log_probabilities,
     log_softmax,
     nll,
 )
@@ -112,7 +112,7 @@ def test_identical_members_have_no_diversity():
 
 def test_blocks_agree_with_the_whole(monkeypatch):
     whole = decompositions(*population())
-    monkeypatch.setattr(combine, "_BLOCK", 6 * 5 * 7)  # 7 items at a time
+    monkeypatch.setattr(log_probabilities, "_BLOCK", 6 * 5 * 7)  # 7 items at a time
     for name, part in decompositions(*population()).items():
         np.testing.assert_allclose(part.ensemble, whole[name].ensemble)
         np.testing.assert_allclose(part.diversity, whole[name].diversity)

@@ -10,12 +10,16 @@ from torchmetrics.functional.classification import (
 
 from chromatic_descent.ensemble import (
     METRICS,
+    Metric,
     accuracy,
     brier,
+    calibrated_scores,
     classwise_ece,
     ece,
     log_softmax,
     nll,
+    selection_curves,
+    size_curves,
 )
 from chromatic_descent.errors import UserError
 
@@ -110,9 +114,9 @@ def test_leaves_its_input_alone():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda p, y: (p, y[:-1]), r"shape \[400\], one per item; found \[399\]"),
-        (lambda p, y: (p, y[:, None]), r"found \[400, 1\]"),
-        (lambda p, y: (p, y.astype(float)), "whole numbers; found dtype float64"),
+        (lambda p, y: (p, y[:-1]), r"400 whole numbers, one per probe item; found shape \[399\]"),
+        (lambda p, y: (p, y[:, None]), r"found shape \[400, 1\]"),
+        (lambda p, y: (p, y.astype(float)), "whole numbers, .* of dtype float64"),
         (lambda p, y: (p, y - 1), "from 0 to 4, .* found -1 to 3"),
         (lambda p, y: (p, y + 1), "found 1 to 5"),
         (lambda p, y: (p + 5, y), "log_softmax first"),
@@ -156,3 +160,32 @@ def test_classwise_ece_of_two_classes_from_one():
         torch.as_tensor(np.exp(log_p[:, 1]).copy()), torch.as_tensor(labels), n_bins=15, norm="l1"
     )
     assert classwise_ece(log_p, labels) == pytest.approx(one.item(), abs=1e-6)
+
+
+def test_a_new_metric_is_one_entry(monkeypatch):
+    """It then stands in size curves, in selections and in calibrated scores."""
+
+    def two_best(prediction):
+        """Whether the label is one of the two most probable classes: [N]."""
+        return (prediction.log_p.argsort(axis=0)[-2:] == prediction.labels).any(axis=0)
+
+    entry = Metric(two_best, "top-2 accuracy", larger_is_better=True)
+    monkeypatch.setitem(METRICS, "two_best", entry)
+    log_p, labels = predictions(lead=(4,), items=60)
+    top = log_p.argsort(axis=-1)[..., -2:]
+    expected = (top == labels[:, None]).any(axis=-1).mean(axis=-1)
+    np.testing.assert_allclose(METRICS["two_best"](log_p, labels), expected)
+    np.testing.assert_allclose(calibrated_scores(log_p, labels)["two_best"], expected)
+    curves = size_curves(log_p, labels, combiners=["mean_logit"]).query("metric == 'two_best'")
+    one = curves.query("stage == 'raw' and size == 1").iloc[0]
+    assert one["mean"] == pytest.approx(expected.mean())
+    assert one["item_low"] < one["mean"] < one["item_high"]
+    picks = selection_curves(log_p, labels, lambda half: np.ones((4, 4)) - np.eye(4))
+    p_values = picks.query("metric == 'two_best' and method != 'random'")["p_value"]
+    assert p_values.between(0, 1, inclusive="right").all()
+
+
+def test_headings():
+    headings = ["accuracy", "NLL (nats)", "Brier score", "ECE", "classwise ECE"]
+    assert [metric.heading for metric in METRICS.values()] == headings
+    assert [name for name, metric in METRICS.items() if metric.larger_is_better] == ["accuracy"]

@@ -1,11 +1,8 @@
-import itertools
-
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn.metrics import roc_auc_score
 
-from chromatic_descent.ensemble import auroc, jackknife_interval, paired_difference
+from chromatic_descent.ensemble import jackknife_interval, paired_difference
 from chromatic_descent.errors import UserError
 
 
@@ -13,21 +10,21 @@ from chromatic_descent.errors import UserError
 def test_the_interval_is_that_of_the_paired_t_test(pairs):
     rng = np.random.default_rng(pairs)
     a, b = rng.normal(size=pairs) + 0.5, rng.normal(size=pairs)
-    found = paired_difference(a, b)
-    wanted = stats.ttest_rel(a, b).confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high))
-    assert found.value == pytest.approx((a - b).mean())
-    assert found.pairs == pairs
+    difference = paired_difference(a, b)
+    expected = stats.ttest_rel(a, b).confidence_interval(0.95)
+    assert (difference.low, difference.high) == pytest.approx((expected.low, expected.high))
+    assert difference.value == pytest.approx((a - b).mean())
+    assert difference.pairs == pairs
 
 
 @pytest.mark.parametrize("pairs", [4, 16])
 def test_p_is_that_of_the_sign_flip_test(pairs):
     rng = np.random.default_rng(1)
     a, b = rng.normal(size=pairs) + 0.6, rng.normal(size=pairs)
-    wanted = stats.permutation_test(
+    expected = stats.permutation_test(
         (a, b), lambda x, y: (x - y).mean(), permutation_type="samples", n_resamples=np.inf
     ).pvalue
-    assert paired_difference(a, b).p_value == pytest.approx(wanted, abs=0.02 * (pairs > 14))
+    assert paired_difference(a, b).p_value == pytest.approx(expected, abs=0.02 * (pairs > 14))
 
 
 def test_four_seeds_that_agree_have_a_p_of_an_eighth():
@@ -38,18 +35,8 @@ def test_four_seeds_that_agree_have_a_p_of_an_eighth():
 def test_the_jackknife_of_a_mean_is_students_interval():
     x = np.random.default_rng(0).normal(size=7)
     without = [np.delete(x, s).mean() for s in range(7)]
-    wanted = stats.ttest_1samp(x, 0).confidence_interval(0.95)
-    assert jackknife_interval(x.mean(), without) == pytest.approx((wanted.low, wanted.high))
-
-
-def test_auroc_is_scikit_learns_and_the_count_of_pairs():
-    rng = np.random.default_rng(0)
-    inside, outside = rng.integers(6, size=40), rng.integers(2, 9, size=30)  # with many ties
-    scores = np.concatenate([inside, outside])
-    truth = np.repeat([0, 1], [40, 30])
-    assert auroc(inside, outside) == pytest.approx(roc_auc_score(truth, scores))
-    pairs = [(o > i) + 0.5 * (o == i) for i, o in itertools.product(inside, outside)]
-    assert auroc(inside, outside) == pytest.approx(np.mean(pairs))
+    expected = stats.ttest_1samp(x, 0).confidence_interval(0.95)
+    assert jackknife_interval(x.mean(), without) == pytest.approx((expected.low, expected.high))
 
 
 def test_mistakes_are_named():
@@ -59,7 +46,5 @@ def test_mistakes_are_named():
         jackknife_interval(1.0, [1.0])
     with pytest.raises(UserError, match="one length"):
         paired_difference([1, 2, 3], [1, 2])
-    with pytest.raises(UserError, match="not finite"):
+    with pytest.raises(UserError, match="must be finite; found NaN"):
         paired_difference([1, 2, np.nan], [1, 2, 3])
-    with pytest.raises(UserError, match="found 0 and 1"):
-        auroc([], [1.0])

@@ -1,10 +1,13 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy
+from sklearn.metrics import roc_auc_score
 
-from chromatic_descent.ensemble import combine, log_softmax, uncertainty
+from chromatic_descent.ensemble import auroc, log_probabilities, log_softmax, uncertainty
 from chromatic_descent.errors import UserError
 
 
@@ -54,7 +57,7 @@ def test_means_and_their_errors():
 
 def test_blocks_agree_with_the_whole(monkeypatch):
     whole = uncertainty(population())
-    monkeypatch.setattr(combine, "_BLOCK", 6 * 5 * 7)  # 7 items at a time
+    monkeypatch.setattr(log_probabilities, "_BLOCK", 6 * 5 * 7)  # 7 items at a time
     parts = uncertainty(population())
     for name, values in vars(whole).items():
         np.testing.assert_allclose(getattr(parts, name), values, rtol=1e-12)
@@ -65,3 +68,15 @@ def test_mistakes_are_named():
         uncertainty(population() * np.inf)
     with pytest.raises(UserError, match=r"\[S, N, C\]"):
         uncertainty(population()[0])
+
+
+def test_auroc_is_scikit_learns_and_the_count_of_pairs():
+    rng = np.random.default_rng(0)
+    inside, outside = rng.integers(6, size=40), rng.integers(2, 9, size=30)  # with many ties
+    scores = np.concatenate([inside, outside])
+    truth = np.repeat([0, 1], [40, 30])
+    assert auroc(inside, outside) == pytest.approx(roc_auc_score(truth, scores))
+    pairs = [(o > i) + 0.5 * (o == i) for i, o in itertools.product(inside, outside)]
+    assert auroc(inside, outside) == pytest.approx(np.mean(pairs))
+    with pytest.raises(UserError, match="found 0 and 1"):
+        auroc([], [1.0])

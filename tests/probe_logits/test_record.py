@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from chromatic_descent import probe_logits
-from chromatic_descent.analyze import load_study
 from chromatic_descent.files.hashing import content_hash
 from chromatic_descent.probe_logits.identity import config_hash, upgraded
 from chromatic_descent.probe_logits.record import (
@@ -18,6 +17,7 @@ from chromatic_descent.probe_logits.record import (
     parse_record,
 )
 from chromatic_descent.study import Study
+from chromatic_descent.study.population import load_study
 
 FROZEN = Path(__file__).parents[1] / "frozen"
 SHIFTS = {

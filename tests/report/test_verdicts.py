@@ -1,100 +1,100 @@
-import json
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from chromatic_descent.report.verdicts import RULES, nothing_shown, verdicts
-from tests.report.page.cases import CASES, analysed
+from chromatic_descent.analysis import Each, NotComputed
+from chromatic_descent.analysis.configurations import is_repelled
+from chromatic_descent.analysis.drivers import AxisDrivers
+from chromatic_descent.analysis.nulls import NullTest
+from chromatic_descent.analysis.results import Interval
+from chromatic_descent.report.verdicts import nothing_shown, verdicts
+from tests.report.cases import CASES, analysed
 
 MEMBERS = 11
 
 
-def make_numbers(
+def make_analysis(
     share=0.65, null=0.2, p=0.01, ratio=2.5, halves=0.99, chance=0.6, stability=0.95, **more
 ):
-    """What the verdicts read of an analysis of 11 members, clearly low-dimensional unless told."""
-    span = {"low": stability, "mean": stability, "high": 1.0}
-    test = {"observed": share, "null_mean": null, "null_low": null - 0.01, "null_high": null + 0.01}
-    return {
-        "members": {"table": [{}] * MEMBERS},
-        "maps": {
-            "hellinger": {
-                "top_2_share_equidistant": 0.2,
-                "stability": span,
-                "split_half": {
-                    "r": {"mean": halves, "low": halves - 0.1, "high": halves},
-                    "r_by_chance": {"mean": chance / 2, "low": 0.0, "high": chance},
-                },
-            }
-        },
-        "nulls": {
-            "hellinger": {"independent_errors": {**test, "effect": 5.0, "p_value": p, "draws": 99}}
-        },
-        "dimension": {
-            "hellinger": {
-                "estimates": [
-                    {"quantity": "top_2_share", "value": share, "low": 0.5, "high": 0.7},
-                    {"quantity": "participation_ratio", "value": ratio, "low": 2, "high": 3},
-                ]
-            }
-        },
-        "drivers": {"hellinger": make_drivers()},
-        "factors": {"not_computed": "no recipe factor varies, and no seed repeats"},
-        "provenance": {"repelled": 0},
-        "groups": {"not_computed": "all members share one configuration"},
-        **more,
+    """The parts that verdicts read, of 11 members: clearly low-dimensional by default."""
+    test = NullTest(
+        observed=share,
+        null_mean=null,
+        null_low=null - 0.01,
+        null_high=null + 0.01,
+        effect=5.0,
+        p_value=p,
+        draws=more.pop("draws", 99),
+        null=np.array([null]),
+        rejects="members err independently",
+    )
+    view = SimpleNamespace(
+        top_2_share_equidistant=0.2,
+        stability=Interval(stability, stability, 1.0),
+        split_half=SimpleNamespace(
+            r=Interval(halves, halves - 0.1, halves),
+            r_by_chance=Interval(chance / 2, 0.0, chance),
+        ),
+    )
+    estimates = [
+        {"quantity": "top_2_share", "value": share, "low": 0.5, "high": 0.7},
+        {"quantity": "participation_ratio", "value": ratio, "low": 2, "high": 3},
+    ]
+    parts = {
+        "members": SimpleNamespace(table=range(MEMBERS)),
+        "maps": Each({"hellinger": view}),
+        "nulls": {"hellinger": Each({"independent_errors": test})},
+        "dimension": Each({"hellinger": SimpleNamespace(estimates=pd.DataFrame(estimates))}),
+        "drivers": Each({"hellinger": make_drivers()}),
+        "factors": NotComputed("no recipe factor varies, and no seed repeats"),
+        "provenance": SimpleNamespace(repelled=0),
+        "groups": NotComputed("all members share one configuration"),
     }
+    return SimpleNamespace(**{**parts, **more})
 
 
 def make_drivers(r=0.9, p=0.01, removed=0.5, low=0.4, high=0.6):
-    return {
-        "table": [
-            {
-                "driver": "temperature",
-                "axis": 1,
-                "r": r,
-                "low": r - 0.1,
-                "high": r + 0.1,
-                "p_holm": p,
-            },
-            {"driver": "temperature", "axis": 2, "r": 0.1, "low": -0.4, "high": 0.5, "p_holm": 1.0},
-            {"driver": "accuracy", "axis": 1, "r": 1.0, "low": 1.0, "high": 1.0, "p_holm": 0.0001},
-        ],
-        "interventions": [
-            {"intervention": "temperature", "removed": removed, "low": low, "high": high}
-        ],
-    }
+    rows = [
+        ("temperature", 1, r, r - 0.1, r + 0.1, p),
+        ("temperature", 2, 0.1, -0.4, 0.5, 1.0),
+        ("accuracy", 1, 1.0, 1.0, 1.0, 0.0001),
+    ]
+    row = {"intervention": "temperature", "removed": removed, "low": low, "high": high}
+    return AxisDrivers(
+        table=pd.DataFrame(rows, columns=["driver", "axis", "r", "low", "high", "p_holm"]),
+        groups=pd.DataFrame(),
+        permutations=999,
+        left_out=[],
+        interventions=pd.DataFrame([row]),
+    )
 
 
 def make_repelled(*bounds, repelled=4):
     """Repelled configurations, each with the interval of one difference; and a plain, wider one."""
     names = [f"strength_{k}" for k in range(len(bounds))]
-    values = {name: 0.1 * (k + 1) for k, name in enumerate(names)} | {"default": 0, "wide": 0}
     quantities = ("outside_alone", "ensemble_calibrated_nll")
-    rows = dict(zip(names, bounds, strict=True)) | {"wide": (5, 6)}
+    intervals = dict(zip(names, bounds, strict=True)) | {"wide": (5, 6)}
+    differences = [
+        {
+            **{"group": name, "quantity": quantity, "over": over, "seeds": 4},
+            **{"value": (low + high) / 2, "low": low, "high": high},
+        }
+        for name, (low, high) in intervals.items()
+        for quantity in quantities
+        for over in ("seeds", "images")
+    ]
     return {
-        "provenance": {"repelled": repelled},
-        "groups": {
-            "baseline": "default",
-            "configs": [
-                {"group": name, "key": "repulsion.strength", "value": json.dumps(value)}
-                for name, value in values.items()
-            ],
-            "differences": [
-                {
-                    **{"group": name, "quantity": quantity, "over": over, "seeds": 4},
-                    **{"value": (low + high) / 2, "low": low, "high": high},
-                }
-                for name, (low, high) in rows.items()
-                for quantity in quantities
-                for over in ("seeds", "images")
-            ],
-        },
+        "provenance": SimpleNamespace(repelled=repelled),
+        "groups": SimpleNamespace(
+            baseline="default", repelled=names, differences=pd.DataFrame(differences)
+        ),
     }
 
 
-def answers(numbers):
-    return {verdict.key: verdict for verdict in verdicts(numbers, "hellinger")}
+def answers(analysis):
+    return {verdict.key: verdict for verdict in verdicts(analysis, "hellinger")}
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def answers(numbers):
     ],
 )
 def test_low_dimension_is_a_matter_of_size_and_not_of_p(changes, answer):
-    found = answers(make_numbers(**changes))["low"]
+    found = answers(make_analysis(**changes))["low"]
     assert found.answer == answer
-    assert f"{changes.get('share', 0.65):.1%} of the variance" in found.number
+    assert f"{changes.get('share', 0.65):.1%} of the variance" in found.estimate
     assert found.interval == "[50.0%, 70.0%] over images"
     assert "20.0%" in found.because
     assert ("Not rejected: p = 0.06" in found.because) == (answer == "not shown")
@@ -126,22 +126,21 @@ def test_low_dimension_is_a_matter_of_size_and_not_of_p(changes, answer):
     ],
 )
 def test_stability_is_held_against_shuffled_members(changes, answer):
-    assert answers(make_numbers(**changes))["stable"].answer == answer
+    assert answers(make_analysis(**changes))["stable"].answer == answer
 
 
 @pytest.mark.parametrize(("p", "answer"), [(0.05, "yes"), (0.051, "not shown")])
 def test_independent_errors_are_rejected_or_not(p, answer):
-    found = answers(make_numbers(p=p, share=0.22))["independent"]
+    found = answers(make_analysis(p=p, share=0.22))["independent"]
     assert found.answer == answer
-    assert found.number == "+2.0 points of variance"
+    assert found.estimate == "+2.0 points of variance"
     assert found.interval == "[+1.0, +3.0] over the null"
     assert f"under {int(answer == 'yes')} of 1 distances" in found.because
 
 
 def test_a_null_of_few_draws_says_that_it_cannot_reject():
-    numbers = make_numbers(p=0.1)
-    numbers["nulls"]["hellinger"]["independent_errors"]["draws"] = 9
-    assert "With 9 draws it cannot be lower than 0.1" in answers(numbers)["independent"].because
+    few = make_analysis(p=0.1, draws=9)
+    assert "With 9 draws it cannot be lower than 0.1" in answers(few)["independent"].because
 
 
 @pytest.mark.parametrize(
@@ -156,9 +155,11 @@ def test_a_null_of_few_draws_says_that_it_cannot_reject():
     ],
 )
 def test_temperature_has_to_correlate_and_to_be_missed(changes, answer):
-    found = answers(make_numbers(drivers={"hellinger": make_drivers(**changes)}))["temperature"]
+    found = answers(make_analysis(drivers=Each({"hellinger": make_drivers(**changes)})))[
+        "temperature"
+    ]
     assert found.answer == answer
-    assert found.number == "r = +0.90 with axis 1"  # its own row, not accuracy's
+    assert found.estimate == "r = +0.90 with axis 1"  # its own row, not accuracy's
     assert ("less than nothing" in found.because) == (changes.get("high", 1) < 0)
     assert "-" not in found.because  # a minus is a minus
 
@@ -169,9 +170,9 @@ def test_recipes_lie_apart_if_one_factor_survives_the_correction(p, answer):
         {"factor": "study", "levels": 2, "r_squared": 0.3, "p_value": p},
         {"factor": "lr", "levels": 3, "r_squared": 0.9, "p_value": 0.5},
     ]
-    found = answers(make_numbers(factors={"hellinger": rows}))["apart"]
+    found = answers(make_analysis(factors=Each({"hellinger": pd.DataFrame(rows)})))["apart"]
     assert found.answer == answer
-    assert found.number == "30.0% of the variance by study"
+    assert found.estimate == "30.0% of the variance by study"
     assert "would have 10.0% by chance" in found.because
     assert f"p = {2 * p:.2g}, corrected for 2 factors" in found.because
 
@@ -186,7 +187,7 @@ def test_recipes_lie_apart_if_one_factor_survives_the_correction(p, answer):
     ],
 )
 def test_repulsion_is_judged_by_intervals_over_seeds(bounds, directions, better):
-    found = answers(make_numbers(**make_repelled(*bounds)))
+    found = answers(make_analysis(**make_repelled(*bounds)))
     assert found["directions"].answer == directions
     assert found["better"].answer == better
     several = len(bounds) > 1
@@ -195,49 +196,47 @@ def test_repulsion_is_judged_by_intervals_over_seeds(bounds, directions, better)
     assert f"of {len(bounds)} repelled" in found["directions"].because
 
 
-def test_a_strength_that_is_no_number_is_a_strength():
-    made = make_repelled((0.1, 0.2))
-    made["groups"]["configs"][0]["value"] = json.dumps("strong")
-    assert answers(make_numbers(**made))["directions"].answer == "yes"
-
-
 def test_without_repelled_members_there_is_nothing_to_judge():
-    found = answers(make_numbers())
+    found = answers(make_analysis())
     assert found["directions"].answer == found["better"].answer == "not computed"
     assert found["better"].because == "There are no repelled members in this study."
-    alone = make_numbers(**{**make_repelled((1, 2)), "groups": {"not_computed": "one seed each"}})
+    alone = make_analysis(**{**make_repelled((1, 2)), "groups": NotComputed("one seed each")})
     assert answers(alone)["better"].because == "One seed each."
 
 
 def test_nothing_shown_is_said_only_when_something_was_tested():
-    dull = {"p": 0.5, "chance": 1.0, "drivers": {"hellinger": make_drivers(p=1.0, low=0.0)}}
-    assert nothing_shown(verdicts(make_numbers(**dull), "hellinger"))
-    assert not nothing_shown(verdicts(make_numbers(), "hellinger"))
-    nowhere = verdicts(make_numbers(**dull), "logit_mse")
+    dull = {"p": 0.5, "chance": 1.0, "drivers": Each({"hellinger": make_drivers(p=1.0, low=0.0)})}
+    assert nothing_shown(verdicts(make_analysis(**dull), "hellinger"))
+    assert not nothing_shown(verdicts(make_analysis(), "hellinger"))
+    nowhere = verdicts(make_analysis(**dull), "logit_mse")
     assert {v.answer for v in nowhere} == {"not computed"}
     assert not nothing_shown(nowhere)
 
 
 @pytest.mark.parametrize("case", ["one", "two", "three", "identical", "trial"])
 def test_every_study_gets_an_answer_or_a_reason(case):
-    _, numbers = analysed(CASES[case](), maps=["hellinger"])
-    for verdict in verdicts(numbers, "hellinger"):
-        assert verdict.key in RULES
+    result, _ = analysed(CASES[case](), maps=["hellinger"])
+    for verdict in verdicts(result, "hellinger"):
+        assert verdict.rule.endswith(".")
         assert verdict.because.endswith(".")
-        assert (verdict.number == "") == (verdict.answer == "not computed")
+        assert (verdict.estimate == "") == (verdict.answer == "not computed")
         assert "None" not in verdict.because
-        assert "nan" not in verdict.number + verdict.interval + verdict.because
+        assert "nan" not in verdict.estimate + verdict.interval + verdict.because
 
 
 def test_a_real_population_of_independent_members_shows_nothing():
-    _, numbers = analysed(CASES["gaussian"](), maps=["hellinger"])
-    assert nothing_shown(verdicts(numbers, "hellinger"))
+    result, _ = analysed(CASES["gaussian"](), maps=["hellinger"])
+    assert nothing_shown(verdicts(result, "hellinger"))
 
 
 def test_planted_axes_are_shown():
-    _, numbers = analysed(CASES["planted"](), maps=["logit_mse_centred"])
-    found = {v.key: v.answer for v in verdicts(numbers, "logit_mse_centred")}
+    result, _ = analysed(CASES["planted"](), maps=["logit_mse_centred"])
+    found = {v.key: v.answer for v in verdicts(result, "logit_mse_centred")}
     assert found["low"] == "yes"
     assert found["stable"] == "yes"
     assert found["independent"] == "yes"
-    assert np.isfinite(numbers["dimension"]["logit_mse_centred"]["estimates"][0]["value"])
+    assert np.isfinite(result.dimension["logit_mse_centred"].estimates["value"][0])
+
+
+def test_a_strength_that_is_not_a_number_is_a_strength():
+    assert is_repelled({"repulsion": {"strength": "strong"}})

@@ -14,7 +14,7 @@ import pytest
 from matplotlib.image import imread
 
 from chromatic_descent.analysis import read_numbers
-from chromatic_descent.analysis.results import leaves
+from chromatic_descent.analysis.storage import leaves
 from chromatic_descent.study import Study
 from tests.makers import QUICK_OPTIONS
 

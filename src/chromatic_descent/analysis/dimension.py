@@ -1,62 +1,69 @@
 """In how many dimensions do members differ?"""
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
 from chromatic_descent import geometry
-from chromatic_descent.analysis.maps import temperatures
-from chromatic_descent.analysis.results import Result, attempt, for_each
+from chromatic_descent.analysis.distances import Distances
+from chromatic_descent.analysis.maps import Maps
+from chromatic_descent.analysis.results import Array, Each, NotComputed, attempt, for_each
 from chromatic_descent.probe_logits import Population
 
 _CURVE_DRAWS = 49  # from each null, at every size: it is the curve's course that is read
 
 
-def dimension(
+@dataclass(frozen=True, eq=False)
+class Dimension:
+    """The dimension of S members under one distance; shares are of variance, by axis."""
+
+    estimates: pd.DataFrame  # quantity, value, low, high
+    null_quantiles: dict[str, list[float]]  # by null, the 95% quantile of the shares
+    null_bands: dict[str, Array]  # by null, the central 95% of the shares [2, k]
+    curve: pd.DataFrame | NotComputed  # over (members, images), size, quantity, mean, low, high
+
+
+Dimensions = Each[Dimension]
+
+
+def estimate_dimension(
     population: Population,
-    members: Result,
-    maps: Result,
+    maps: Maps,
+    distances: Distances,
     *,
     bootstrap: int = 200,
     draws: int = 99,
     seed: int = 0,
-) -> Result:
-    """By distance: estimates with intervals, quantiles of null spectra, curves against S and N."""
-    options = {"draws": draws, "seed": seed}
-    return for_each(maps, _dimension, population, temperatures(members), bootstrap, options)
+) -> Dimensions:
+    """Estimate the dimension under each distance, and how it grows with members and images."""
+    logits = population.logits
+
+    def estimate(name: str) -> Dimension:
+        distance = distances.bound(population, name)
+        spectra = geometry.null_spectra(logits, distance, draws=draws, seed=seed)
+        estimates = geometry.dimension_estimates(
+            *(logits, distance), resamples=bootstrap, nulls=spectra, draws=draws, seed=seed
+        )
+        shares = {null: _shares(drawn)[:, : len(logits) - 1] for null, drawn in spectra.items()}
+        return Dimension(
+            estimates=estimates,
+            null_quantiles={n: np.quantile(s, 0.95, axis=0).tolist() for n, s in shares.items()},
+            null_bands={n: np.quantile(s, [0.025, 0.975], axis=0) for n, s in shares.items()},
+            curve=attempt(
+                geometry.dimension_curve,
+                logits,
+                distance,
+                draws=min(draws, _CURVE_DRAWS),
+                seed=seed,
+            ),
+        )
+
+    return Each(for_each(maps, estimate))
 
 
-def _dimension(
-    name: str,
-    population: Population,
-    temperature: NDArray[np.float64],
-    bootstrap: int,
-    options: dict[str, Any],
-) -> Result:
-    logits, distance = population.logits, geometry.distance(name, temperature=temperature)
-    nulls = geometry.null_spectra(logits, distance, **options)
-    return {
-        "estimates": geometry.dimension_estimates(
-            logits, distance, resamples=bootstrap, nulls=nulls, **options
-        ),
-        "null_quantiles": {
-            null: np.quantile(_shares(spectra), 0.95, axis=0)[: len(logits) - 1].tolist()
-            for null, spectra in nulls.items()
-        },
-        "null_bands": {
-            null: np.quantile(_shares(spectra), [0.025, 0.975], axis=0)[:, : len(logits) - 1]
-            for null, spectra in nulls.items()
-        },
-        "curve": attempt(
-            geometry.dimension_curve,
-            *(logits, distance),
-            **{**options, "draws": min(options["draws"], _CURVE_DRAWS)},
-        ),
-    }
-
-
-def _shares(spectra: NDArray[np.float64]) -> NDArray[np.float64]:
+def _shares(spectra: Array) -> Array:
+    """Shares of variance by axis; negative eigenvalues count as none."""
     positive = np.maximum(spectra, 0)
-    shares: NDArray[np.float64] = positive / positive.sum(axis=-1, keepdims=True)
+    shares: Array = positive / positive.sum(axis=-1, keepdims=True)
     return shares

@@ -1,80 +1,127 @@
-"""What members, and ensembles of them, are worth."""
+"""What ensembles of members are worth, why they gain, and which members to pick."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from chromatic_descent import ensemble, geometry
-from chromatic_descent.analysis.results import Result, computed, for_each
-from chromatic_descent.ensemble.curves import check_combiners
-from chromatic_descent.errors import UserError
+from chromatic_descent.analysis.distances import Distances
+from chromatic_descent.analysis.results import Array, NotComputed, attempt
+from chromatic_descent.ensemble.combination import check_combiners
+from chromatic_descent.geometry.cores import one_thread_a_core
 from chromatic_descent.own_code import is_own
 from chromatic_descent.probe_logits import Population
 
-GAIN_DISTANCE = "hellinger"  # members are picked, and their spread measured, by this
+GAIN_DISTANCE = "hellinger"  # by which members are picked and their spread is measured
+
+T = TypeVar("T")
 
 
-def members(population: Population) -> Result:
-    """One row per member: member, seed, every metric, temperature, confidence, entropy."""
-    rows = []
-    for logits in population.logits:  # one at a time: a stack may be larger than memory
-        log_p = ensemble.log_softmax(logits)  # [N, C]
-        p = np.exp(log_p)
-        scores = {name: score(log_p, population.labels) for name, score in ensemble.METRICS.items()}
-        rows.append(
-            {
-                **scores,
-                "temperature": ensemble.fit_temperature(logits, population.labels),
-                "confidence": p.max(axis=-1).mean(),
-                "entropy": -(p * log_p).sum(axis=-1).mean(),
-            }
-        )
-    names = {"member": population.names, "seed": population.seeds}
-    return {"table": pd.concat([pd.DataFrame(names), pd.DataFrame(rows, dtype=float)], axis=1)}
+@dataclass(frozen=True)
+class ImageMean:
+    """A mean over probe images, and its standard error."""
+
+    mean: float
+    standard_error: float
 
 
-def ensembles(
+@dataclass(frozen=True, eq=False)
+class Diversity:
+    """Diversity of the members' predicted classes, by measure."""
+
+    means: dict[str, float]  # over pairs of members
+    standard_errors: dict[str, float]  # of the means, over probe images
+    pairs: dict[str, Array]  # [S, S]
+    oracle_accuracy: float  # share of images that at least one member gets right
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """A loss of the ensemble as that of its members less their diversity; means over images."""
+
+    combiner: str
+    ensemble: float
+    members: float
+    diversity: float
+    diversity_standard_error: float
+
+
+@dataclass(frozen=True, eq=False)
+class Gain:
+    """Whether the spread of a subset of members predicts what its ensemble gains."""
+
+    distance: str  # by which spread is measured
+    table: pd.DataFrame  # target, correlation, low, high, p_value, size, subsets
+    subsets: pd.DataFrame  # spread, and the value of each target
+
+
+@dataclass(frozen=True, eq=False)
+class Ensembles:
+    """What ensembles of these members are worth, and why."""
+
+    curves: pd.DataFrame  # a row per combiner, stage (raw, calibrated), size and metric
+    reliability: pd.DataFrame | NotComputed  # of, calibrated, confidence, accuracy, count
+    uncertainty: dict[str, ImageMean] | NotComputed  # total, expected, mutual_information (nats)
+    diversity: Diversity | NotComputed
+    decompositions: dict[str, Decomposition] | NotComputed  # by loss
+    selection: pd.DataFrame | NotComputed  # picked on half the probe, scored on the other half
+    gain: Gain | NotComputed
+
+
+def score_ensembles(
     population: Population,
-    distances: Result,
+    distances: Distances,
     *,
     combiners: Sequence[str] = tuple(ensemble.COMBINERS),
     subsets: int = 30,
     bootstrap: int = 200,
     permutations: int = 999,
     seed: int = 0,
-) -> Result:
-    """Ensembles by size; why they gain; which members to pick.
-
-    {curves, reliability, uncertainty, diversity, decompositions, selection, gain}
-    """
+) -> Ensembles:
+    """Score ensembles by size and combiner, and ask why they gain and which members to pick."""
     logits, labels = population.logits, population.labels
     for name, combine in check_combiners(combiners).items():
-        if is_own(name):  # its mistakes are errors, not what the data do not allow
+        if is_own(name):  # a mistake in it is an error, not something that the data do not allow
             combine(logits[:, :1])
-    parts: dict[str, Callable[[], Any]] = {
-        "curves": lambda: ensemble.size_curves(
+
+    with one_thread_a_core() as threads:
+
+        def start(compute: Callable[[], T]) -> Future[T | NotComputed]:
+            return threads.submit(attempt, compute)
+
+        curves = threads.submit(
+            ensemble.size_curves,
             *(logits, labels),
             combiners=combiners,
             subsets=subsets,
             resamples=bootstrap,
             calibrate=len(labels) > 1,
             seed=seed,
-        ),
-        "reliability": lambda: _reliability(population, seed),
-        "uncertainty": lambda: _uncertainty(population),
-        "diversity": lambda: _diversity(population),
-        "decompositions": lambda: _decompositions(population),
-        "selection": lambda: _selection(population, bootstrap, seed),
-        "gain": lambda: _gain(population, distances, permutations, seed),
-    }
-    return for_each(parts, lambda part: parts[part]())
+        )
+        reliability = start(lambda: _reliability(population, seed))
+        uncertainty = start(lambda: _uncertainty(population))
+        diversity = start(lambda: _diversity(population))
+        decompositions = start(lambda: _decompositions(population))
+        selection = start(lambda: _selection(population, bootstrap, seed))
+        gain = start(lambda: _gain(population, distances, permutations, seed))
+    return Ensembles(
+        curves=curves.result(),
+        reliability=reliability.result(),
+        uncertainty=uncertainty.result(),
+        diversity=diversity.result(),
+        decompositions=decompositions.result(),
+        selection=selection.result(),
+        gain=gain.result(),
+    )
 
 
 def _reliability(population: Population, seed: int) -> pd.DataFrame:
-    """Reliability of all members' predictions together, and of their mean probability."""
+    """Reliability of all members' predictions pooled, and of their mean probability."""
     labels = population.labels
     tables = []
     stacks: dict[str, NDArray[np.floating]] = {
@@ -88,50 +135,46 @@ def _reliability(population: Population, seed: int) -> pd.DataFrame:
                 if calibrated
                 else ensemble.log_softmax(logits)
             )
-            found = ensemble.reliability(np.concatenate(list(log_p)), np.tile(labels, len(log_p)))
+            bins = ensemble.reliability(np.concatenate(list(log_p)), np.tile(labels, len(log_p)))
             tables.append(
                 pd.DataFrame(
                     {
                         "of": of,
                         "calibrated": calibrated,
-                        "confidence": found.confidence,
-                        "accuracy": found.accuracy,
-                        "count": found.counts,
+                        "confidence": bins.confidence,
+                        "accuracy": bins.accuracy,
+                        "count": bins.counts,
                     }
                 )
             )
     return pd.concat(tables, ignore_index=True)
 
 
-def _uncertainty(population: Population) -> Result:
-    split = ensemble.uncertainty(population.logits)
+def _uncertainty(population: Population) -> dict[str, ImageMean]:
+    parts = vars(ensemble.uncertainty(population.logits))  # [N] each
     return {
-        name: {"mean": values.mean(), "standard_error": values.std() / np.sqrt(len(values))}
-        for name, values in vars(split).items()
+        name: ImageMean(float(values.mean()), float(values.std() / np.sqrt(len(values))))
+        for name, values in parts.items()
     }
 
 
-def _diversity(population: Population) -> Result:
-    found = ensemble.diversity(population.logits, population.labels)
-    return {
-        "means": found.means,
-        "standard_errors": found.standard_errors,
-        "pairs": found.pairs,
-        "oracle_accuracy": ensemble.oracle_accuracy(population.logits, population.labels),
-    }
+def _diversity(population: Population) -> Diversity:
+    pairwise = ensemble.diversity(population.logits, population.labels)
+    oracle = ensemble.oracle_accuracy(population.logits, population.labels)
+    return Diversity(**vars(pairwise), oracle_accuracy=oracle)
 
 
-def _decompositions(population: Population) -> Result:
-    found = ensemble.decompositions(population.logits, population.labels)
+def _decompositions(population: Population) -> dict[str, Decomposition]:
+    splits = ensemble.decompositions(population.logits, population.labels)
     return {
-        name: {
-            "combiner": split.combiner,
-            "ensemble": split.ensemble.mean(),
-            "members": split.members.mean(),
-            "diversity": split.diversity.mean(),
-            "diversity_standard_error": split.diversity.std() / np.sqrt(len(split.diversity)),
-        }
-        for name, split in found.items()
+        loss: Decomposition(
+            combiner=split.combiner,
+            ensemble=float(split.ensemble.mean()),
+            members=float(split.members.mean()),
+            diversity=float(split.diversity.mean()),
+            diversity_standard_error=float(split.diversity.std() / np.sqrt(len(split.diversity))),
+        )
+        for loss, split in splits.items()
     }
 
 
@@ -144,15 +187,15 @@ def _selection(population: Population, bootstrap: int, seed: int) -> pd.DataFram
     )
 
 
-def _gain(population: Population, distances: Result, permutations: int, seed: int) -> Result:
-    matrix = distances["matrices"].get(GAIN_DISTANCE)
-    if matrix is None:
-        raise UserError(f"{GAIN_DISTANCE} is not among `distances`")
-    if not computed(matrix):
-        return dict(matrix)
-    found = ensemble.distance_predicts_gain(
-        *(matrix["squared"], population.logits, population.labels),
+def _gain(
+    population: Population, distances: Distances, permutations: int, seed: int
+) -> Gain | NotComputed:
+    matrix = distances.matrices.find(GAIN_DISTANCE, f"{GAIN_DISTANCE} is not among `distances`")
+    if isinstance(matrix, NotComputed):
+        return matrix
+    gain = ensemble.distance_predicts_gain(
+        *(matrix.squared, population.logits, population.labels),
         permutations=permutations,
         seed=seed,
     )
-    return {"distance": GAIN_DISTANCE, "table": found.table, "subsets": found.subsets}
+    return Gain(GAIN_DISTANCE, gain.table, gain.subsets)

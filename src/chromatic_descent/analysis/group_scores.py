@@ -1,7 +1,7 @@
-"""What one group of members is worth: each member alone, and the ensemble of them.
+"""Scores of one group of members: of each member alone, and of their ensemble.
 
 Every score of an ensemble is computed for many weightings of the images at once, so that two groups
-can be compared on the same resampled images, and again without each seed.
+can be compared on the same resampled images.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from chromatic_descent import ensemble, geometry
-from chromatic_descent.ensemble.combine import log_mean_exp
-from chromatic_descent.ensemble.metrics import at_label, bin_index
-from chromatic_descent.ensemble.subsets import BINS
+from chromatic_descent.ensemble.log_probabilities import at_label, log_mean_exp
+from chromatic_descent.ensemble.metrics import BINS
+from chromatic_descent.ensemble.predictions import bin_index
 from chromatic_descent.probe_logits import FOREIGN, SHIFTED, Population, ProbeSliceLogits
 
 SPREADS = ("logit_mse_centred", "logit_mse_matched", "hellinger")  # blind to shifts of logits
@@ -51,18 +51,18 @@ def resampled(population: Population, resamples: int, seed: int) -> Images:
 
 
 def slices_of(population: Population, kind: str) -> dict[str, ProbeSliceLogits]:
-    """Slices whose name begins with `kind`, by the rest of it, if they hold as many images."""
-    found = {
+    """Slices whose name begins with `kind`, by the rest of the name, if they are of one size."""
+    slices = {
         name.removeprefix(kind): part
         for name, part in population.slices.items()
         if name.startswith(kind)
     }
-    sizes = {len(part.labels) for part in found.values()}
-    return found if len(sizes) == 1 else {}
+    sizes = {len(part.labels) for part in slices.values()}
+    return slices if len(sizes) == 1 else {}
 
 
 def members_alone(population: Population, members: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """One row per member, on the probe and on its shifted images: the scores that have seeds.
+    """One row per member: its scores on the probe and on the shifted images, and its seconds.
 
     Args:
         population: S members.
@@ -106,7 +106,7 @@ def together(
 
     Args:
         population: S members.
-        who: at least 2 of them, by place.
+        who: the indices of at least 2 of them.
         temperature: [S] fitted.
         images: how often each image counts, W times.
         seed: of the probe's halves; the temperatures are fitted on every image once.
@@ -146,18 +146,18 @@ def together(
 
 
 def unweighted(population: Population, who: Sequence[int]) -> dict[str, float]:
-    """Scores of an ensemble that are no mean over images: its temperature, and AUROCs."""
+    """Scores of an ensemble that are not means over images: its temperature, and AUROCs."""
     logits = population.logits[list(who)]
     combined = ensemble.mean_probability(logits)
-    found = {"ensemble_temperature": float(ensemble.fit_temperature(combined, population.labels))}
+    scores = {"ensemble_temperature": float(ensemble.fit_temperature(combined, population.labels))}
     foreign = slices_of(population, FOREIGN)
     if foreign:
         inside = _unsureness(logits)
         for kind, part in foreign.items():
             outside = _unsureness(part.logits[list(who)])
             for score, values in inside.items():
-                found[f"auroc_{score}_{kind}"] = ensemble.auroc(values, outside[score])
-    return found
+                scores[f"auroc_{score}_{kind}"] = ensemble.auroc(values, outside[score])
+    return scores
 
 
 def on_shifts(population: Population, who: Sequence[int]) -> pd.DataFrame:
@@ -204,7 +204,7 @@ def _shifted_images(population: Population) -> int:
 
 
 def _unsureness(logits: NDArray[np.floating]) -> dict[str, Array]:
-    """Scores [N] of an ensemble that should be high for images it does not know."""
+    """Scores [N] of an ensemble that should be high for images unlike those it was trained on."""
     split = ensemble.uncertainty(logits)
     return {
         "entropy": split.total,
@@ -225,7 +225,7 @@ def _ece(log_p: Array, right: Array, weights: NDArray[np.float32]) -> Array:
 def _disagreement(
     logits: NDArray[np.floating], wrong: Array, weights: NDArray[np.float32]
 ) -> dict[str, Array]:
-    """Mean over pairs of disagreement and of its normalised form, as `ensemble.diversity`: [W]."""
+    """Mean over pairs of disagreement and its normalised form [W], as in `ensemble.diversity`."""
     upper = np.triu_indices(len(logits), k=1)
     apart = geometry.reweighted_distances(logits, "disagreement", weights)[:, *upper]  # [W, pairs]
     error = weights @ wrong.T / weights.sum(axis=1, keepdims=True, dtype=np.float64)  # [W, S]
@@ -239,7 +239,7 @@ def _disagreement(
 
 
 def _spread(logits: NDArray[np.floating], name: str, temperature: Array) -> Array:
-    """Each image's part of the mean squared distance over pairs of members: [N].
+    """Each image's contribution to the mean squared distance between two members [N].
 
     mean_{i<j} ‖φ_i − φ_j‖² = 2/(S − 1) Σ_i ‖φ_i − φ̄‖².
     """

@@ -1,76 +1,86 @@
 """Is the structure real? The top-2 share against five nulls, from weak to strong."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from chromatic_descent import geometry
-from chromatic_descent.analysis.maps import interval, temperatures
-from chromatic_descent.analysis.results import Result, for_each
+from chromatic_descent.analysis.distances import Distances
+from chromatic_descent.analysis.maps import Maps
+from chromatic_descent.analysis.results import Array, Each, for_each, interval
 from chromatic_descent.probe_logits import Population
 
 
-def nulls(
+@dataclass(frozen=True, eq=False)
+class NullTest:
+    """The top-2 share of a map against a null."""
+
+    observed: float
+    null_mean: float
+    null_low: float  # the central 95% of the null
+    null_high: float
+    effect: float  # (observed − mean) in SDs of the null
+    p_value: float  # of observing so much or more
+    draws: int
+    null: Array  # [draws]
+    rejects: str  # what a small p-value rejects, in words
+
+
+Nulls = dict[str, Each[NullTest]]
+"""By distance and null: permuted_distances, isotropic, independent_errors, …"""
+
+
+def run_null_tests(
     population: Population,
-    members: Result,
-    maps: Result,
-    distances: Result,
+    maps: Maps,
+    distances: Distances,
     *,
     draws: int = 99,
     permutations: int = 999,
     seed: int = 0,
-) -> Result:
-    """By distance and null: observed share, the null's, effect in its SDs, p, what p rejects."""
+) -> Nulls:
+    """Test the top-2 share under each distance against each null."""
     logits, labels = population.logits, population.labels
     _, images, classes = logits.shape
-    shuffled = {"draws": draws, "seed": seed}
+    drawn: dict[str, Any] = {"draws": draws, "seed": seed}
+    bound = {name: distances.bound(population, name) for name in maps}
+    squared = {name: matrix.squared for name, matrix in distances.matrices.computed().items()}
 
-    def distance(name: str) -> geometry.Distance:
-        return geometry.distance(name, temperature=temperatures(members))
+    def isotropic(name: str) -> geometry.NullTest:
+        free = bound[name].on(logits).degrees(classes)
+        return geometry.isotropic(squared[name], degrees=images * free, **drawn)
 
-    def permuted_distances(name: str) -> Result:
-        squared = distances["matrices"][name]["squared"]
-        return _test(geometry.permuted_distances, squared, permutations=permutations, seed=seed)
-
-    def isotropic(name: str) -> Result:
-        squared = distances["matrices"][name]["squared"]
-        free = distance(name).on(logits).degrees(classes)
-        return _test(geometry.isotropic, squared, degrees=images * free, draws=draws, seed=seed)
-
-    def independent_errors(name: str) -> Result:
-        return _test(geometry.independent_errors, logits, distance(name), **shuffled)
-
-    def within_class_shuffles(name: str) -> Result:
-        return _test(geometry.within_class_shuffles, logits, labels, distance(name), **shuffled)
-
-    def temperature_and_bias(name: str) -> Result:
-        return _test(geometry.temperature_and_bias, logits, distance(name), **shuffled)
-
-    ladder = {
-        null.__name__: null
-        for null in (
-            permuted_distances,
-            isotropic,
-            independent_errors,
-            within_class_shuffles,
-            temperature_and_bias,
-        )
+    ladder: dict[str, Callable[[str], geometry.NullTest]] = {
+        "permuted_distances": lambda name: geometry.permuted_distances(
+            squared[name], permutations=permutations, seed=seed
+        ),
+        "isotropic": isotropic,
+        "independent_errors": lambda name: geometry.independent_errors(
+            logits, bound[name], **drawn
+        ),
+        "within_class_shuffles": lambda name: geometry.within_class_shuffles(
+            logits, labels, bound[name], **drawn
+        ),
+        "temperature_and_bias": lambda name: geometry.temperature_and_bias(
+            logits, bound[name], **drawn
+        ),
     }
     # The longest first, so that no core is left to do it alone at the end.
     tests = [(null, name) for null in reversed(ladder) for name in reversed(list(maps))]
-    found = for_each(tests, lambda test: ladder[test[0]](test[1]))
-    return {name: {null: found[null, name] for null in ladder} for name in maps}
+    results = for_each(tests, lambda test: _in_words(ladder[test[0]](test[1])))
+    return {name: Each({null: results[null, name] for null in ladder}) for name in maps}
 
 
-def _test(null: Any, *arguments: Any, **options: Any) -> Result:
-    test = null(*arguments, **options)
+def _in_words(test: geometry.NullTest) -> NullTest:
     span = interval(test.null)
-    return {
-        "observed": test.observed,
-        "null_mean": span["mean"],
-        "null_low": span["low"],
-        "null_high": span["high"],
-        "effect": test.effect,
-        "p_value": test.p_value,
-        "draws": len(test.null),
-        "null": test.null,
-        "rejects": test.hypothesis,
-    }
+    return NullTest(
+        observed=test.observed,
+        null_mean=span.mean,
+        null_low=span.low,
+        null_high=span.high,
+        effect=test.effect,
+        p_value=test.p_value,
+        draws=len(test.null),
+        null=test.null,
+        rejects=test.hypothesis,
+    )

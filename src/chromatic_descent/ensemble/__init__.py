@@ -1,21 +1,18 @@
-"""Ensembles: combining members, scoring the result, calibrating it, and what diversity is worth.
+"""Ensembles: combining members, scoring and calibrating the result, and the value of diversity.
 
-Pure functions on NumPy arrays; a `.npy` of logits [S, N, C] from any source is enough.
+Pure functions on NumPy arrays: logits [S, N, C] from any source are enough.
 """
 
 from chromatic_descent.ensemble.calibration import (
     CrossCalibrated,
-    Reliability,
     calibrated_scores,
     cross_calibrated,
-    fit_temperature,
     probe_halves,
-    reliability,
 )
-from chromatic_descent.ensemble.combine import (
+from chromatic_descent.ensemble.combination import (
     COMBINERS,
+    Combiner,
     geometric_mean,
-    log_softmax,
     majority_vote,
     mean_logit,
     mean_probability,
@@ -24,29 +21,39 @@ from chromatic_descent.ensemble.curves import size_curves
 from chromatic_descent.ensemble.decomposition import Decomposition, decompositions
 from chromatic_descent.ensemble.diversity import Diversity, diversity, oracle_accuracy
 from chromatic_descent.ensemble.gain import DistanceGain, distance_predicts_gain
-from chromatic_descent.ensemble.metrics import METRICS, accuracy, brier, classwise_ece, ece, nll
+from chromatic_descent.ensemble.log_probabilities import log_softmax
+from chromatic_descent.ensemble.metrics import (
+    METRICS,
+    Metric,
+    accuracy,
+    brier,
+    classwise_ece,
+    ece,
+    nll,
+)
 from chromatic_descent.ensemble.paired import (
     PairedDifference,
-    auroc,
     jackknife_interval,
     paired_difference,
 )
-from chromatic_descent.ensemble.selection import (
-    farthest_point,
-    greedy_forward,
-    k_medoids,
-    selection_curves,
-)
-from chromatic_descent.ensemble.uncertainty import Uncertainty, uncertainty
+from chromatic_descent.ensemble.predictions import Prediction
+from chromatic_descent.ensemble.reliability import Reliability, reliability
+from chromatic_descent.ensemble.selection import selection_curves
+from chromatic_descent.ensemble.selection_rules import farthest_point, greedy_forward, k_medoids
+from chromatic_descent.ensemble.temperature import fit_temperature
+from chromatic_descent.ensemble.uncertainty import Uncertainty, auroc, uncertainty
 
 __all__ = [
     "COMBINERS",
     "METRICS",
+    "Combiner",
     "CrossCalibrated",
     "Decomposition",
     "DistanceGain",
     "Diversity",
+    "Metric",
     "PairedDifference",
+    "Prediction",
     "Reliability",
     "Uncertainty",
     "accuracy",

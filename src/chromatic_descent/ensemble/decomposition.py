@@ -2,25 +2,26 @@
 
     ensemble = members − diversity, for every item
 
-Which term that is follows from the loss and from how the members are combined. For a loss and its
-own combiner (cross-entropy and the geometric mean, squared error and the mean) the term is a
-spread of the members around the ensemble: non-negative, and blind to the label. For any other
-pair it depends on the label, and says only what combining did.
+The diversity term follows from the loss and from the combiner. For a loss and its own combiner
+(cross-entropy and the geometric mean, squared error and the mean) it is a spread of the members
+around the ensemble: non-negative, and independent of the label. For any other pair it depends on
+the label, and states only the effect of combining.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from chromatic_descent.ensemble.combine import (
-    check_stack,
+from chromatic_descent.ensemble.combination import majority_vote
+from chromatic_descent.ensemble.log_probabilities import (
+    at_label,
+    check_members,
     log_mean_exp,
     log_softmax,
     log_softmax_blocks,
-    majority_vote,
 )
-from chromatic_descent.ensemble.metrics import at_label, check_labels
+from chromatic_descent.geometry.checks import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +32,13 @@ class Decomposition:
         combiner: how the members are combined, a name from `COMBINERS`.
         ensemble: [N], the ensemble's loss.
         members: [N], the members' mean loss.
-        diversity: [N], what the ensemble gains on its members; negative where it loses.
+        diversity: [N], how much better the ensemble is than its members; negative where worse.
     """
 
     combiner: str
-    ensemble: NDArray[np.float64]
-    members: NDArray[np.float64]
-    diversity: NDArray[np.float64]
+    ensemble: Array
+    members: Array
+    diversity: Array
 
     @property
     def means(self) -> dict[str, float]:
@@ -63,12 +64,13 @@ def decompositions(logits: ArrayLike, labels: ArrayLike) -> dict[str, Decomposit
     | `brier`                          | ‖p̄ − [y]‖² | mean ‖p_i − [y]‖² | mean ‖p_i − p̄‖²     |
     | `zero_one`                       | vote ≠ y   | share of i wrong  | members − ensemble  |
 
-    q̄ is the normalised geometric mean, p̄ the mean probability, the vote `majority_vote`'s. The
-    first and third are the exact decompositions of their loss: a diversity that needs no label and
-    is never negative. The second is Jensen's gap: never negative, but dependent on the label. The
-    fourth, the effect of diversity on the vote, has either sign: where most members are wrong,
-    voting makes it worse. Everything is taken in log space, so all of it holds to round-off at any
-    confidence. The first three are computed each from its own formula, so `residual` is a check.
+    q̄ is the normalised geometric mean, p̄ the mean probability, the vote that of `majority_vote`.
+    The first and third are the exact decompositions of their losses: their diversity needs no label
+    and is never negative. The second is Jensen's gap: never negative, but dependent on the label.
+    The fourth, the effect of diversity on the vote, may have either sign: where most members are
+    wrong, voting makes things worse. Everything is computed in log space, so the identities hold to
+    round-off at any confidence. Each part of the first three is computed from its own formula, so
+    `residual` is a genuine check.
 
     Args:
         logits: [S, N, C].
@@ -89,9 +91,8 @@ def decompositions(logits: ArrayLike, labels: ArrayLike) -> dict[str, Decomposit
     {'cross_entropy_geometric_mean': 0.3677, 'cross_entropy_mean_probability': 0.7374,
      'brier': 0.2337, 'zero_one': -0.5}
     """
-    stack = check_stack(logits)
+    stack, y = check_members(logits, labels)
     items, classes = stack.shape[1:]
-    y = check_labels(labels, items, classes)
     parts = {
         name: Decomposition(combiner, *np.empty((3, items)))
         for name, combiner in (
@@ -102,7 +103,7 @@ def decompositions(logits: ArrayLike, labels: ArrayLike) -> dict[str, Decomposit
         )
     }
 
-    def note(name: str, block: slice, *values: NDArray[np.float64]) -> None:
+    def note(name: str, block: slice, *values: Array) -> None:
         part = parts[name]
         part.ensemble[block], part.members[block], part.diversity[block] = values
 

@@ -1,6 +1,6 @@
-"""How differently members answer, pair by pair, and how differently independent ones would.
+"""How often members disagree, pair by pair, and how often independent members would.
 
-Everything here is about answers, the most probable class, not about probabilities.
+Everything here concerns predicted classes, the most probable ones, not probabilities.
 """
 
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chromatic_descent.ensemble.combine import check_stack
-from chromatic_descent.ensemble.metrics import check_labels
+from chromatic_descent.ensemble.log_probabilities import check_members
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Array
 
 _GROUPS = 20  # of items, for the jackknife
 
@@ -22,33 +22,33 @@ class Diversity:
     Attributes:
         pairs: [S, S] for `disagreement`, `normalised_disagreement`, `independent_disagreement`,
             `cohen_kappa` and `error_correlation`.
-        means: of each over the pairs i < j for which it is defined, and `fleiss_kappa`, which is
-            one number for all members.
-        standard_errors: of each mean, over probe items, these members given: a jackknife that
-            leaves out one in 20 groups of items at a time (one item in N with fewer than 20).
+        means: of each measure over the pairs i < j for which it is defined, and `fleiss_kappa`,
+            a single value for all members.
+        standard_errors: of each mean, over probe items, for these members: a jackknife that leaves
+            out one of 20 groups of items at a time (one item at a time below 20 items).
     """
 
-    pairs: dict[str, NDArray[np.float64]]
+    pairs: dict[str, Array]
     means: dict[str, float]
     standard_errors: dict[str, float]
 
 
 @dataclass(frozen=True)
 class _Counts:
-    """What every measure is made of: counts over items, which add up over groups of items."""
+    """The counts over items behind every measure; they add up over groups of items."""
 
-    items: int
-    same: NDArray[np.float64]  # [S, S] same answer
-    both_wrong: NDArray[np.float64]  # [S, S]
-    answers: NDArray[np.float64]  # [S, C] how often each class is the answer
-    wrong: NDArray[np.float64]  # [S]
+    items: float
+    same: Array  # [S, S] same predicted class
+    both_wrong: Array  # [S, S]
+    predicted: Array  # [S, C] how often each class is predicted
+    wrong: Array  # [S]
 
 
 def diversity(logits: ArrayLike, labels: ArrayLike) -> Diversity:
-    """Measure how often members answer differently, err together, and what chance would give.
+    """Measure how often members disagree and err together, and what chance would give.
 
-    With a_i the answers of member i, ε_i = P(a_i ≠ y) its error, m_ic the share of its answers
-    that are class c:
+    With a_i the classes that member i predicts, ε_i = P(a_i ≠ y) its error, m_ic the share of its
+    predictions that are class c:
 
         disagreement              d_ij = P(a_i ≠ a_j)
         normalised_disagreement   d_ij / ε̄_ij,   ε̄_ij = (ε_i + ε_j)/2 = 1 − the pair's mean accuracy
@@ -57,14 +57,14 @@ def diversity(logits: ArrayLike, labels: ArrayLike) -> Diversity:
         error_correlation         corr([a_i ≠ y], [a_j ≠ y]), Pearson's
         fleiss_kappa              (P̄ − e)/(1 − e),   P̄ = mean_{i<j} P(a_i = a_j),  e = Σ_c m̄_c²
 
-    `independent_disagreement` is what d would be if the two erred independently of each other *and
-    of the item*, each wrong class as likely as another; for equal errors it is
-    2ε(1 − ε) + ε²(C − 2)/(C − 1). Real items differ in how hard they are, which by itself makes
-    errors coincide: falling short of this reference is the rule, and no sign of shared minima.
-    Fort et al. divide by 1 − accuracy of a model held against one baseline; between equals, as
-    here, the mean accuracy of the two stands in. Both kappas are 1 for equal answers and 0 at
-    chance given how often each class is answered, but right answers count as agreement: accurate
-    members have a high kappa whatever their errors do.
+    `independent_disagreement` is the d of two members that err independently of each other *and of
+    the item*, all wrong classes equally likely; for equal errors it is
+    2ε(1 − ε) + ε²(C − 2)/(C − 1). Real items differ in difficulty, which by itself makes errors
+    coincide: falling short of this reference is the rule, not a sign of shared minima. Fort et al.
+    divide by 1 − accuracy of a model that is compared with one baseline; between equals, as here,
+    the pair's mean accuracy takes its place. Both kappas are 1 for equal predictions and 0 at
+    chance, given how often each class is predicted. Correct predictions count as agreement, so
+    accurate members have a high kappa whatever their errors do.
 
     Args:
         logits: [S, N, C], at least 2 members.
@@ -72,8 +72,8 @@ def diversity(logits: ArrayLike, labels: ArrayLike) -> Diversity:
 
     Returns:
         A `Diversity`; all entries dimensionless. Normalised disagreement is NaN for two members
-        without errors, kappas where all answers are one class, error correlation where a member is
-        always right or always wrong.
+        without errors, kappas where all predictions are one class, error correlation where a member
+        is always right or always wrong.
 
     Raises:
         UserError: logits or labels of another shape, or out of range; fewer than 2 members.
@@ -81,8 +81,8 @@ def diversity(logits: ArrayLike, labels: ArrayLike) -> Diversity:
     Source: Fort et al. 2019, arXiv:1912.02757; Cohen 1960; Fleiss 1971.
 
     >>> import numpy as np
-    >>> answers = np.array([[0, 1, 0, 1, 0], [0, 1, 1, 0, 0], [0, 1, 1, 1, 0]])  # [S, N]
-    >>> measured = diversity(np.eye(2)[answers], [0, 1, 1, 1, 0])
+    >>> predicted = np.array([[0, 1, 0, 1, 0], [0, 1, 1, 0, 0], [0, 1, 1, 1, 0]])  # [S, N]
+    >>> measured = diversity(np.eye(2)[predicted], [0, 1, 1, 1, 0])
     >>> measured.pairs["disagreement"]
     array([[0. , 0.4, 0.2],
            [0.4, 0. , 0.2],
@@ -90,15 +90,14 @@ def diversity(logits: ArrayLike, labels: ArrayLike) -> Diversity:
     >>> round(measured.means["normalised_disagreement"], 6)  # 0.4/0.2, 0.2/0.1 and 0.2/0.1
     2.0
     """
-    stack = check_stack(logits)
+    stack, y = check_members(logits, labels)
     members, items, classes = stack.shape
     if members < 2:
-        raise UserError("diversity is about pairs: it needs at least 2 members; found 1")
-    y = check_labels(labels, items, classes)
-    answers = stack.argmax(axis=-1)  # [S, N]; of several most probable classes the first
-    # Every 20th item makes a group, so that each has all classes even if the items are sorted.
+        raise UserError("diversity compares pairs: it needs at least 2 members; found 1")
+    predicted = stack.argmax(axis=-1)  # [S, N]; of several most probable classes the first
+    # Every 20th item forms a group, so that each has all classes even if the items are sorted.
     groups = [
-        _count(answers[:, start::_GROUPS], y[start::_GROUPS], classes)
+        _count(predicted[:, start::_GROUPS], y[start::_GROUPS], classes)
         for start in range(min(_GROUPS, items))
     ]
     whole = groups[0]
@@ -124,7 +123,7 @@ def oracle_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
 
         mean_n max_i [argmax_c f_inc = y_n]
 
-    What an oracle would reach that picks the right member for each item. It never falls as members
+    The accuracy of an oracle that picks the right member for each item. It never falls as members
     are added, and with enough guessing members it is 1: an upper bound, not a goal.
 
     Args:
@@ -139,18 +138,17 @@ def oracle_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
     >>> oracle_accuracy([[[1, 0], [1, 0]], [[0, 1], [0, 1]]], [0, 1])
     1.0
     """
-    stack = check_stack(logits)
-    y = check_labels(labels, *stack.shape[1:])
+    stack, y = check_members(logits, labels)
     return float((stack.argmax(axis=-1) == y).any(axis=0).mean())
 
 
-def _count(answers: NDArray[np.intp], labels: NDArray[np.intp], classes: int) -> _Counts:
-    """Count over items: [S, n], [n] -> counts. The pairs are two matrix products."""
-    members, items = answers.shape
+def _count(predicted: NDArray[np.intp], labels: NDArray[np.intp], classes: int) -> _Counts:
+    """Count over items: [S, n], [n] -> counts. Pairs take two matrix products."""
+    members, items = predicted.shape
     one_hot = np.zeros((members, items, classes), dtype=np.float32)  # exact up to 2**24 items
-    np.put_along_axis(one_hot, answers[..., None], 1, axis=-1)
+    np.put_along_axis(one_hot, predicted[..., None], 1, axis=-1)
     flat = one_hot.reshape(members, -1)
-    wrong = (answers != labels).astype(np.float32)  # [S, n]
+    wrong = (predicted != labels).astype(np.float32)  # [S, n]
     small = np.min_scalar_type(items)  # S² counts in each of 20 groups: as small as they fit
     return _Counts(
         items,
@@ -163,24 +161,19 @@ def _count(answers: NDArray[np.intp], labels: NDArray[np.intp], classes: int) ->
 
 def _combine(one: _Counts, other: _Counts, sign: int) -> _Counts:
     """Return one + sign · other."""
-    return _Counts(
-        one.items + sign * other.items,
-        one.same + np.float64(sign) * other.same,
-        one.both_wrong + np.float64(sign) * other.both_wrong,
-        one.answers + sign * other.answers,
-        one.wrong + sign * other.wrong,
-    )
+    pairs = zip(vars(one).values(), vars(other).values(), strict=True)
+    return _Counts(*(a + np.float64(sign) * b for a, b in pairs))
 
 
-def _measures(counts: _Counts) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
+def _measures(counts: _Counts) -> tuple[dict[str, Array], dict[str, float]]:
     """Return the pairwise matrices, and their means over pairs with Fleiss' kappa."""
     n = counts.items
-    members, classes = counts.answers.shape
+    members, classes = counts.predicted.shape
     error = counts.wrong / n
     both = np.multiply.outer(error, error)
     total = np.add.outer(error, error)
     agreement = counts.same / n
-    chance = counts.answers @ counts.answers.T / n**2
+    chance = counts.predicted @ counts.predicted.T / n**2
     scale = np.sqrt(error * (1 - error))
     pairs = {
         "disagreement": 1 - agreement,
@@ -191,20 +184,20 @@ def _measures(counts: _Counts) -> tuple[dict[str, NDArray[np.float64]], dict[str
     }
     upper = np.triu_indices(members, k=1)
     means = {name: _mean(matrix[upper]) for name, matrix in pairs.items()}
-    share = counts.answers.sum(axis=0) / (n * members)
+    share = counts.predicted.sum(axis=0) / (n * members)
     expected = np.vecdot(share, share)
     fleiss = _ratio(np.array(1 - means["disagreement"] - expected), np.array(1 - expected))
     return pairs, {**means, "fleiss_kappa": float(fleiss)}
 
 
-def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return above / below, NaN where below is zero but for round-off."""
+def _ratio(above: Array, below: Array) -> Array:
+    """Return above / below, NaN where below is zero up to round-off."""
     ratio = np.full(above.shape, np.nan)
     np.divide(above, below, out=ratio, where=below > 1e-12)
     return ratio
 
 
-def _mean(values: NDArray[np.float64]) -> float:
-    """Return the mean of what is not NaN; NaN if nothing is."""
+def _mean(values: Array) -> float:
+    """Return the mean of the values that are not NaN; NaN if all are."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chromatic_descent.ensemble.combine import check_stack, log_softmax
-from chromatic_descent.ensemble.metrics import accuracy, check_labels, nll
+from chromatic_descent.ensemble.log_probabilities import check_members, log_softmax
+from chromatic_descent.ensemble.metrics import accuracy, nll
 from chromatic_descent.ensemble.paired import jackknife_reach
-from chromatic_descent.ensemble.selection import check_squared
-from chromatic_descent.ensemble.subsets import draw_subsets, membership, score_subsets
+from chromatic_descent.ensemble.pooling import membership
+from chromatic_descent.ensemble.subsets import draw_subsets, score_subsets
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Array, check_squared
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_FEWEST = 5  # members: four have but 24 relabellings, hardly enough for a test at 5%
+_FEWEST = 5  # members: four have only 24 relabellings, hardly enough for a test at 5%
 
 # Relabelled distances are gathered in batches of about this many float64 values (16 MiB).
 _BATCH = 2**21
@@ -24,11 +25,11 @@ _BATCH = 2**21
 
 @dataclass(frozen=True, eq=False)
 class DistanceGain:
-    """Whether the spread of a subset predicts what it gains.
+    """Whether the spread of a subset predicts its gain.
 
     Attributes:
         table: one row per target: target, correlation, low, high, p_value, size, subsets.
-        subsets: one row per subset: spread, and the value of each target.
+        subsets: one row per subset: its spread, and its value of each target.
     """
 
     table: "pd.DataFrame"
@@ -45,34 +46,35 @@ def distance_predicts_gain(
     permutations: int = 999,
     seed: int = 0,
 ) -> DistanceGain:
-    """Correlate how far apart an ensemble's members are with what combining them gains.
+    """Correlate the distance between an ensemble's members with the gain of combining them.
 
         spread_A = mean_{i<j∈A} D_ij over subsets A of k members
 
-    against four targets, all of them better when larger, with mean probability as the combiner:
+    against four targets, all better when larger, with mean probability as the combiner:
 
         accuracy_gain   accuracy of the ensemble − mean accuracy of its members
         nll_gain        mean NLL of its members − NLL of the ensemble
         accuracy, nll_reduction   the ensemble's own accuracy, and minus its NLL
 
-    The gains say whether distance predicts what combining *adds*, the others whether to prefer
+    The gains show whether distance predicts what combining *adds*, the other two whether to prefer
     spread-out members: weak members are often far from the rest and gain much, without making a
     better ensemble.
 
-    Subsets share members, so they are no independent observations, and shuffling them as if they
-    were would find far too much. The null instead relabels members: rows and columns of D are
-    permuted jointly, subsets and their gains stay. p = (1 + #{|r*| ≥ |r|})/(1 + P), two-sided;
-    what it rejects is that a member's place on the map has nothing to do with what it contributes.
-    low and high are a 95% jackknife interval over members: Fisher's z = artanh r, each time
-    without the subsets of one member, ± Student's t with S − 1 degrees of freedom. It errs on the
-    wide side where subsets are few. These probe items are taken as given, in both.
+    Subsets share members, so they are not independent observations, and shuffling them as if they
+    were would reject far too often. The null instead relabels members: rows and columns of D are
+    permuted together, while subsets and their gains stay. p = (1 + #{|r*| ≥ |r|})/(1 + P),
+    two-sided; a small p rejects that a member's position on the map is unrelated to its
+    contribution. low and high are a 95% jackknife interval over members: Fisher's z = artanh r,
+    each time without the subsets of one member, ± Student's t with S − 1 degrees of freedom. The
+    interval is conservative where subsets are few. Both take these probe items as given.
 
     Args:
         squared: [S, S] squared distances between the members.
         logits: [S, N, C], at least 5 members.
         labels: [N], whole numbers from 0 to C − 1.
         size: k, from 2 to S − 2.
-        subsets: all of that size are taken if there are at most so many, else so many at random.
+        subsets: all of that size are taken if there are at most this many, otherwise this many at
+            random.
         permutations: P. The cost is P · subsets · k²/2 look-ups.
         seed: of the subsets and the permutations.
 
@@ -82,14 +84,14 @@ def distance_predicts_gain(
 
     Raises:
         UserError: shapes that do not match; fewer than 5 members; size, subsets or permutations
-            out of range; all subsets are equally spread.
+            out of range; all subsets have the same spread.
 
     Source: Mantel 1967 for the joint permutation; Phipson & Smyth 2010 for the p-value.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> labels = rng.integers(3, size=300)
-    >>> two = rng.normal(size=(2, 300, 3)) + np.eye(3)[labels]  # two kinds of members
+    >>> two = rng.normal(size=(2, 300, 3)) + np.eye(3)[labels]  # two kinds of member
     >>> logits = np.repeat(two, 4, axis=0) + 0.3 * rng.normal(size=(8, 300, 3))
     >>> squared = ((logits[:, None] - logits) ** 2).mean(axis=(2, 3))
     >>> table = distance_predicts_gain(squared, logits, labels, size=2).table
@@ -99,9 +101,8 @@ def distance_predicts_gain(
     """
     import pandas as pd
 
-    stack = check_stack(logits)
-    members, items, classes = stack.shape
-    y = check_labels(labels, items, classes)
+    stack, y = check_members(logits, labels)
+    members = len(stack)
     d = check_squared(squared)
     if len(d) != members:
         raise UserError(f"squared is for {len(d)} members, logits for {members}")
@@ -124,7 +125,7 @@ def distance_predicts_gain(
     index = np.array(chosen)  # [M, k]
     spread = _spreads(d, index[None])[0]
     if np.ptp(spread) <= 1e-9 * np.abs(d).max():
-        raise UserError("all subsets are equally spread: there is nothing to correlate")
+        raise UserError("all subsets have the same spread: there is nothing to correlate")
     scores = score_subsets(stack, y, [chosen])["raw"].metrics
     alone = np.array([[metric(log_softmax(f), y) for metric in (accuracy, nll)] for f in stack])
     member_accuracy, member_nll = alone.T  # [S] each
@@ -136,19 +137,19 @@ def distance_predicts_gain(
     }
     values = np.stack(list(targets.values()))  # [T, M]
 
-    observed = _correlations(np.ones((1, len(chosen))), spread[None], values)[0]  # [T]
+    everything = np.ones((1, len(chosen)))
+    observed = _correlations(everything, spread[None], values)[0]  # [T]
     without = _correlations(1 - inside.T, spread[None], values)  # [S, T]
     low, high = _jackknife(observed, without)
 
     rng = np.random.default_rng(seed)
     reached = np.zeros(len(values), dtype=np.intp)
     batch = max(1, _BATCH // (len(chosen) * size**2))
-    everything = np.ones((1, len(chosen)))
     for start in range(0, permutations, batch):
         names = np.tile(np.arange(members), (min(batch, permutations - start), 1))
         relabelled = rng.permuted(names, axis=1)[:, index]  # [P, M, k]
         null = _correlations(everything, _spreads(d, relabelled), values)  # [P, T]
-        # A relabelling that changes nothing ties with the data, up to round-off: it must count.
+        # A relabelling that changes nothing ties with the data up to round-off: it must count.
         reached += np.count_nonzero(np.abs(null) >= np.abs(observed) * (1 - 1e-9), axis=0)
     p_value = np.where(np.isnan(observed), np.nan, (1 + reached) / (1 + permutations))
 
@@ -166,19 +167,17 @@ def distance_predicts_gain(
     return DistanceGain(table, pd.DataFrame({"spread": spread, **targets}))
 
 
-def _spreads(squared: NDArray[np.float64], index: NDArray[np.intp]) -> NDArray[np.float64]:
+def _spreads(squared: Array, index: NDArray[np.intp]) -> Array:
     """Return the mean distance over the pairs of each subset: [P, M, k] -> [P, M]."""
     rows, columns = np.triu_indices(index.shape[-1], k=1)
-    spread: NDArray[np.float64] = squared[index[..., rows], index[..., columns]].mean(axis=-1)
+    spread: Array = squared[index[..., rows], index[..., columns]].mean(axis=-1)
     return spread
 
 
-def _correlations(
-    weights: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return weighted correlations, NaN where one side is constant: [B, M] of them.
+def _correlations(weights: Array, x: Array, y: Array) -> Array:
+    """Return weighted correlations [B, T], NaN where one side is constant.
 
-    [B, M] weights with [1, M] or, for one weight, [B, M] values of x, against [T, M] of y: [B, T].
+    Weights are [B, M] with x [1, M], or [1, M] with x [B, M]; y is [T, M].
     """
     total = weights.sum(axis=1, keepdims=True)  # [B, 1]
     x = x - (weights * x).sum(axis=1, keepdims=True) / total  # [B, M]
@@ -189,19 +188,17 @@ def _correlations(
     variance_y = weights @ np.square(y).T - total * mean_y**2
     covariance = weighted @ y.T  # x is centred: y need not be
     scale = np.sqrt(np.maximum(variance_x * variance_y, 0))
-    # Scores that differ by less than this are equal but for round-off.
+    # Scores that differ by less than this are equal up to round-off.
     known = np.broadcast_to(variance_y > 1e-24 * total, scale.shape) & (scale > 0)
     correlation = np.full(scale.shape, np.nan)
     np.divide(covariance, scale, out=correlation, where=known)
     return np.clip(correlation, -1, 1, out=correlation)
 
 
-def _jackknife(
-    observed: NDArray[np.float64], without: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return 95% intervals of r [T] from the r without each member, [S, T]; see above."""
+def _jackknife(observed: Array, without: Array) -> tuple[Array, Array]:
+    """Return 95% intervals of r [T] from the r without each member, [S, T]."""
 
-    def z(r: NDArray[np.float64]) -> NDArray[np.float64]:
+    def z(r: Array) -> Array:
         return np.arctanh(np.clip(r, -1 + 1e-15, 1 - 1e-15))
 
     reach = jackknife_reach(z(without))

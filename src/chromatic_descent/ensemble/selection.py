@@ -1,7 +1,7 @@
-"""Which members should make up a small ensemble? Rules that pick, and how to tell if one works.
+"""Does a rule that picks members pick better than chance?
 
 A rule picks on one half of the probe and its pick is scored on the other, both ways round, beside
-ensembles picked at random. Some rules see labels, some only distances between members.
+ensembles picked at random. Some rules see labels, others only distances between members.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,176 +11,31 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.ensemble.calibration import probe_halves
-from chromatic_descent.ensemble.combine import check_stack, log_softmax_blocks
-from chromatic_descent.ensemble.curves import default_sizes, item_intervals, item_weights
-from chromatic_descent.ensemble.metrics import METRICS, at_label, check_labels
+from chromatic_descent.ensemble.curves import default_sizes
+from chromatic_descent.ensemble.log_probabilities import check_members
+from chromatic_descent.ensemble.metrics import METRICS
+from chromatic_descent.ensemble.pooling import Subset
+from chromatic_descent.ensemble.selection_rules import farthest_point, greedy_forward, k_medoids
 from chromatic_descent.ensemble.subsets import (
-    ITEM_METRICS,
-    Subset,
     SubsetScores,
     draw_subsets,
+    item_intervals,
+    item_weights,
     score_subsets,
 )
 from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Floats, check_squared
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_LARGEST = 64  # picked unless sizes are given: beyond, all rules pick much the same
-
-# Label probabilities are floored at exp(−690) of the best member's: there double precision ends.
-_FLOOR = 1e-300
-
-
-def greedy_forward(logits: ArrayLike, labels: ArrayLike, size: int) -> list[int]:
-    """Pick members one by one, each the one that lowers the ensemble's NLL most.
-
-        i_k = argmin_i −mean_n log (1/k) (p_{i,n,y_n} + Σ_{j<k} p_{i_j,n,y_n})
-
-    The first is the member of lowest NLL; the ensemble is the mean probability. Members are picked
-    once only (Caruana et al. also pick them repeatedly, which is a weighting). The picks for a
-    smaller size are the first ones of a larger size.
-
-    Args:
-        logits: [S, N, C].
-        labels: [N], whole numbers from 0 to C − 1.
-        size: how many to pick, from 1 to S.
-
-    Returns:
-        The members' numbers, in the order of picking; of equally good ones the first.
-
-    Raises:
-        UserError: logits, labels or size out of range.
-
-    Source: Caruana et al. 2004, "Ensemble selection from libraries of models", ICML.
-
-    >>> logits = [[[2.0, 0], [2.0, 0]], [[1.9, 0], [1.9, 0]], [[-1.0, 0], [0, 4.0]]]
-    >>> greedy_forward(logits, [0, 1], 2)  # the last two complement each other
-    [2, 1]
-    """
-    stack = check_stack(logits)
-    members, items, classes = stack.shape
-    y = check_labels(labels, items, classes)
-    _check_size(size, members)
-    label_p = np.empty((members, items))
-    for block, log_p in log_softmax_blocks(stack):
-        label_p[:, block] = at_label(log_p, y[block])
-    label_p -= label_p.max(axis=0)  # over the best member's: no pick depends on it
-    np.exp(label_p, out=label_p)
-
-    picked: list[int] = []
-    total = np.zeros(items)
-    free = np.ones(members, dtype=np.bool_)
-    for _ in range(size):
-        gain = np.full(members, -np.inf)
-        for i in np.flatnonzero(free):  # row by row, as [S, N] sums would not fit the cache
-            gain[i] = np.log(np.maximum(total + label_p[i], _FLOOR)).sum()
-        best = int(gain.argmax())
-        picked.append(best)
-        free[best] = False
-        total += label_p[best]
-    return picked
-
-
-def k_medoids(squared: ArrayLike, size: int) -> list[int]:
-    """Pick the members to which all others are closest: partitioning around medoids.
-
-        minimise Σ_i min_{m∈M} D_im over sets M of k members
-
-    with D the squared distances, so the sum of squares about the medoids. First greedily (BUILD),
-    then by the best swap of a picked and another member for as long as one helps (SWAP): a local
-    optimum, and the same every time.
-
-    Args:
-        squared: [S, S] squared distances between members.
-        size: k, from 1 to S.
-
-    Returns:
-        The medoids' numbers, ascending.
-
-    Raises:
-        UserError: `squared` is no matrix of squared distances; size out of range.
-
-    Source: Kaufman & Rousseeuw 1987; the shared sums of a swap Schubert & Rousseeuw 2021,
-    arXiv:2008.05171.
-
-    >>> import numpy as np
-    >>> x = np.array([0.0, 1.0, 2.0, 10.0, 11.0, 12.0])
-    >>> k_medoids((x[:, None] - x) ** 2, 2)
-    [1, 4]
-    """
-    d = check_squared(squared)
-    members = len(d)
-    _check_size(size, members)
-    medoids = [int(d.sum(axis=0).argmin())]
-    nearest = d[medoids[0]].copy()
-    while len(medoids) < size:
-        saved = np.maximum(nearest[:, None] - d, 0).sum(axis=0)
-        saved[medoids] = -1
-        medoids.append(int(saved.argmax()))
-        nearest = np.minimum(nearest, d[medoids[-1]])
-
-    tiny = 1e-12 * d.sum()  # an exchange that helps by round-off could go on for ever
-    while size < members:
-        to_medoids = d[medoids]  # [k, S]
-        closest = to_medoids.argmin(axis=0)
-        first = to_medoids.min(axis=0)
-        others = np.vstack([to_medoids, np.full(members, np.inf)])  # none, if there is one medoid
-        second = np.partition(others, 1, axis=0)[1]
-        # Taking in x changes point i by min(D_ix − first_i, 0) if its medoid stays, and by
-        # min(D_ix, second_i) − first_i if that is the one thrown out.
-        stays = np.minimum(d - first[:, None], 0)  # [i, x]
-        leaves = np.minimum(d, second[:, None]) - first[:, None] - stays
-        owner = (closest == np.arange(size)[:, None]).astype(np.float64)  # [k, i]
-        change = stays.sum(axis=0) + owner @ leaves  # [k, x]
-        change[:, medoids] = np.inf
-        out, into = divmod(int(change.argmin()), members)
-        if change[out, into] >= -tiny:
-            break
-        medoids[out] = into
-    return sorted(medoids)
-
-
-def farthest_point(squared: ArrayLike, size: int) -> list[int]:
-    """Pick members one by one, each the one farthest from all picked before.
-
-        i_1 = argmin_i Σ_j D_ij,   i_k = argmax_i min_{j<k} D_{i, i_j}
-
-    It starts from the most central member and then spreads out, outliers first. The picks for a
-    smaller size are the first ones of a larger size.
-
-    Args:
-        squared: [S, S] squared distances between members.
-        size: how many to pick, from 1 to S.
-
-    Returns:
-        The members' numbers, in the order of picking; of equally far ones the first.
-
-    Raises:
-        UserError: `squared` is no matrix of squared distances; size out of range.
-
-    Source: Gonzalez 1985, Theoretical Computer Science 38.
-
-    >>> import numpy as np
-    >>> x = np.array([0.0, 4.0, 5.0, 6.0, 11.0])
-    >>> farthest_point((x[:, None] - x) ** 2, 3)
-    [2, 4, 0]
-    """
-    d = check_squared(squared)
-    _check_size(size, len(d))
-    picked = [int(d.sum(axis=0).argmin())]
-    nearest = d[picked[0]].copy()
-    while len(picked) < size:
-        nearest[picked] = -1
-        picked.append(int(nearest.argmax()))
-        nearest = np.minimum(nearest, d[picked[-1]])
-    return picked
+_LARGEST = 64  # pick, unless sizes are given: beyond it, all rules pick much the same
 
 
 def selection_curves(
     logits: ArrayLike,
     labels: ArrayLike,
-    distance: Callable[[NDArray[np.floating]], ArrayLike],
+    distance: Callable[[Floats], ArrayLike],
     *,
     sizes: Sequence[int] | None = None,
     draws: int = 100,
@@ -193,35 +48,36 @@ def selection_curves(
     labels), and `random`. Each picks on half A and is scored on half B, and the other way round;
     the score is the mean of the two, weighted by items. The ensemble is the mean probability.
 
-    `random` is every subset when there are at most `draws`, else `draws` different ones; a draw is
-    scored on both halves. The p-value of a method is that of its score among theirs,
+    `random` is every subset if there are at most `draws`, otherwise `draws` different ones; a draw
+    is scored on both halves. The p-value of a method ranks its score among those of the draws,
 
         p = (1 + #{draws at least as good}) / (1 + draws)
 
-    under the hypothesis that the method picks no better than at random. It is one-sided, for these
-    members and items, and not corrected for the number of sizes, methods and metrics.
+    under the hypothesis that the method picks no better than chance. It is one-sided, holds for
+    these members and items, and is not corrected for the number of sizes, methods and metrics.
 
     Args:
         logits: [S, N, C], at least 2 members and 2 items.
         labels: [N], whole numbers from 0 to C − 1.
         distance: the members' logits on one half of the items, [S, n, C] -> their squared
-            distances [S, S]. A function and not a matrix, since distances over all items would
+            distances [S, S]. A function rather than a matrix, since distances over all items would
             show a rule the half it is scored on.
-        sizes: how many to pick, 1 to S − 1 each. Unless given, all up to 16 members; beyond,
+        sizes: how many to pick, 1 to S − 1 each. By default all sizes up to 16 members; beyond,
             1, 2, 4, … up to 64.
         draws: random picks per size.
         seed: of the halves, the draws and the resamples.
         resamples: of the items, for the intervals; 0 leaves them NaN.
 
     Returns:
-        One row per size, method and metric: size, method, metric (as `METRICS`), mean, item_low,
+        One row per size, method and metric: size, method, metric (as in `METRICS`), mean, item_low,
         item_high (95% bootstrap interval over items, the picks held fixed; NaN for calibration
         errors), low, high (the 2.5% and 97.5% quantiles over draws, for `random` only), p_value
         (for the others only), draws. NLL in nats, Brier summed over classes.
 
     Raises:
         UserError: logits or labels of another shape, or out of range; fewer than 2 members or
-            items; sizes or draws out of range; `distance` returns no matrix of squared distances.
+            items; sizes or draws out of range; `distance` does not return a matrix of
+            squared distances.
 
     Source: Caruana et al. 2004 for the rule and for selecting on held-out data.
 
@@ -238,11 +94,10 @@ def selection_curves(
     """
     import pandas as pd
 
-    stack = check_stack(logits)
-    members, items, classes = stack.shape
-    y = check_labels(labels, items, classes)
+    stack, y = check_members(logits, labels)
+    members, items, _ = stack.shape
     if members < 2:
-        raise UserError("there is nothing to select from: needs at least 2 members; found 1")
+        raise UserError("selection needs at least 2 members; found 1")
     if sizes is None:
         sizes = [size for size in default_sizes(members) if size < members and size <= _LARGEST]
     if not sizes or not all(1 <= size < members for size in sizes):
@@ -257,21 +112,21 @@ def selection_curves(
 
     first_half = probe_halves(items, seed)
     random = [draw_subsets(members, size, draws, seed) for size in sizes]
-    scored: list[tuple[float, NDArray[np.bool_], SubsetScores]] = []
-    for here in (first_half, ~first_half):
-        picks = _picks(stack[:, here], y[here], distance, sizes)
+    scored: list[tuple[NDArray[np.bool_], SubsetScores]] = []
+    for half in (first_half, ~first_half):
+        picks = _picks(stack[:, half], y[half], distance, sizes)
         groups = [group for size in zip(*picks.values(), random, strict=True) for group in size]
-        scores = score_subsets(stack[:, ~here], y[~here], groups)["raw"]
-        scored.append((float(np.mean(~here)), ~here, scores))
+        scored.append((~half, score_subsets(stack[:, ~half], y[~half], groups)["raw"]))
 
-    metrics = {m: sum(share * scores.metrics[m] for share, _, scores in scored) for m in METRICS}
     weights = item_weights(items, resamples, seed)
-    bands = {}
-    for metric in ITEM_METRICS:
-        of_items = np.empty((len(groups), items))
-        for _, there, scores in scored:
-            of_items[:, there] = scores.items[metric]
-        bands[metric] = item_intervals(of_items, weights)
+    values, bands = {}, {}  # by metric: the halves' mean [M]; intervals [G, 2]
+    for metric in METRICS:
+        values[metric] = sum(half.mean() * scores.metrics[metric] for half, scores in scored)
+        if metric in scored[0][1].items:
+            of_items = np.empty((len(groups), items))
+            for half, scores in scored:
+                of_items[:, half] = scores.items[metric]
+            bands[metric] = item_intervals(of_items, weights)
 
     rows: list[tuple[object, ...]] = []
     ends = np.cumsum([0, *map(len, groups)])
@@ -279,51 +134,30 @@ def selection_curves(
     for g in range(len(groups)):
         size, method = sizes[g // len(methods)], methods[g % len(methods)]
         control = g - g % len(methods) + len(picks)
-        for metric in METRICS:
-            values = np.asarray(metrics[metric])[ends[g] : ends[g + 1]]
-            drawn = np.asarray(metrics[metric])[ends[control] : ends[control + 1]]
+        for metric, of_all in values.items():
+            picked = np.asarray(of_all)[ends[g] : ends[g + 1]]
+            drawn = np.asarray(of_all)[ends[control] : ends[control + 1]]
             low = high = p_value = np.nan
             if method == "random":
                 low, high = np.quantile(drawn, [0.025, 0.975])
             else:
                 # A draw of the very members that a method picked must tie with it.
-                margin = 1e-12 * (1 + np.abs(values[0]))
-                as_good = (
-                    drawn >= values - margin if metric == "accuracy" else (drawn <= values + margin)
-                )
-                p_value = (1 + np.count_nonzero(as_good)) / (1 + len(drawn))
+                margin = 1e-12 * (1 + np.abs(picked[0]))
+                sign = 1 if METRICS[metric].larger_is_better else -1
+                as_good = np.count_nonzero(sign * (drawn - picked) >= -margin)
+                p_value = (1 + as_good) / (1 + len(drawn))
             band = bands[metric][g] if metric in bands else (np.nan, np.nan)
             rows.append(
-                (size, method, metric, values.mean(), *band, low, high, p_value, len(drawn))
+                (size, method, metric, picked.mean(), *band, low, high, p_value, len(drawn))
             )
     columns = ["size", "method", "metric", "mean", "item_low", "item_high", "low", "high"]
     return pd.DataFrame(rows, columns=[*columns, "p_value", "draws"])
 
 
-def check_squared(squared: ArrayLike) -> NDArray[np.float64]:
-    """Return `squared` as an array, or raise UserError unless it holds squared distances [S, S]."""
-    array = np.asarray(squared, dtype=np.float64)
-    if array.ndim != 2 or array.shape[0] != array.shape[1] or not array.size:
-        raise UserError(f"squared distances must have shape [S, S]; found {list(array.shape)}")
-    if not np.isfinite(array).all():
-        raise UserError("squared distances must be finite; found NaN or infinite ones")
-    tolerance = 1e-9 * np.abs(array).max()
-    if (
-        array.min() < -tolerance
-        or np.abs(array.diagonal()).max() > tolerance
-        or np.abs(array - array.T).max() > tolerance
-    ):
-        raise UserError(
-            "squared distances must be symmetric and non-negative, with zeros on the diagonal; "
-            "found a matrix that is not: compute it with chromatic_descent.geometry"
-        )
-    return array
-
-
 def _picks(
-    logits: NDArray[np.floating],
+    logits: Floats,
     labels: NDArray[np.intp],
-    distance: Callable[[NDArray[np.floating]], ArrayLike],
+    distance: Callable[[Floats], ArrayLike],
     sizes: Sequence[int],
 ) -> dict[str, list[list[Subset]]]:
     """Return each method's pick of each size, as groups of one subset."""
@@ -340,8 +174,3 @@ def _picks(
         "k_medoids": [[tuple(k_medoids(squared, size))] for size in sizes],
         "farthest_point": [[tuple(farthest[:size])] for size in sizes],
     }
-
-
-def _check_size(size: int, members: int) -> None:
-    if not 1 <= size <= members:
-        raise UserError(f"size must be from 1 to the {members} members; found {size}")

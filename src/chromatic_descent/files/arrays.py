@@ -1,6 +1,7 @@
 """Arrays that users bring: `.npy` and `.npz` files from any program, read without unpickling."""
 
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,10 @@ def read_array(path: os.PathLike[str] | str, key: str) -> NDArray[Any]:
     if the file cannot be read without unpickling.
     """
     expected = f"expected a .npy file, or an .npz file with an array '{key}', no pickled objects"
-    suffix = Path(path).suffix
-    if suffix not in (".npy", ".npz"):
-        raise UserError(f"{key}={path} cannot be read as an array: {expected}.")
     try:
         file = regular(Path(path))
-        if suffix == ".npy":
+        kind = file.suffix if file.suffix in (".npy", ".npz") else None
+        if kind == ".npy" or (kind is None and not zipfile.is_zipfile(file)):
             mapped: NDArray[Any] = np.lib.format.open_memmap(file, mode="r")
             return mapped
         with file.open("rb") as stream, np.lib.npyio.NpzFile(stream) as archive:

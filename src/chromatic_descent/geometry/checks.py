@@ -19,14 +19,15 @@ Logits: TypeAlias = ArrayLike | os.PathLike[str]  # a str is a path as well
 LARGEST = 1e100  # beyond any float32
 
 
-def check_logits(logits: Logits) -> Floats:
-    """Return `logits` as an array, or raise UserError unless it is finite [S>=2, N>=1, C>=2].
+def check_logits(logits: Logits, members: int = 2) -> Floats:
+    """Return `logits` as an array, or raise UserError unless it is finite [S, N>=1, C>=2].
 
     A path is opened: a `.npy` file is memory-mapped, so it may be larger than memory; from
     an `.npz` file the array `logits` is read. Nothing is ever unpickled.
 
     Args:
         logits: [S, N, C] of any real type, or the path of a `.npy` or `.npz` file that holds it.
+        members: the smallest S.
 
     Returns:
         [S, N, C] in its own floating type (integers become float64); not copied.
@@ -48,10 +49,11 @@ def check_logits(logits: Logits) -> Floats:
         array = array.astype(np.float64)
     if array.dtype.kind != "f":
         raise UserError(f"logits must be real numbers; found dtype {array.dtype}{where}")
-    if array.ndim != 3 or array.shape[0] < 2 or array.shape[1] < 1 or array.shape[2] < 2:
+    if array.ndim != 3 or array.shape[0] < members or array.shape[1] < 1 or array.shape[2] < 2:
         raise UserError(
-            "logits must have shape [S, N, C] with at least 2 members, 1 probe item and 2 classes; "
-            f"found shape {list(array.shape)}{where}"
+            f"logits must have shape [S, N, C] with at least {members} member"
+            f"{'s' * (members > 1)}, 1 probe item and 2 classes; found shape "
+            f"{list(array.shape)}{where}"
         )
     for member, values in enumerate(array):  # one member at a time, to keep memory bounded
         bad = int(values.size - np.count_nonzero(np.isfinite(values)))
@@ -131,7 +133,7 @@ def check_weights(weights: ArrayLike, shape: tuple[int | None, ...]) -> Floats:
 def check_squared(squared: ArrayLike) -> Array:
     """Return `squared` as float64, or raise UserError unless it is a matrix of squared distances.
 
-    That is: [S>=2, S], finite, symmetric to 1e-8 of its largest entry, non-negative, and zero on
+    That is: [S>=2, S], finite, symmetric to 1e-9 of its largest entry, non-negative, and zero on
     the diagonal.
     """
     array = np.asarray(squared, dtype=np.float64)
@@ -148,7 +150,7 @@ def check_squared(squared: ArrayLike) -> Array:
             f"entry of {array.min():g} and a diagonal of up to {abs(array.diagonal()).max():g}"
         )
     asymmetry = abs(array - array.T).max()
-    if asymmetry > 1e-8 * array.max():
+    if asymmetry > 1e-9 * array.max():
         raise UserError(
             f"squared distances must be symmetric; found entries {asymmetry:g} apart from their "
             "mirror image"

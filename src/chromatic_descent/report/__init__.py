@@ -1,71 +1,31 @@
-"""Figures, summaries and tables of an analysis.
+"""Figures, summaries and pages of an analysis.
 
 Each figure is a function of an analysis that returns a matplotlib `Figure`:
 
     from chromatic_descent import analysis, probe_logits, report
-    found = analysis.analyse(probe_logits.from_arrays("logits.npy", "labels.npy"))
-    report.chromatic_map(found)
+    result = analysis.analyse(probe_logits.from_arrays("logits.npy", "labels.npy"))
+    report.chromatic_map(result)
 
-`report.figures.figures` draws all that there are results for, `report.figures.save` writes one.
+`report.figures` lists them; `report.figures.files` draws and saves all those that an analysis has
+results for.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from chromatic_descent.report.colour import Colours, coloured, colours_of
-    from chromatic_descent.report.configurations import differences, diversity_and_gain
-    from chromatic_descent.report.evidence import (
-        dimension,
-        drivers,
-        ensemble_curves,
-        interventions,
-        nulls,
-        reliability,
-        spectra,
-    )
-    from chromatic_descent.report.maps import (
-        chromatic_map,
-        distance_maps,
-        heatmaps,
-        inpca,
-        mantel,
-        neighbour_layouts,
-        trajectories,
-    )
+from chromatic_descent.report.figures import FIGURES
 
-__all__ = [
-    "Colours",
-    "chromatic_map",
-    "coloured",
-    "colours_of",
-    "differences",
-    "dimension",
-    "distance_maps",
-    "diversity_and_gain",
-    "drivers",
-    "ensemble_curves",
-    "heatmaps",
-    "inpca",
-    "interventions",
-    "mantel",
-    "neighbour_layouts",
-    "nulls",
-    "reliability",
-    "spectra",
-    "trajectories",
-]
-
-_ROOMS = ("colour", "maps", "evidence", "configurations")
+__all__ = [*FIGURES]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for: matplotlib takes a second, and colours do without."""
-    if name in __all__:
-        for room in _ROOMS:
-            module = import_module(f"{__name__}.{room}")
-            if hasattr(module, name):
-                return getattr(module, name)
-    if name in ("figures", "summary"):
+    """Import a figure, or a part of the report, when it is asked for: matplotlib takes a second."""
+    if name in FIGURES:
+        return getattr(import_module(f"{__name__}.figures.{name}"), name)
+    if name in ("page", "summary", "verdicts"):
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *FIGURES])

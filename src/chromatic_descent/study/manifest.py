@@ -62,7 +62,8 @@ def read(path: Path) -> Manifest | None:
             f"{path} is not a valid member manifest: expected its seed, config and hash. {advice}"
         )
     content = upgraded(content)
-    return Manifest(**{each.name: content.get(each.name) for each in fields(Manifest)})
+    known: dict[str, Any] = {each.name: content.get(each.name) for each in fields(Manifest)}
+    return Manifest(**known)
 
 
 def _is_manifest(content: Any) -> bool:

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.report.page.cases import CASES, HOSTILE, html, planted
+from tests.report.cases import CASES, HOSTILE, html, planted
 from tests.report.page.test_page import of_digits
 
 pytestmark = pytest.mark.browser
@@ -142,7 +142,7 @@ def test_the_maps_switches(opened):
         page.locator("#layout").select_option(option)
         assert points(page, "map")[0] != second[0]
         assert page.locator("#map-note").text_content()
-    assert "no share of variance" in page.locator("#map-note").text_content()
+    assert "not a share of variance" in page.locator("#map-note").text_content()
 
     page.locator("#layout").select_option("tsne 0")
     page.get_by_label("3-D").check()
@@ -307,13 +307,13 @@ def test_without_javascript_the_tables_are_there(browser, written):
 
 def test_pictures_are_shown(browser, tmp_path):
     from chromatic_descent.report import page as report
-    from tests.report.page.cases import analysed
+    from tests.report.cases import analysed
 
     population, _ = of_digits()
-    found, numbers = analysed(population)
-    pictures = report.pictures_from_dataset(population, "", report.picture_places(found))
+    result, run = analysed(population)
+    pictures = report.pictures_from_dataset(population, "", report.shown_images(result))
     path = tmp_path / "digits.html"
-    path.write_text(report.render(numbers, found, pictures), encoding="utf-8")
+    path.write_text(report.render(result, run, pictures), encoding="utf-8")
     page = browser.new_page()
     page.goto(path.as_uri())
     widths = page.locator(".card img").evaluate_all("all => all.map((i) => i.naturalWidth)")

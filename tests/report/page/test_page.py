@@ -2,6 +2,7 @@ import base64
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -9,13 +10,18 @@ import pytest
 from PIL import Image
 
 from chromatic_descent import probe_logits
+from chromatic_descent.analysis import Each, NotComputed
+from chromatic_descent.analysis.provenance import Provenance
 from chromatic_descent.errors import UserError
-from chromatic_descent.report import page
+from chromatic_descent.report import page, summary
+from chromatic_descent.report.figures.kind import why_not
 from chromatic_descent.report.page import data, pictures, words
-from chromatic_descent.report.page.render import number, why
+from chromatic_descent.report.page.render import number
+from chromatic_descent.report.summary import sections
+from chromatic_descent.report.summary.blocks import Lines, Section, Table
 from chromatic_descent.study import Member, Study
 from tests.makers import make_population
-from tests.report.page.cases import CASES, HOSTILE, analysed, hostile, html
+from tests.report.cases import CASES, HOSTILE, analysed, hostile, html
 
 
 class Reader(HTMLParser):
@@ -94,24 +100,23 @@ def test_the_sentence_is_made_from_the_config():
         "optim": {"optimizer": {"_target_": "chromatic_descent.training.optim.muon"}},
     }
     population = make_population(3, configs=[config] * 3)
-    of = {"images": 10000, "classes": ["a", "b"], "dataset": "CIFAR10"}
-    numbers = {"provenance": of}
-    assert words.sentence(numbers, population) == (
+    of = Provenance("CIFAR10", ["a", "b"], 10000, "p" * 64, 0)
+    assert words.sentence(population, of) == (
         "Three SmallCNN networks trained on CIFAR10 for four epochs with muon, differing only in "
         "their seed; recorded on 10,000 probe images in 2 classes."
     )
     other = {**config, "trainer": {"max_epochs": 8}}
     population = make_population(2, configs=[config, other])
-    assert "differing in trainer.max_epochs and in two seeds" in words.sentence(numbers, population)
+    assert "differing in trainer.max_epochs and in two seeds" in words.sentence(population, of)
     assert words.recipes(population) == ["trainer.max_epochs 4", "trainer.max_epochs 8"]
-    assert words.sentence(numbers, make_population(12)).startswith("12 members given as logits,")
-    assert "with seed 0;" in words.sentence(numbers, make_population(1, configs=[config]))
+    assert words.sentence(make_population(12), of).startswith("12 members given as logits,")
+    assert "with seed 0;" in words.sentence(make_population(1, configs=[config]), of)
 
 
 def test_missing_members_and_what_was_not_computed_are_said():
-    found, numbers = analysed(make_population(2))
-    numbers["missing"] = ["SEED_0009 failed: out of luck"]
-    read = Reader(page.render(numbers, found, page.Pictures(reason="the disk is away")))
+    result, run = analysed(make_population(2))
+    run = replace(run, missing=["SEED_0009 failed: out of luck"])
+    read = Reader(page.render(result, run, page.Pictures(reason="the disk is away")))
     for told in (
         "1 member missing",
         "SEED_0009 failed: out of luck",
@@ -140,8 +145,8 @@ def test_studies_are_compared():
 
 
 def test_commands_and_files_are_told():
-    found, numbers = analysed(make_population(5))
-    text = page.render(numbers, found, page.Pictures(), ["chromatic-train -m 'seed=range(5)'"])
+    result, run = analysed(make_population(5))
+    text = page.render(result, run, page.Pictures(), ["chromatic-train -m 'seed=range(5)'"])
     read = Reader(text)
     assert "chromatic-train -m 'seed=range(5)' chromatic-analyze study=toy" in read.words
     links = {v for name, v in read.attributes if name == "href"}
@@ -150,10 +155,10 @@ def test_commands_and_files_are_told():
 
 
 def test_figure_data_are_the_numbers():
-    found, numbers = analysed(CASES["paths"]())
-    made = data.figure_data(numbers, found, "hellinger", [""] * 12)
+    result, _ = analysed(CASES["paths"]())
+    made = data.page_data(result, "hellinger")
     view = made["distances"]["hellinger"]
-    squared = found.results["distances"]["matrices"]["hellinger"]["squared"]
+    squared = result.distances.matrices["hellinger"].squared
     order = view["heatmap"]["order"]
     assert sorted(order) == list(range(12))
     upper = np.sqrt(squared)[np.ix_(order, order)][np.triu_indices(12, 1)]
@@ -162,15 +167,15 @@ def test_figure_data_are_the_numbers():
     assert joins.shape == (11, 2, 4)
     assert joins[:, 0].min() == 0
     assert joins[:, 0].max() == 11
-    xyz = np.array(view["layouts"]["mds"]["xyz"])
-    coordinates = found.results["maps"]["hellinger"]["coordinates"]
+    xyz = np.array(view["chromatic_map"]["layouts"]["mds"]["xyz"])
+    coordinates = result.maps["hellinger"].coordinates
     np.testing.assert_allclose(xyz.T, coordinates[:, :3], rtol=1e-4)
     assert len(view["nulls"]) == 5
     assert len(view["nulls"][2]["draws"]) == 39
     low, high = view["spectrum"]["bands"]["independent_errors"]
     assert len(low) == len(high) == 11
     assert all(a <= b for a, b in zip(low, high, strict=True))
-    upper = numbers["dimension"]["hellinger"]["null_quantiles"]["independent_errors"]
+    upper = result.dimension["hellinger"].null_quantiles["independent_errors"]
     assert all(a <= b * 1.001 for a, b in zip(upper, high, strict=True))
     json.dumps(made, allow_nan=False)
 
@@ -182,19 +187,44 @@ def test_rounding():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (3, "3"), (0.5, "0.5000"), (-0.25, "−0.2500"), (0.0, "0"), ("a-1", "a-1")],
+    [
+        (None, "–"),
+        (float("nan"), "–"),
+        (3, "3"),
+        (0.5, "0.5000"),
+        (-0.25, "−0.2500"),
+        (0.0, "0"),
+        ("a-1", "a-1"),
+    ],
 )
 def test_numbers_in_words(value, text):
     assert number(value) == text
 
 
+def test_a_new_section_is_one_file_and_a_line_in_the_list(monkeypatch):
+    """Without a template of its own, the page shows what the summary says."""
+    blocks = [HOSTILE, Table(["a", "b"], [["1", "2"]]), Lines("Planted lines:", ["- c", "d"])]
+    planted = Section("planted", "A planted section", "Planted", lambda analysis, run: blocks)
+    monkeypatch.setattr(sections, "SECTIONS", (*sections.SECTIONS, planted))
+    result, run = analysed(make_population(2))
+    text = page.render(result, run, page.Pictures())
+    assert '<a href="#planted">Planted</a>' in text
+    section = text[text.index('<section id="planted"') :]
+    read = Reader(section[: section.index("</section>")])
+    shown = " ".join(HOSTILE.split())
+    assert read.words.startswith(f"A planted section {shown} ab 12")
+    assert "Planted lines:" in read.words
+    summarised = summary.markdown(result, run)
+    assert f"## A planted section\n\n{HOSTILE}\n\n| a | b |\n| --- | --- |\n| 1 | 2 |" in summarised
+
+
 def test_why():
-    absent = {"not_computed": "no"}
-    assert why(absent) == "no"
-    assert why({"a": absent, "b": {"x": absent}}) == "no"
-    assert why({"a": absent, "b": {"x": 1}}) == ""
-    assert why({}) == "one member has no distances"
-    assert why([]) == ""
+    absent = NotComputed("no")
+    assert why_not(absent) == "no"
+    assert why_not({"a": absent, "b": Each({"x": absent})}) == "no"
+    assert why_not(Each({"a": absent, "b": Each({"x": 1})})) == ""
+    assert why_not({}) == "one member has no distances"
+    assert why_not([]) == ""
 
 
 def decoded(uri):
@@ -260,9 +290,9 @@ def test_pictures_are_not_shown_unless_the_data_set_is_the_same(tmp_path):
 
 def test_each_image_is_shown_with_what_each_member_answers():
     population, _ = of_digits()
-    found, numbers = analysed(population)
-    shown = page.pictures_from_dataset(population, "", page.picture_places(found))
-    text = page.render(numbers, found, shown)
+    result, run = analysed(population)
+    shown = page.pictures_from_dataset(population, "", page.shown_images(result))
+    text = page.render(result, run, shown)
     pictured = [v for name, v in Reader(text).attributes if name == "src"]
     assert len(pictured) >= 24
     assert all(v.startswith("data:image/png;base64,") for v in pictured)

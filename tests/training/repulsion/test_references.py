@@ -14,9 +14,7 @@ CONFIG = {"model": MODEL}
 HASH = config_hash(CONFIG)
 
 
-def complete(
-    study, seed, model=MODEL, probe="probe", checkpoint=True, config_hash=HASH
-):
+def complete(study, seed, model=MODEL, probe="probe", checkpoint=True, config_hash=HASH):
     member = Member(study, f"SEED_{seed:04d}")
     record = {
         "schema_version": SCHEMA_VERSION,

@@ -98,7 +98,8 @@ class _Sums:
         one = np.zeros(classes)
         self.shapes: dict[str, tuple[int, ...]] = {
             name: () if name in PER_ITEM else (self.classes,) for name in sorted(made)
-        } | {name: along(one.copy(), 0).shape for name, along in self.features.items()}
+        }
+        self.shapes |= {name: along(one.copy(), 0).shape for name, along in self.features.items()}
         width = max(_CHUNK, -(-members // _STRIPS))
         self.grams: dict[Product, list[NDArray[Any]]] = {  # columns i to j - 1 of rows 0 to j - 1
             product: [

@@ -1,89 +1,82 @@
-"""The images that divide members, with what each member answers."""
+"""The images that divide members, with the class that each member predicts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from chromatic_descent.analysis import Analysis
-from chromatic_descent.analysis.results import computed
-from chromatic_descent.report.colour import colours_of
+from chromatic_descent.analysis import Analysis, NotComputed
 from chromatic_descent.report.page.pictures import Pictures
-from chromatic_descent.report.panels import present
 
 _SHOWN_AXES = 2
 
 
 def main_distance(analysis: Analysis) -> str:
-    """The distance that the colours are of if it has a map, else the first that has one."""
-    name = colours_of(analysis).distance
-    maps = present(analysis.results["maps"])
+    """The distance that members are coloured by, or the first with a map if that one has none."""
+    name, maps = analysis.colours.distance, analysis.maps.computed()
     return name if name in maps else next(iter(maps), name)
 
 
-def places(analysis: Analysis) -> list[int]:
-    """The places in the probe of all images that the page shows."""
-    found, distance = analysis.results["answers"], main_distance(analysis)
-    shown = list(found["disputed"]["image"]) if computed(found["disputed"]) else []
-    ends = found["axis_ends"].get(distance)
+def shown_images(analysis: Analysis) -> list[int]:
+    """The positions in the probe of all images that the page shows."""
+    disputed = analysis.per_image.disputed
+    shown = [] if isinstance(disputed, NotComputed) else list(disputed["image"])
+    ends = analysis.per_image.axis_ends.get(main_distance(analysis))
     if ends is not None:
         shown += list(ends[ends["axis"] <= _SHOWN_AXES]["image"])
-    return sorted({int(place) for place in shown})
+    return sorted({int(image) for image in shown})
 
 
-def disputed(analysis: Analysis, pictures: Pictures) -> list[dict[str, Any]] | str:
-    """The images on which most pairs of members differ, or why there are none."""
-    found = analysis.results["answers"]["disputed"]
-    if not computed(found):
-        return str(found["not_computed"])
+def disputed_images(analysis: Analysis, pictures: Pictures) -> list[dict[str, Any]] | str:
+    """The images on which most pairs of members disagree, or why there are none."""
+    disputed = analysis.per_image.disputed
+    if isinstance(disputed, NotComputed):
+        return disputed.reason
     members = range(len(analysis.population.records))
     return [
         _card(analysis, pictures, row, members) | {"disagreement": row["disagreement"]}
-        for row in found.to_dict("records")
+        for row in disputed.to_dict("records")
     ]
 
 
-def axis_ends(analysis: Analysis, distance: str, pictures: Pictures) -> list[dict[str, Any]]:
-    """By axis: the images that the members at each end answer better than those at the other.
+def axis_ends(analysis: Analysis, pictures: Pictures) -> list[dict[str, Any]]:
+    """By axis: the images that members at each end classify better than those at the other end.
 
     Members are listed from the − end to the + end.
     """
-    found = analysis.results["answers"]["axis_ends"].get(distance)
-    if found is None:
+    distance = main_distance(analysis)
+    view, ends = analysis.maps.find(distance), analysis.per_image.axis_ends.get(distance)
+    if isinstance(view, NotComputed) or ends is None:
         return []
-    coordinates = analysis.results["maps"][distance]["coordinates"]
     axes = []
-    for axis in sorted(set(found[found["axis"] <= _SHOWN_AXES]["axis"])):
-        along = np.argsort(coordinates[:, axis - 1], kind="stable").tolist()
-        of_axis = found[found["axis"] == axis]
-        ends = {
+    for axis in sorted(set(ends[ends["axis"] <= _SHOWN_AXES]["axis"])):
+        along = view.coordinates[:, axis - 1].argsort(kind="stable").tolist()
+        of_axis = ends[ends["axis"] == axis]
+        cards = {
             end: [
                 _card(analysis, pictures, row, along)
                 for row in of_axis[of_axis["end"] == end].to_dict("records")
             ]
             for end in ("+", "-")
         }
-        axes.append({"axis": int(axis), "plus": ends["+"], "minus": ends["-"]})
+        axes.append({"axis": int(axis), "plus": cards["+"], "minus": cards["-"]})
     return axes
 
 
 def _card(
-    analysis: Analysis, pictures: Pictures, row: Mapping[Any, Any], order: Any
+    analysis: Analysis, pictures: Pictures, row: Mapping[Any, Any], members: Sequence[int]
 ) -> dict[str, Any]:
-    """One image: its picture, label, and the members by their answer, most frequent first."""
-    population = analysis.population
-    place, label = int(row["image"]), int(row["label"])
-    logits = population.logits[:, place]  # [S, C]
-    chosen = logits.argmax(axis=-1)
-    by_answer: dict[int, list[int]] = {}
-    for member in order:
-        by_answer.setdefault(int(chosen[member]), []).append(member)
+    """One image: its picture, its class, and members by predicted class, most frequent first."""
+    classes = analysis.population.classes
+    image, label = int(row["image"]), int(row["label"])
+    predicted = analysis.per_image.predicted_for(image)  # [S]
+    by_class: dict[int, list[int]] = {}
+    for member in members:
+        by_class.setdefault(int(predicted[member]), []).append(member)
     return {
-        "picture": pictures.uris.get(place, ""),
+        "picture": pictures.uris.get(image, ""),
         "index": int(row["index"]),
-        "label": population.classes[label],
-        "answers": [
-            {"name": population.classes[answer], "right": answer == label, "members": who}
-            for answer, who in sorted(by_answer.items(), key=lambda pair: -len(pair[1]))
+        "label": classes[label],
+        "predictions": [
+            {"name": classes[k], "right": k == label, "members": who}
+            for k, who in sorted(by_class.items(), key=lambda pair: -len(pair[1]))
         ],
     }

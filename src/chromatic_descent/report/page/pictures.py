@@ -1,8 +1,8 @@
-"""The probe's images as small pictures, if they can be had without trusting the study.
+"""The probe's images as small pictures, if they can be loaded without trusting the study.
 
-A study names its data set and has a fingerprint of it. Nothing in a study is instantiated: the
-images come from this package's own sources, by that name, or from a file that the user names; and
-the fingerprint has to agree.
+A study holds the name and a fingerprint of its data set. Nothing in a study is instantiated: the
+images come from this package's own sources, by that name, or from a file that the user names. The
+fingerprint has to agree.
 """
 
 import base64
@@ -24,13 +24,13 @@ _LARGEST = 96  # pixels a side; larger images are made smaller
 
 @dataclass(frozen=True)
 class Pictures:
-    """PNGs as data URIs by place in the probe, or why there are none."""
+    """PNGs as data URIs by position in the probe, or why there are none."""
 
     uris: dict[int, str] = field(default_factory=dict)
     reason: str = ""
 
 
-def from_file(path: Path | str, places: list[int], images: int) -> Pictures:
+def from_file(path: Path | str, positions: list[int], images: int) -> Pictures:
     """Pictures of a `.npy` of the probe's images, uint8 [N, H, W] or [N, H, W, C], C 1 or 3.
 
     Raises UserError if it cannot be read or has another shape.
@@ -50,30 +50,30 @@ def from_file(path: Path | str, places: list[int], images: int) -> Pictures:
             f"images={path} is {getattr(array, 'dtype', type(array).__name__)} {list(shape)}: "
             f"expected uint8 [{images}, height, width, 1 or 3], an image for each of the probe's."
         )
-    return _drawn({place: np.asarray(array[place]) for place in places})
+    return _drawn({position: np.asarray(array[position]) for position in positions})
 
 
-def from_dataset(population: Population, root: Path | str, places: list[int]) -> Pictures:
+def from_dataset(population: Population, root: Path | str, positions: list[int]) -> Pictures:
     """Pictures of the data set that the members' records name, if it is the same here."""
-    told = population.records[0]["dataset"]
-    name, fingerprint = told["name"], told.get("fingerprint")
+    dataset = population.records[0]["dataset"]
+    name, fingerprint = dataset["name"], dataset.get("fingerprint")
     if fingerprint is None:
-        return Pictures(reason="members were given as logits: images=FILE.npy adds their images")
+        return Pictures(reason="members were given as logits: images=FILE.npy adds the images")
     try:
-        found = _load(name, root)
+        images = _load(name, root)
     except UserError as error:
         return Pictures(reason=str(error).splitlines()[0])
-    if found is None:
+    if images is None:
         return Pictures(
-            reason=f"{name} is no data set that can be loaded by its name: images=FILE.npy adds "
-            "the probe's images"
+            reason=f"{name} is not a data set that can be loaded by its name: images=FILE.npy "
+            "adds the probe's images"
         )
-    if found.fingerprint != fingerprint:
-        return Pictures(reason=f"the {name} that was found here is not the one members learned")
-    pixels = found.test_images
+    if images.fingerprint != fingerprint:
+        return Pictures(reason=f"the {name} on this machine is not the one members learned")
+    pixels = images.test_images
     if not ((population.indices >= 0) & (population.indices < len(pixels))).all():
         return Pictures(reason=f"members were recorded on images that {name} does not have")
-    return _drawn({place: pixels[int(population.indices[place])].numpy() for place in places})
+    return _drawn({k: pixels[int(population.indices[k])].numpy() for k in positions})
 
 
 def _load(name: str, root: Path | str) -> Any:
@@ -87,7 +87,7 @@ def _load(name: str, root: Path | str) -> Any:
 
 
 def _drawn(images: dict[int, NDArray[np.uint8]]) -> Pictures:
-    return Pictures({place: data_uri(image) for place, image in images.items()})
+    return Pictures({position: data_uri(image) for position, image in images.items()})
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:

@@ -9,14 +9,14 @@ from chromatic_descent.files.plain_json import regular
 from chromatic_descent.study import Study
 
 _SEED = re.compile(r"[0-9]{1,18}")
-_LONGEST = 8000  # bytes of overrides that are read: a YAML parser can be kept busy for minutes
+_LONGEST = 8000  # bytes of overrides that are read: more could keep a YAML parser busy for minutes
 
 
 def training_commands(study: Study) -> list[str]:
-    """The commands that would train a study's members again, those that differ by seed as one.
+    """The commands that would train a study's members again; one for all that differ only in seed.
 
-    They are read from each member's `.hydra/overrides.yaml`; a member without one (its folder was
-    not kept) adds nothing, and members that were trained together have the same.
+    They are read from each member's `.hydra/overrides.yaml`. A member without that file (its folder
+    was not kept) adds nothing; members that were trained together share one.
     """
     by_recipe: dict[tuple[str, ...], set[int]] = defaultdict(set)
     for member in study.members():
@@ -38,7 +38,7 @@ def _swept(seeds: list[int]) -> list[str]:
 
 
 def _listed(seeds: list[int]) -> str:
-    """Different seeds in Hydra's words: `range(12)`, `range(3,7)`, `1,4,9`."""
+    """Distinct seeds in Hydra's syntax: `range(12)`, `range(3,7)`, `1,4,9`."""
     first, last = seeds[0], seeds[-1]
     if len(seeds) > 2 and last - first == len(seeds) - 1:
         return f"range({last + 1})" if first == 0 else f"range({first},{last + 1})"
@@ -51,8 +51,8 @@ def _overrides(path: Path) -> list[str]:
     try:
         if path.stat().st_size > _LONGEST:
             return []
-        found = yaml.safe_load(regular(path).read_text(encoding="utf-8"))
+        overrides = yaml.safe_load(regular(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return []
-    lines = found if isinstance(found, list) else []  # anything else may be endless when printed
+    lines = overrides if isinstance(overrides, list) else []  # anything else may print without end
     return [line for line in lines if isinstance(line, str) and line.isprintable()]

@@ -1,26 +1,26 @@
-"""What the page says in words about a study: what was trained, how its members differ."""
+"""What the page says in words about a study: what was trained, and how its members differ."""
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chromatic_descent.analysis.drivers import flatten
+from chromatic_descent.analysis.provenance import Provenance
 from chromatic_descent.probe_logits import Population
+from chromatic_descent.probe_logits.identity import flatten
 
-Numbers = Mapping[str, Any]
-_SPELT = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_NUMERALS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
-def sentence(numbers: Numbers, population: Population) -> str:
+def sentence(population: Population, of: Provenance) -> str:
     """What was studied, in one sentence made from the members' configs."""
-    of = numbers["provenance"]
+
     members = len(population.records)
-    probe = f"recorded on {of['images']:,} probe images in {len(of['classes'])} classes"
+    probe = f"recorded on {of.images:,} probe images in {len(of.classes)} classes"
     common, varying = configs(population)
     if not common and not varying:
         return f"{_count(members, 'member')} given as logits, {probe}."
     network = _name(common.get("model.name") or common.get("model._target_"))
-    parts = [_count(members, f"{network} network".lstrip()), f"trained on {of['dataset']}"]
+    parts = [_count(members, f"{network} network".lstrip()), f"trained on {of.dataset}"]
     if isinstance(epochs := common.get("trainer.max_epochs"), int):
         parts.append(f"for {_count(epochs, 'epoch').lower()}")
     if optimiser := _name(common.get("optim.optimizer._target_")):
@@ -39,7 +39,7 @@ def sentence(numbers: Numbers, population: Population) -> str:
 
 
 def configs(population: Population) -> tuple[dict[str, Any], dict[str, list[Any]]]:
-    """Flat config keys: those in which all members agree, and each member's value of the others."""
+    """Flat config keys with the value that all members share; the others, with each member's."""
     flat = [dict(flatten(record["config"])) for record in population.records]
     keys = [key for key in dict.fromkeys(k for config in flat for k in config) if key]
     common: dict[str, Any] = {}
@@ -54,7 +54,7 @@ def configs(population: Population) -> tuple[dict[str, Any], dict[str, list[Any]
 
 
 def recipes(population: Population) -> list[str]:
-    """What sets each member's config apart, `lr_scale 0.5, translate 2`; "" where nothing does."""
+    """The config values that set each member apart, `lr_scale 0.5, translate 2`, or empty texts."""
     _, varying = configs(population)
     return [
         ", ".join(f"{name} {as_text(values[member])}" for name, values in factors(varying).items())
@@ -63,26 +63,28 @@ def recipes(population: Population) -> list[str]:
 
 
 def factors(varying: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
-    """What varies, by a name without what is of use to a program only: members' values.
+    """Members' values of the keys that vary, without the suffix `._target_`.
 
-    Of several keys that tell the same members apart (an optimiser and its options) the first.
+    Of several keys that tell the same members apart (an optimiser and its options), the first.
     """
-    found: dict[tuple[int, ...], tuple[str, Sequence[Any]]] = {}
+    by_partition: dict[tuple[int, ...], tuple[str, Sequence[Any]]] = {}
     for key, values in varying.items():
         texts = [as_text(value) for value in values]
         levels = list(dict.fromkeys(texts))
-        found.setdefault(tuple(map(levels.index, texts)), (key.removesuffix("._target_"), values))
-    return dict(found.values())
+        by_partition.setdefault(
+            tuple(map(levels.index, texts)), (key.removesuffix("._target_"), values)
+        )
+    return dict(by_partition.values())
 
 
 def as_text(value: Any) -> str:
-    """A config's value as it is written there."""
+    """A config value as it is written in a config."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _count(number: int, what: str) -> str:
-    spelt = _SPELT[number] if 0 <= number < len(_SPELT) else f"{number:,}"
-    return f"{spelt.capitalize()} {what}{'' if number == 1 else 's'}"
+    numeral = _NUMERALS[number] if 0 <= number < len(_NUMERALS) else f"{number:,}"
+    return f"{numeral.capitalize()} {what}{'' if number == 1 else 's'}"
 
 
 def _name(target: Any) -> str:

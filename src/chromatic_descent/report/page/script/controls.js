@@ -1,8 +1,10 @@
-/* Drawing, when a figure comes near or what it depends on changes; switches, the slider, the table. */
+/* Draws figures when they come near or a choice changes; wires switches, the slider and the table. */
 const drawn = new Set();
 const draw = (element) => {
-  const { data, layout: wanted } = FIGURES[element.dataset.figure].draw();
-  Plotly.react(element, data, wanted, {
+  const { draw: make, part } = drawingOf(element);
+  const from = dataOf(element.dataset.of);
+  const { data, layout: chosen } = from.missing ? nothing(from.missing) : make(from, part);
+  Plotly.react(element, data, chosen, {
     displayModeBar: false,
     responsive: true,
     scrollZoom: element.dataset.figure === "map" && state.space === "3",
@@ -11,24 +13,24 @@ const draw = (element) => {
 };
 const set = (changes) => {
   Object.assign(state, changes);
-  tell();
+  showState();
   for (const element of drawn)
-    if (FIGURES[element.dataset.figure].depends.some((key) => key in changes)) draw(element);
+    if (drawingOf(element).depends.some((key) => key in changes)) draw(element);
 };
 const drawAll = () => document.querySelectorAll("[data-figure]").forEach(draw);
 
 /* ---- controls ---- */
 const $$ = (selector) => [...document.querySelectorAll(selector)];
-const tell = () => {
-  // controls and notes say what is shown
+const showState = () => {
+  // controls and notes follow the state
   document.documentElement.classList.toggle("safe", state.safe);
   $$("[data-set=distance]").forEach((select) => {
     select.value = state.distance;
   });
   const select = document.getElementById("layout"),
-    found = state.distance && view();
-  if (select && found) {
-    const options = Object.entries({ ...found.layouts, ...(D.inpca ? { inpca: D.inpca } : {}) });
+    layouts = state.distance && view().chromatic_map.layouts;
+  if (select && layouts) {
+    const options = Object.entries({ ...layouts, ...(D.inpca ? { inpca: D.inpca } : {}) });
     const key = options.map(([name]) => name).join();
     if (select.dataset.options !== key) {
       select.replaceChildren(...options.map(([name, l]) => new Option(l.title, name)));
@@ -40,10 +42,10 @@ const tell = () => {
       option.disabled = flat(option.value);
     });
     select.value = state.layout;
-    const chosen = state.layout === "inpca" ? D.inpca : found.layouts[state.layout];
+    const chosen = state.layout === "inpca" ? D.inpca : layouts[state.layout];
     document.getElementById("map-note").textContent =
       chosen.note +
-      (state.space === "3" && (state.safe || D.shaped) ? " In 3-D ▲ is drawn as ✚, ▼ as ✖." : "");
+      (state.space === "3" && (state.safe || D.several_configurations) ? " In 3-D ▲ is drawn as ✚, ▼ as ✖." : "");
   }
 };
 const wire = () => {
@@ -56,7 +58,7 @@ const wire = () => {
   const slider = document.getElementById("epoch");
   if (slider)
     slider.addEventListener("input", () => {
-      const epoch = D.trajectories.epochs[slider.value];
+      const epoch = D.figures.trajectories.epochs[slider.value];
       document.getElementById("epoch-now").textContent = epoch;
       slider.setAttribute("aria-valuetext", `epoch ${epoch}`);
       set({ epoch: Number(slider.value) });
@@ -89,18 +91,18 @@ const sortable = (table) => {
   const input = document.getElementById(table.dataset.filter),
     count = document.getElementById(table.dataset.count);
   input?.addEventListener("input", () => {
-    const wanted = input.value.trim().toLowerCase().split(/\s+/);
+    const parts = input.value.trim().toLowerCase().split(/\s+/);
     let shown = 0;
     rows.forEach((row) => {
-      row.hidden = !wanted.every((part) => row.textContent.toLowerCase().includes(part));
+      row.hidden = !parts.every((part) => row.textContent.toLowerCase().includes(part));
       shown += row.hidden ? 0 : 1;
     });
     count.textContent = `${shown} of ${rows.length} members`;
   });
 };
 wire();
-tell();
-/* Plotly is five megabytes: it is run once the page is there to be read. */
+showState();
+/* Plotly is five megabytes: it runs once the page can be read. */
 const begin = () => {
   const script = document.createElement("script");
   script.textContent = document.getElementById("plotly").textContent;

@@ -1,5 +1,5 @@
-/* What all figures share: the data, what is chosen, colours, axes, and how a figure is declared.
-   Everything that came from a study is text: esc() keeps Plotly from reading it as markup. */
+/* What all drawings share: the data, the choices of the reader, colours, axes, and the list of drawings.
+   Everything that comes from a study is text: esc() keeps Plotly from reading it as markup. */
 "use strict";
 const D = JSON.parse(document.getElementById("data").textContent);
 const state = {
@@ -13,7 +13,7 @@ const state = {
 const esc = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const short = (text) => (text.length > 22 ? text.slice(0, 21) + "…" : text);
-// Names of at most so many letters, without what all begin with, cut in the middle: ends differ too.
+// Names cut to a length: without their common beginning, and shortened in the middle, since ends differ too.
 const apart = (names, most) => {
   let same = 0;
   while (names.length > 1 && names.every((name) => name.length > same + 1 && name[same] === names[0][same])) same += 1;
@@ -23,7 +23,7 @@ const apart = (names, most) => {
     .map((name) => (name.length > most ? name.slice(0, head) + "…" + name.slice(head + 1 - most) : name));
 };
 const range = (n) => Array.from({ length: n }, (_, k) => k);
-const say = (x, digits = 3) => (x === null || x === undefined ? "–" : Number(x).toPrecision(digits));
+const digits = (x, count = 3) => (x === null || x === undefined ? "–" : Number(x).toPrecision(count));
 const percent = (x) => (x === null ? "–" : (100 * x).toFixed(1) + "%");
 const words = (name) => name.replaceAll("_", " ");
 const view = () => D.distances[state.distance];
@@ -32,15 +32,15 @@ const narrow = () => window.innerWidth < 640;
 
 /* ---- members ---- */
 const colours = () => (state.safe ? D.members.safe : D.members.hex);
-const symbols = () => (state.safe || D.shaped ? D.members.symbol : D.members.symbol.map(() => "circle"));
-const SOLID = ["circle", "square", "diamond", "cross", "x"]; // the shapes that there are in 3-D
+const symbols = () => (state.safe || D.several_configurations ? D.members.symbol : D.members.symbol.map(() => "circle"));
+const SOLID = ["circle", "square", "diamond", "cross", "x"]; // the symbols that exist in 3-D
 const INSTEAD = { "triangle-up": "cross", "triangle-down": "x", star: "diamond" };
 const symbols3 = () => symbols().map((s) => (SOLID.includes(s) ? s : INSTEAD[s] || "circle"));
 const hover = () =>
   range(S).map((i) =>
     [
       `<b>${esc(D.members.name[i])}</b>`,
-      `accuracy ${say(D.members.accuracy[i], 4)}, temperature ${say(D.members.temperature[i])}`,
+      `accuracy ${digits(D.members.accuracy[i], 4)}, temperature ${digits(D.members.temperature[i])}`,
       ...(D.members.recipe[i] ? [esc(wrap(D.members.recipe[i], 60)).replaceAll("\n", "<br>")] : []),
     ].join("<br>"),
   );
@@ -132,11 +132,11 @@ const nothing = (reason) => ({
     ],
   }),
 });
-const pair = (rows, keys) =>
-  rows.reduce((found, row) => {
+const groupBy = (rows, keys) =>
+  rows.reduce((groups, row) => {
     const key = keys.map((k) => row[k]).join("|");
-    (found[key] = found[key] || []).push(row);
-    return found;
+    (groups[key] = groups[key] || []).push(row);
+    return groups;
   }, {});
 const column = (rows, k) => rows.map((row) => row[k]);
 const WHOLE = S <= 12 ? { dtick: S <= 6 ? 1 : 2 } : {};
@@ -180,8 +180,23 @@ const classTicks = () => {
     : { showgrid: false, title: { text: "class" } };
 };
 
-/* A figure is what draws it, {data, layout}, and what it depends on of the state. */
-const FIGURES = {};
-const figure = (name, depends, draw) => {
-  FIGURES[name] = { depends, draw };
+/* A drawing makes {data, layout} from a figure's data and from the part that a panel names; it is drawn
+   again when a choice that it depends on changes. */
+const DRAWINGS = {};
+const drawing = (name, depends, draw) => {
+  DRAWINGS[name] = { depends, draw };
 };
+const drawingOf = (element) => {
+  const [name, ...part] = element.dataset.drawing.split("-");
+  return { ...DRAWINGS[name], part: part.join("-") };
+};
+const dataOf = (figure) => (figure in D.figures ? D.figures[figure] : view()[figure]);
+
+/* A figure that comes as Plotly's own data and layout, from Python. */
+drawing("plain", [], (figure) => {
+  const axes = Object.entries(figure.layout || {}).map(([key, value]) => [
+    key,
+    /^[xy]axis/.test(key) ? { ...axis(""), ...value } : value,
+  ]);
+  return { data: figure.data, layout: layout(Object.fromEntries(axes)) };
+});

@@ -1,0 +1,142 @@
+"""Results on disk: one rule for JSON, CSV, `.npz` and the cache.
+
+A result is a tree of dataclasses and mappings. Its leaves are
+
+    plain values and lists of them    JSON
+    data frames                       a CSV each, and JSON
+    arrays                            .npz only: they are bulk (distances, layouts)
+
+In JSON, `NotComputed` is an object with the single key `not_computed`, whose value is the reason;
+a field that is None is left out.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from chromatic_descent.analysis.results import Each, NotComputed
+from chromatic_descent.files.atomic import atomic_path
+from chromatic_descent.files.hashing import content_hash
+from chromatic_descent.files.npz import open_npz
+
+Leaf = TypeVar("Leaf")
+
+_NOT_COMPUTED = "not_computed"
+_ARRAY = "array"  # what names of arrays in a cache file begin with
+
+
+def plain(value: Any) -> Any:
+    """A result as JSON knows it: frames as records, NaN as None, arrays left out."""
+    inner = _parts(value)
+    if inner is not None:
+        left_out = (np.ndarray, NoneType) if is_dataclass(value) else np.ndarray
+        kept = {k: plain(v) for k, v in inner.items() if not isinstance(v, left_out)}
+        return {k: v for k, v in kept.items() if v != {} or not _parts(inner[k])}
+    if isinstance(value, pd.DataFrame):
+        return [plain(record) for record in value.to_dict("records")]
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def leaves(result: Any, kind: type[Leaf], path: str = "") -> Iterator[tuple[str, Leaf]]:
+    """Every leaf of one type with its path, `maps/hellinger/coordinates`."""
+    if isinstance(result, kind):
+        yield path, result
+    else:
+        for key, value in (_parts(result) or {}).items():
+            yield from leaves(value, kind, f"{path}/{key}" if path else key)
+
+
+def save(path: Path, result: Any, key: str) -> None:
+    """Write a result, its hash and the key of its inputs to one `.npz`, whole or not at all."""
+    arrays: dict[str, NDArray[Any]] = {}
+    tree = json.dumps(_pack(result, arrays))
+    record = {"key": key, "tree": tree, "digest": _digest(tree, arrays)}
+    with atomic_path(path) as temporary:
+        texts = {name: np.array(text) for name, text in record.items()}
+        np.savez(temporary, allow_pickle=False, **texts, **arrays)
+
+
+def load(path: Path, key: str, kind: Any) -> Any:
+    """Read what `save` wrote as a result of type `kind`.
+
+    None if there is no file, its inputs had another key, or it is broken: a broken file is no
+    error, its content only has to be computed again.
+    """
+    try:
+        with open_npz(path) as archive:
+            if str(archive["key"]) != key:
+                return None
+            arrays = {name: archive[name] for name in archive if name.startswith(_ARRAY)}
+            tree, digest = str(archive["tree"]), str(archive["digest"])
+        return _unpack(kind, json.loads(tree), arrays) if digest == _digest(tree, arrays) else None
+    except Exception:
+        return None
+
+
+def _parts(value: Any) -> dict[str, Any] | None:
+    """What a mapping or a dataclass holds, by key or field; None for a leaf."""
+    if isinstance(value, NotComputed):
+        return {_NOT_COMPUTED: value.reason}
+    if isinstance(value, Mapping):
+        return {str(key): inner for key, inner in value.items()}
+    if is_dataclass(value):
+        return {part.name: getattr(value, part.name) for part in fields(value)}
+    return None
+
+
+def _digest(tree: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Hash everything that was computed."""
+    return content_hash(tree, *(part for name in sorted(arrays) for part in (name, arrays[name])))
+
+
+def _pack(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
+    """A result as JSON, with arrays put aside and replaced by their names."""
+    if isinstance(value, np.ndarray):
+        name = f"{_ARRAY}{len(arrays)}"
+        arrays[name] = value
+        return name
+    if isinstance(value, pd.DataFrame):
+        return {str(column): value[column].tolist() for column in value}
+    if isinstance(value, (list, tuple)):
+        return [_pack(item, arrays) for item in value]
+    inner = _parts(value)
+    if inner is not None:
+        return {key: _pack(part, arrays) for key, part in inner.items()}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _unpack(kind: Any, node: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
+    """A result of type `kind`, from JSON and arrays."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is np.ndarray:
+        return arrays[node]
+    if origin is list:
+        return [_unpack(inner[0], item, arrays) for item in node]
+    if origin is dict:
+        return {key: _unpack(inner[1], part, arrays) for key, part in node.items()}
+    if origin is Each:
+        either = inner[0] | NotComputed
+        return Each({key: _unpack(either, part, arrays) for key, part in node.items()})
+    if NotComputed in inner and isinstance(node, dict) and node.keys() == {_NOT_COMPUTED}:
+        return NotComputed(node[_NOT_COMPUTED])
+    if inner and node is not None:  # a union with NotComputed or None, or of plain types
+        rest = [part for part in inner if part not in (NotComputed, NoneType)]
+        return _unpack(rest[0], node, arrays) if len(rest) == 1 else node
+    if kind is pd.DataFrame:
+        return pd.DataFrame(node)
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return kind(**{name: _unpack(hints[name], part, arrays) for name, part in node.items()})
+    return node

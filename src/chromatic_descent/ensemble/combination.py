@@ -1,0 +1,211 @@
+"""Combiners: the logits of several members become one prediction."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chromatic_descent.ensemble import pooling
+from chromatic_descent.ensemble.log_probabilities import (
+    check_stack,
+    log_mean_exp,
+    log_softmax,
+    log_softmax_blocks,
+)
+from chromatic_descent.ensemble.pooling import TIE_BREAK, Pooling
+from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Array, Floats
+from chromatic_descent.own_code import is_own, locate
+
+Combine = Callable[[Floats], Array]
+
+
+@dataclass(frozen=True)
+class Combiner:
+    """One way to combine members; called like `combine`.
+
+    Attributes:
+        combine: logits [S, N, C] -> log-probabilities [N, C], item by item.
+        pooling: the same as a mean over members, by which all subsets of a size curve are one
+            matrix product; without it each subset is combined by itself.
+    """
+
+    combine: Callable[[ArrayLike], Array] | Combine
+    pooling: Pooling | None = None
+
+    def __call__(self, logits: ArrayLike) -> Array:
+        """Combine members: logits [S, N, C] -> log-probabilities [N, C]."""
+        return self.combine(np.asarray(logits))
+
+
+def mean_probability(logits: ArrayLike) -> Array:
+    """Return the log of the members' mean probability: log (1/S) Σ_i softmax(f_i).
+
+    The usual deep ensemble. Computed in log space, so that an item on which every member is
+    confidently wrong still has a finite log-probability.
+
+    Args:
+        logits: [S, N, C].
+
+    Returns:
+        [N, C] float64 log-probabilities, in nats.
+
+    Raises:
+        UserError: logits of another shape, or not finite.
+
+    Source: Lakshminarayanan, Pritzel & Blundell 2017, arXiv:1612.01474.
+
+    >>> import numpy as np
+    >>> np.exp(mean_probability([[[1e4, 0.0]], [[0.0, 0.0]]]))
+    array([[0.75, 0.25]])
+    """
+    stack = check_stack(logits)
+    combined = np.empty(stack.shape[1:])
+    for block, log_p in log_softmax_blocks(stack):  # [S, n, C]
+        combined[block] = log_mean_exp(log_p)
+    return combined
+
+
+def mean_logit(logits: ArrayLike) -> Array:
+    """Return the log-softmax of the members' mean logit: log softmax((1/S) Σ_i f_i).
+
+    The same as `geometric_mean`, whatever the logits.
+
+    Args:
+        logits: [S, N, C].
+
+    Returns:
+        [N, C] float64 log-probabilities, in nats.
+
+    Raises:
+        UserError: logits of another shape, or not finite.
+
+    >>> import numpy as np
+    >>> np.exp(mean_logit([[[2.0, 0.0]], [[-2.0, 0.0]]]))
+    array([[0.5, 0.5]])
+    """
+    return log_softmax(check_stack(logits).mean(axis=0, dtype=np.float64))
+
+
+def geometric_mean(logits: ArrayLike) -> Array:
+    """Return the log of the members' geometric mean probability, normalised.
+
+        log q̄_c = (1/S) Σ_i log p_ic − log Z,   Z = Σ_c Π_i p_ic^(1/S)
+
+    Identical to `mean_logit` up to round-off: log p_ic = f_ic − log Σ_c' exp f_ic', and the
+    subtracted term is the same for all classes of an item, so normalisation removes it again.
+    Two names for one combiner: a logarithmic opinion pool, and the combiner for which
+    cross-entropy has an exact decomposition (see `decompositions`).
+
+    Args:
+        logits: [S, N, C].
+
+    Returns:
+        [N, C] float64 log-probabilities, in nats.
+
+    Raises:
+        UserError: logits of another shape, or not finite.
+
+    Source: Wood et al. 2023, arXiv:2301.03962, as the centroid of cross-entropy.
+
+    >>> import numpy as np
+    >>> p = np.array([[[0.8, 0.2]], [[0.5, 0.5]]])  # √(0.8·0.5) : √(0.2·0.5) is 2 : 1
+    >>> np.exp(geometric_mean(np.log(p))).round(6)
+    array([[0.666667, 0.333333]])
+    """
+    stack = check_stack(logits)
+    mean = np.empty(stack.shape[1:])
+    for block, log_p in log_softmax_blocks(stack):  # [S, n, C]
+        mean[block] = log_p.mean(axis=0)
+    return log_softmax(mean)
+
+
+def majority_vote(logits: ArrayLike) -> Array:
+    """Return the log of the members' shares of votes, with one more vote spread evenly.
+
+        log p_c,   p_c = (n_c + 1/C) / (S + 1),   n_c = #{i: argmax_c' f_ic' = c}
+
+    A vote carries no probability: a label that no member votes for would have a share of 0 and an
+    infinite NLL, whatever the other items. The added vote (an even Dirichlet prior of total
+    weight 1) makes the NLL finite: at most about log(C (S + 1)) nats. So the NLL and calibration
+    of this combiner are those of smoothed shares, and its confidence is at most
+    (S + 1/C)/(S + 1) however confident the members are; its accuracy is that of the plain vote.
+
+    Ties go to the tied class with the largest mean probability: to this end each member also casts
+    a millionth of a vote, spread like its probabilities. A member whose own top classes tie votes
+    for the first of them.
+
+    Args:
+        logits: [S, N, C].
+
+    Returns:
+        [N, C] float64 log-probabilities, in nats.
+
+    Raises:
+        UserError: logits of another shape, or not finite.
+
+    >>> import numpy as np
+    >>> np.exp(majority_vote([[[9.0, 0.0]], [[0.0, 1.0]], [[0.0, 1.0]]])).round(6)
+    array([[0.375, 0.625]])
+    >>> votes = np.exp(majority_vote([[[9.0, 0.0]], [[0.0, 1.0]]]))  # a tie: the surer one wins
+    >>> votes.round(6), int(votes.argmax())
+    (array([[0.5, 0.5]]), 0)
+    """
+    stack = check_stack(logits)
+    members, items, classes = stack.shape
+    votes: Array = np.full((items, classes), 1 / classes)
+    for block, log_p in log_softmax_blocks(stack):  # [S, n, C]
+        votes[block] += TIE_BREAK * np.exp(log_p).sum(axis=0)
+        n = log_p.shape[1]
+        voted = stack[:, block].argmax(axis=-1) + classes * np.arange(n)  # [S, n]
+        votes[block] += np.bincount(voted.ravel(), minlength=n * classes).reshape(n, classes)
+    log_votes: Array = np.log(votes / (members * (1 + TIE_BREAK) + 1))
+    return log_votes
+
+
+COMBINERS: dict[str, Combiner] = {
+    "mean_probability": Combiner(mean_probability, pooling.PROBABILITIES),
+    "mean_logit": Combiner(mean_logit, pooling.LOGITS),
+    "geometric_mean": Combiner(geometric_mean, pooling.LOGITS),
+    "majority_vote": Combiner(majority_vote, pooling.VOTES),
+}
+"""Every combiner by name: each takes logits [S, N, C] and returns log-probabilities [N, C]."""
+
+
+def check_combiners(combiners: Sequence[str] | Mapping[str, Combine]) -> dict[str, Combiner]:
+    """Return combiners by name, or raise UserError if a name is unknown."""
+    if isinstance(combiners, Mapping):
+        return {name: _known(combine) for name, combine in combiners.items()}
+    if unknown := [name for name in combiners if name not in COMBINERS and not is_own(name)]:
+        raise UserError(
+            f"combiners={unknown}: expected names from {list(COMBINERS)}, or module.function for "
+            "a combiner of your own"
+        )
+    return {name: _own(name) if is_own(name) else COMBINERS[name] for name in combiners}
+
+
+def _known(combine: Combine) -> Combiner:
+    """Return the entry of `COMBINERS` for one of its functions, and a new one for any other."""
+    if isinstance(combine, Combiner):
+        return combine
+    known = (entry for entry in COMBINERS.values() if entry.combine is combine)
+    return next(known, Combiner(combine))
+
+
+def _own(name: str) -> Combiner:
+    """Return a user's combiner, with a check of what it returns."""
+    combine = locate(name)
+
+    def checked(logits: Floats) -> Array:
+        log_p = np.asarray(combine(logits), dtype=np.float64)
+        if log_p.shape != logits.shape[1:]:
+            raise UserError(
+                f"{name} returns {list(log_p.shape)} for logits {list(logits.shape)}: expected "
+                f"log-probabilities {list(logits.shape[1:])}"
+            )
+        if not np.abs(np.exp(log_p).sum(axis=-1) - 1).max() < 1e-6:
+            raise UserError(f"{name} returns log-probabilities whose exponentials do not sum to 1")
+        return log_p
+
+    return Combiner(checked)

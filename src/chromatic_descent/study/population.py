@@ -1,0 +1,130 @@
+"""What is analysed: the complete members of one study or of several, or plain arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from chromatic_descent import probe_logits
+from chromatic_descent.errors import ArtefactError, UserError
+from chromatic_descent.probe_logits import Population, ProbeLogits
+from chromatic_descent.study.finding import find_study
+from chromatic_descent.study.study import Study
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is analysed.
+
+    Attributes:
+        population: the members.
+        study: where the results go.
+        missing: a line on each member that is not complete.
+        sources: the studies that the members are from; none for plain arrays.
+    """
+
+    population: Population
+    study: Study
+    missing: list[str] = field(default_factory=list)
+    sources: list[Study] = field(default_factory=list)
+
+
+def find_subject(
+    *,
+    study: str | None,
+    studies: Sequence[str] | None,
+    logits: str | None,
+    labels: str | None,
+    multirun: Path,
+    outputs: Path,
+) -> Subject:
+    """Load what the options name: by default the newest study in `multirun`.
+
+    Results on arrays, and on several studies together, go to `outputs`.
+
+    Raises UserError if the options contradict each other, or what they name cannot be loaded.
+    """
+    arrays = logits is not None or labels is not None
+    given = {"study=": study, "studies=": studies, "logits= and labels=": arrays or None}
+    named = [key for key, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise UserError(f"Give either {' or '.join(named)}, not both.")
+    if logits is not None and labels is not None:
+        population = probe_logits.from_arrays(logits, labels)
+        return Subject(population, Study(outputs / Path(logits).stem))
+    if arrays:
+        key, value, other = "logits", logits, "labels"
+        if logits is None:
+            key, value, other = "labels", labels, "logits"
+        raise UserError(f"{key}={value} needs {other}=FILE beside it.")
+    if studies is None:
+        one = find_study(study, multirun)
+        one.check()
+        population, missing = load_study(one)
+        return Subject(population, one, missing, [one])
+    several = [find_study(name, multirun) for name in studies]
+    together = Study(outputs / "+".join(each.name for each in several))
+    population, missing = load_studies(several)
+    return Subject(population, together, missing, several)
+
+
+def load_study(study: Study) -> tuple[Population, list[str]]:
+    """The complete members of a study, stacked, and a line on each that is not complete.
+
+    Raises ArtefactError, naming every file that cannot be used, if there is one.
+    """
+    members, missing = _complete_members(study)
+    return probe_logits.stack(members), missing
+
+
+def load_studies(studies: Sequence[Study]) -> tuple[Population, list[str]]:
+    """The members of several studies as one population, and a line on each that is not complete.
+
+    A member is named `SEED_0007-<study>`, after its suffix if it has one, and its config names its
+    study: the configurations of each study are compared with those of the others.
+
+    Raises UserError if there are fewer than two, two share a name, or their probes differ.
+    """
+    names = [study.name for study in studies]
+    if len(set(names)) < max(2, len(names)):
+        raise UserError(f"studies={names}: expected two or more, with different names.")
+    members, missing, probes = [], [], {}
+    for study in studies:
+        complete, incomplete = _complete_members(study)
+        missing += [f"{study.name}, {line}" for line in incomplete]
+        probes[study.name] = probe_logits.stack(complete).records[0]["probe_hash"]
+        for member in complete:
+            name = f"{member.record['member']}-{study.name}"
+            config = {"study": study.name, **member.record["config"]}
+            members.append(
+                replace(member, record={**member.record, "member": name, "config": config})
+            )
+    if len(set(probes.values())) > 1:
+        seen = "".join(f"\n  {name}: {digest[:12]}" for name, digest in probes.items())
+        raise ArtefactError(
+            f"The studies were recorded on different probes and cannot be compared:{seen}\n"
+            "Train them with the same data and the same `probe`."
+        )
+    return probe_logits.stack(members), missing
+
+
+def _complete_members(study: Study) -> tuple[list[ProbeLogits], list[str]]:
+    members, missing, broken = [], [], []
+    for member in study.members():
+        if member.status != "complete":
+            missing.append(member.explain())
+            continue
+        try:
+            loaded = probe_logits.load(member.artefact)
+            if loaded.record["member"] != member.name:
+                raise ArtefactError(
+                    f"{member.artefact} is the artefact of {loaded.record['member']}: rename it."
+                )
+            members.append(loaded)
+        except ArtefactError as error:
+            broken.append(str(error))
+    if broken:
+        raise ArtefactError("\n".join(broken))
+    if not members:
+        reasons = "\n  ".join(["", *missing])
+        raise UserError(f"No member of {study.path} is complete, nothing to analyse.{reasons}")
+    return members, missing
