@@ -59,7 +59,7 @@ class Probe:
             heldout: indices of those that are held out.
 
         Raises:
-            UserError: a number of images that is not to be had, named by its config key.
+            UserError: more images than there are, or none; it names the config key.
         """
         test = torch.arange(len(data.test_labels))
         probe = pick(test, self.size, self.seed, "probe.size")

@@ -102,9 +102,9 @@ def record_member(
     Args:
         module: the network.
         data: the probe and its slices.
-        trainer: whose device and precision training had.
+        trainer: gives the device and the precision.
         identity: the member's.
-        tta: whether logits are a mean with those of the mirror image.
+        tta: whether to average the logits of each image and its mirror image.
         seconds: that training took.
         trajectory: its logits along training.
     """
