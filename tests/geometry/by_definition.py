@@ -1,4 +1,4 @@
-"""Every distance from its definition, pair by pair in float64: slow, and plainly right."""
+"""Every distance from its definition, pair by pair in float64: slow, but obviously right."""
 
 import numpy as np
 from scipy.special import log_softmax, softmax
@@ -10,7 +10,7 @@ def distances(logits, name, *, labels=None, temperature=None, weights=None):
     members, items, _ = f.shape
     w = np.ones(items) if weights is None else np.asarray(weights, dtype=np.float64)
     t = np.ones(members) if temperature is None else np.asarray(temperature)
-    answers = np.asarray(logits).argmax(-1)
+    predicted = np.asarray(logits).argmax(-1)
     out = np.zeros((members, members))
     for i in range(members):
         for j in range(members):
@@ -21,7 +21,7 @@ def distances(logits, name, *, labels=None, temperature=None, weights=None):
                 continue
             counted = w
             if name == "error_disagreement":
-                counted = w * (answers[i] != labels) * (answers[j] != labels)
+                counted = w * (predicted[i] != labels) * (predicted[j] != labels)
             by_item = [
                 item_distance(f[i, n], f[j, n], name, t[i], t[j]) if counted[n] else 0.0
                 for n in range(items)

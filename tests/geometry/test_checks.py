@@ -37,7 +37,7 @@ def write(path, content):
     elif isinstance(content, dict):
         np.savez(path, **content)
     else:
-        with path.open("wb") as file:  # given a path, np.save would see to its suffix
+        with path.open("wb") as file:  # given a path, np.save would add a suffix
             np.save(file, content)
     return path
 

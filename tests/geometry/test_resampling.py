@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry import DISTANCES, bootstrap_layouts, distance, reweighted_distances
+from chromatic_descent.geometry import bootstrap_layouts
 from chromatic_descent.geometry.distances.items import weighted_distances
 from chromatic_descent.geometry.resampling import reflected_interval, resampled_counts
 
@@ -22,22 +22,6 @@ def test_counts_are_those_of_the_bootstrap():
         assert np.corrcoef(spread.ravel(), squared.ravel())[0, 1] > 0.5
     with pytest.raises(UserError, match="resamples must be at least 1"):
         resampled_counts(40, 0, seed=5)
-
-
-@pytest.mark.parametrize("name", [name for name in DISTANCES if name != "cka"])
-def test_many_members_are_as_few(name, monkeypatch):
-    from chromatic_descent.geometry.distances import items
-
-    rng = np.random.default_rng(0)
-    logits, labels = rng.normal(size=(7, 90, 3)), rng.integers(3, size=90)
-    weights = resampled_counts(90, 4, seed=0)
-    bound = distance(name, labels=labels, temperature=np.linspace(0.5, 2, 7))
-    expected = reweighted_distances(logits, bound, weights)
-    np.testing.assert_array_equal(list(weighted_distances(logits, bound, weights)), expected)
-    monkeypatch.setattr(items, "MANY", 2)
-    fast = np.array(list(weighted_distances(logits, bound, weights)))
-    np.testing.assert_allclose(fast, expected, atol=1e-5 * expected.max())
-    assert not np.diagonal(fast, axis1=1, axis2=2).any()
 
 
 def test_reflection_takes_out_what_resampling_adds():

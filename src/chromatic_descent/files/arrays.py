@@ -22,8 +22,8 @@ def read_array(path: os.PathLike[str] | str, key: str) -> NDArray[Any]:
     expected = f"expected a .npy file, or an .npz file with an array '{key}', no pickled objects"
     try:
         file = regular(Path(path))
-        kind = file.suffix if file.suffix in (".npy", ".npz") else None
-        if kind == ".npy" or (kind is None and not zipfile.is_zipfile(file)):
+        is_npz = file.suffix == ".npz" or (file.suffix != ".npy" and zipfile.is_zipfile(file))
+        if not is_npz:
             mapped: NDArray[Any] = np.lib.format.open_memmap(file, mode="r")
             return mapped
         with file.open("rb") as stream, np.lib.npyio.NpzFile(stream) as archive:

@@ -24,7 +24,7 @@ from chromatic_descent.geometry.distances.by_name import distance_table
 
 METHODS = Path(__file__).parents[3] / "docs" / "methods.md"
 
-# What it takes to add a distance: its name, what is said of it, and its features along an axis.
+# Adding a distance takes one entry: its name, its description, and its features along an axis.
 GAPS = Distance.of_features(
     name="gaps",
     title="gaps",

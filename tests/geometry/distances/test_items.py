@@ -4,7 +4,9 @@ import pytest
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry import DISTANCES, distance, features, reweighted_distances
 from chromatic_descent.geometry.distances import items, kernels
+from chromatic_descent.geometry.distances.items import weighted_distances
 from chromatic_descent.geometry.distances.kernels import weighted_kernels
+from chromatic_descent.geometry.resampling import resampled_counts
 from tests.geometry import by_definition
 
 OVER_ITEMS = tuple(name for name in DISTANCES if name != "cka")
@@ -117,3 +119,17 @@ def test_no_common_error_under_a_weighting():
         reweighted_distances(logits, distance("error_disagreement", labels=labels), weights)
     with pytest.raises(UserError, match=message):
         list(weighted_kernels(logits, bound("error_disagreement", logits, labels=labels), weights))
+
+
+@pytest.mark.parametrize("name", OVER_ITEMS)
+def test_many_members_are_as_few(name, monkeypatch):
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(7, 90, 3)), rng.integers(3, size=90)
+    weights = resampled_counts(90, 4, seed=0)
+    given = distance(name, labels=labels, temperature=np.linspace(0.5, 2, 7))
+    expected = reweighted_distances(logits, given, weights)
+    np.testing.assert_array_equal(list(weighted_distances(logits, given, weights)), expected)
+    monkeypatch.setattr(items, "MANY", 2)
+    fast = np.array(list(weighted_distances(logits, given, weights)))
+    np.testing.assert_allclose(fast, expected, atol=1e-5 * expected.max())
+    assert not np.diagonal(fast, axis1=1, axis2=2).any()

@@ -83,7 +83,7 @@ def test_weights_match_the_definition(name):
 
 @pytest.mark.parametrize("name", ["bhattacharyya", "jensen_shannon"])
 def test_divergences_need_no_repair(name, monkeypatch):
-    """Without the second look at close pairs they agree to what cancellation leaves."""
+    """Without the repair of close pairs they agree up to cancellation."""
     monkeypatch.setattr(divergences, "_CLOSE", -1.0)
     logits = population()
     np.testing.assert_allclose(measured(logits, name), defined(logits, name), atol=1e-13)
@@ -100,7 +100,7 @@ def test_matches_scipy():
     logits = population(items=50)
     flat = softmax(logits, axis=-1).reshape(5, -1)
     squared = {
-        "jensen_shannon": squareform(pdist(flat, "jensenshannon")) ** 2,  # it divides by sums
+        "jensen_shannon": squareform(pdist(flat, "jensenshannon")) ** 2,  # SciPy normalises
         "prob_l2": squareform(pdist(flat, "sqeuclidean")) / 50,
         "logit_mse": squareform(pdist(logits.reshape(5, -1), "sqeuclidean")) / 200,
         "disagreement": squareform(pdist(logits.argmax(-1), "hamming")),
@@ -210,7 +210,7 @@ def test_constant_logits_have_no_direction():
     logits = np.array([[[3.0, 3.0, 3.0]], [[0.1, 0.1, 0.1]], [[0.0, 1.0, 2.0]], [[2.0, 1.0, 0.0]]])
     expected = np.array([[0, 0, 0.5, 0.5], [0, 0, 0.5, 0.5], [0.5, 0.5, 0, 2], [0.5, 0.5, 2, 0]])
     np.testing.assert_allclose(distance_matrix(logits, "logit_cosine"), expected, atol=1e-15)
-    assert not distance_matrix(logits[:2], "disagreement").any()  # of equals the first is answered
+    assert not distance_matrix(logits[:2], "disagreement").any()  # of equal logits the first counts
     for name in set(SHIFT_BLIND) - {"error_disagreement"}:
         got = distance_matrix(logits, distance(name, temperature=np.ones(4)))
         assert got[0, 1] == pytest.approx(0, abs=1e-30)
@@ -302,7 +302,7 @@ def test_axioms_and_order_of_members(logits, order):
         np.testing.assert_array_equal(squared, squared.T)
         if name in METRICS:
             root = np.sqrt(squared)
-            detour = (root[:, :, None] + root[None]).min(axis=1)  # the best way round by a third
+            detour = (root[:, :, None] + root[None]).min(axis=1)  # the shortest detour by a third
             assert (root <= detour * (1 + 1e-9) + 1e-12).all()
         permuted = measured(logits[order], name, TEMPERATURE[order])
         np.testing.assert_allclose(permuted, squared[np.ix_(order, order)], rtol=1e-7, atol=1e-20)

@@ -10,7 +10,7 @@ from chromatic_descent.geometry import drive_axes, holm
 
 
 def independent(members=12, items=300, classes=3, seed=0):
-    """Members that share what is right about an item, and err on their own."""
+    """Members that share the truth about an item, and err independently."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(classes, size=items)
     shared = 2 * np.eye(classes)[labels] + rng.normal(size=(items, classes))

@@ -69,7 +69,7 @@ def test_a_planted_confusion_goes():
 
 @pytest.mark.parametrize("kind", ["class_bias", "confusion"])
 def test_projections_are_orthogonal(kind):
-    """What is removed and what is left add up, and removing twice is removing once."""
+    """The removed part and the rest add up, and removing twice is removing once."""
     logits, labels = population()
     changed = intervene(logits, labels, kind)
     before = distance_matrix(logits, "logit_mse_centred")
@@ -148,7 +148,7 @@ def test_small_populations_and_absent_classes():
     table = interventions(logits, labels, "logit_mse", resamples=5)
     assert table[["removed", "low", "high"]].notna().all(axis=None)
     one = interventions(logits[:, :1], labels[:1], "logit_mse_centred", resamples=5)
-    assert one.removed.tolist() == pytest.approx([1, 1])  # one item: bias is all there is
+    assert one.removed.tolist() == pytest.approx([1, 1])  # one item: bias is everything
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from chromatic_descent.geometry.drivers.member_drivers import group_of, subset_d
 
 
 def population(members=6, items=400, classes=4, seed=0):
-    """Members of different sureness, each with a bias of its own, right more often than not."""
+    """Members that differ in sureness and bias, and are right more often than not."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(classes, size=items)
     logits = 1.5 * np.eye(classes)[labels] + rng.normal(size=(members, items, classes))
@@ -111,7 +111,7 @@ def test_a_class_without_items_is_left_out():
     labels = np.where(labels == 2, 0, labels)
     table = member_drivers(logits, labels)
     assert "class accuracy: 2" not in table
-    assert "class bias: 2" in table  # it has answers, if no items
+    assert "class bias: 2" in table  # it has logits, though no items
     assert table.notna().all(axis=None)
     one_class = member_drivers(logits, np.zeros(400, dtype=int))
     assert one_class.notna().all(axis=None)

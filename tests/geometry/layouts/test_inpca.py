@@ -9,7 +9,7 @@ from chromatic_descent.geometry import classical_mds, explained_stress, inpca
 
 
 def bhattacharyya(members=9, items=40, classes=4, seed=0, sharpness=3.0):
-    """−mean log Σ√(pq), pair by pair: far from squared Euclidean when answers are confident."""
+    """−mean log Σ√(pq), pair by pair: far from squared Euclidean when members are confident."""
     logits = sharpness * np.random.default_rng(seed).normal(size=(members, items, classes))
     p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     affinity = np.sqrt(p[:, None] * p[None]).sum(-1)

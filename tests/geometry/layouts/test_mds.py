@@ -98,7 +98,7 @@ def test_signs_are_fixed(seed):
 
 def test_signs_are_fixed_when_members_tie_for_the_largest():
     cross = np.array([[-2.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
-    for angle in np.linspace(0, 6, 20):  # equal distances, each time rounded otherwise
+    for angle in np.linspace(0, 6, 20):  # equal distances, with different rounding
         turn = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
         layout = classical_mds(squared_distances(cross @ turn)).coordinates
         np.testing.assert_allclose(layout, cross * [-1, 1], atol=1e-9)

@@ -40,7 +40,7 @@ def test_finds_a_planted_plane(seed):
 
 
 def test_rejects_more_than_planes():
-    """What the docstring warns of: 12 members without any structure in two dimensions."""
+    """The docstring warns of this: 12 members without any structure in two dimensions."""
     rng = np.random.default_rng(0)
     five_dimensional = rng.normal(size=(12, 5))
     one_far_away = rng.normal(size=(12, 500))
@@ -112,7 +112,7 @@ def test_effect_is_in_standard_deviations_of_the_null():
 
 
 def shares_of_gaussians(members, degrees, dimensions, draws, seed=0):
-    """The slow way: draw the members, and take the singular values."""
+    """By drawing the members and taking singular values: slow."""
     rng = np.random.default_rng(seed)
     shares = []
     for _ in range(draws):

@@ -19,7 +19,7 @@ NAMES = EUCLIDEAN
 
 
 def independent(seed=0, members=6, items=60, classes=4, noise=1.0):
-    """Members who err independently: each item has its own answer and its own spread."""
+    """Members who err independently: each item has its own mean and its own spread."""
     rng = np.random.default_rng(seed)
     spread = noise * rng.gamma(2.0, 0.5, size=(items, 1))
     return 2 * rng.normal(size=(items, classes)) + spread * rng.normal(
@@ -51,7 +51,7 @@ def fitted(f, rounds=40):
 
 
 def refitted_by_hand(f, fit, rng):
-    """One draw of the null, step by step as the docstring has it."""
+    """One draw of the null, step by step as in the docstring."""
     members, items, classes = f.shape
     scale, bias, shared = fit
     left = (f - bias) / scale - shared

@@ -16,8 +16,8 @@ from chromatic_descent.geometry.nulls import dealing, shuffles
 NAMES = EUCLIDEAN
 
 
-def answers(seed=0, members=6, items=60, classes=4, noise=1.0):
-    """Members who err independently: each item has its own answer and its own spread."""
+def independent(seed=0, members=6, items=60, classes=4, noise=1.0):
+    """Members who err independently: each item has its own mean and its own spread."""
     rng = np.random.default_rng(seed)
     spread = noise * rng.gamma(2.0, size=(items, 1))
     return 2 * rng.normal(size=(items, classes)) + spread * rng.normal(
@@ -57,7 +57,7 @@ def within_by_hand(logits, rng, labels):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_observed_is_the_share_of_classical_mds(name):
-    logits = answers()
+    logits = independent()
     for test in (
         independent_errors(logits, distance(name, temperature=matched()), draws=3, dimensions=3),
         within_class_shuffles(
@@ -71,7 +71,7 @@ def test_observed_is_the_share_of_classical_mds(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_draws_are_distributed_as_shuffles_by_hand(name):
-    rng, logits, draws = np.random.default_rng(1), answers(members=5, items=30), 600
+    rng, logits, draws = np.random.default_rng(1), independent(members=5, items=30), 600
     logits *= np.linspace(0.5, 2, 5)[:, None, None]
     logits[:, ::4, 0] += np.linspace(-3, 3, 5)[:, None]
     temperature, y = matched(5), labels(30)
@@ -97,7 +97,7 @@ def test_draws_are_distributed_as_shuffles_by_hand(name):
 
 def test_batches_and_blocks_do_not_matter(monkeypatch):
     """With one block of items the random numbers are the same in batches of draws."""
-    logits = answers(items=20)
+    logits = independent(items=20)
     whole = independent_errors(logits, "hellinger", draws=9)
     monkeypatch.setattr(shuffles, "_BATCH", 4 * 36)  # 4 draws at a time
     again = independent_errors(logits, "hellinger", draws=9)
@@ -110,7 +110,7 @@ def test_batches_and_blocks_do_not_matter(monkeypatch):
 
 
 def test_within_class_batches_do_not_matter(monkeypatch):
-    logits = answers(items=20)
+    logits = independent(items=20)
     whole = within_class_shuffles(logits, labels(20), "hellinger", draws=9)
     monkeypatch.setattr(shuffles, "_BATCH", 4 * 36)
     again = within_class_shuffles(logits, labels(20), "hellinger", draws=9)
@@ -118,8 +118,8 @@ def test_within_class_batches_do_not_matter(monkeypatch):
 
 
 def test_many_classes_take_the_short_way(monkeypatch):
-    """With C ≥ 2S each item's features are turned into S dimensions: the same Gram matrices."""
-    logits = answers(items=15, classes=30)
+    """With C ≥ 2S each item's features are rotated into S dimensions: the same Gram matrices."""
+    logits = independent(items=15, classes=30)
     short = independent_errors(logits, "hellinger", draws=20)
     monkeypatch.setattr(shuffles, "_fewer_columns", lambda phi: phi)
     np.testing.assert_allclose(
@@ -128,7 +128,7 @@ def test_many_classes_take_the_short_way(monkeypatch):
 
 
 def test_dealing_out_one_item_only_renames_members():
-    logits = answers(items=1)
+    logits = independent(items=1)
     assert independent_errors(logits, "logit_mse", draws=20).p_value == 1
     with pytest.raises(UserError, match="single probe item"):
         within_class_shuffles(logits, [0], "logit_mse")
@@ -136,7 +136,7 @@ def test_dealing_out_one_item_only_renames_members():
 
 def test_an_offset_of_all_members_does_not_drown_the_float32():
     """1e6 shared by all: far above what float32 keeps of differences of 1e-3."""
-    logits = 1e-3 * answers(items=40)
+    logits = 1e-3 * independent(items=40)
     moved = logits + 1e6
     for name in ("logit_mse", "logit_mse_centred"):
         plain = independent_errors(logits, name, draws=50)
@@ -151,7 +151,7 @@ def test_an_offset_of_all_members_does_not_drown_the_float32():
 def test_nearly_certain_members_do_not_vanish_in_float32(name):
     """Probabilities within e^-100 of 0 and 1: squares far below what float32 holds."""
     y = labels()
-    logits = answers() + 100 * np.eye(4)[y]
+    logits = independent() + 100 * np.eye(4)[y]
     for test in (
         independent_errors(logits, name, draws=20),
         within_class_shuffles(logits, y, name, draws=20),
@@ -161,7 +161,7 @@ def test_nearly_certain_members_do_not_vanish_in_float32(name):
 
 
 def test_confident_members():
-    logits = 1e3 * answers()
+    logits = 1e3 * independent()
     for test in (
         independent_errors(logits, "hellinger", draws=20),
         within_class_shuffles(logits, labels(), "hellinger", draws=20),
@@ -170,7 +170,7 @@ def test_confident_members():
 
 
 def test_the_same_seed_gives_the_same_draws():
-    logits = answers()
+    logits = independent()
     one, again, other = (
         independent_errors(logits, "hellinger", seed=s, draws=5) for s in (1, 1, 2)
     )
@@ -181,7 +181,7 @@ def test_the_same_seed_gives_the_same_draws():
 def planted(members=8, items=200, classes=5, strength=0.5, seed=0):
     """Independent errors, and two directions that run through all items."""
     rng = np.random.default_rng(seed)
-    logits = answers(seed, members, items, classes, noise=0.5)
+    logits = independent(seed, members, items, classes, noise=0.5)
     place = rng.normal(size=(members, 2))
     directions = rng.normal(size=(2, items, classes))
     return logits + strength * np.einsum("sk,knc->snc", place, directions)
@@ -200,7 +200,7 @@ def test_both_find_a_planted_plane(name):
 
 
 def test_confusions_alone_are_let_through_by_shuffles_within_classes():
-    """Members with a mean answer of their own to every class, and nothing of an item's own."""
+    """Members whose logits depend only on the class of an item."""
     rng = np.random.default_rng(0)
     y = labels(400, 4)
     per_class = rng.normal(size=(8, 4, 4))
@@ -213,7 +213,7 @@ def test_size_of_each_under_its_own_hypothesis():
     """At 5%, of 200 small studies: between 1% and 10% (3 SD either way); see benchmarks/."""
     rejected = np.zeros(2)
     for study in range(200):
-        rng, logits, y = np.random.default_rng(study), answers(study, items=40), labels(40)
+        rng, logits, y = np.random.default_rng(study), independent(study, items=40), labels(40)
         per_class = rng.normal(size=(6, 4, 4))[:, y] + rng.normal(size=(6, 40, 4))
         tests = (
             independent_errors(logits, "hellinger", draws=19, seed=study),
@@ -226,14 +226,14 @@ def test_size_of_each_under_its_own_hypothesis():
 @pytest.mark.parametrize(
     ("logits", "name", "arguments", "message"),
     [
-        (answers(members=3), "hellinger", {}, "at least 4 members; found 3"),
-        (answers(), "hellinger", {"dimensions": 5}, "from 1 to 4"),
-        (answers(), "hellinger", {"draws": 0}, "draws must be at least 1"),
-        (answers(), "logit_mse_matched", {}, "fit_temperature"),
-        (answers(), "nonsense", {}, "nonsense"),
-        (np.repeat(answers()[:1], 6, axis=0), "hellinger", {}, "identical"),
-        (answers() * np.nan, "hellinger", {}, "NaN or infinite"),
-        (answers()[0], "hellinger", {}, "shape"),
+        (independent(members=3), "hellinger", {}, "at least 4 members; found 3"),
+        (independent(), "hellinger", {"dimensions": 5}, "from 1 to 4"),
+        (independent(), "hellinger", {"draws": 0}, "draws must be at least 1"),
+        (independent(), "logit_mse_matched", {}, "fit_temperature"),
+        (independent(), "nonsense", {}, "nonsense"),
+        (np.repeat(independent()[:1], 6, axis=0), "hellinger", {}, "identical"),
+        (independent() * np.nan, "hellinger", {}, "NaN or infinite"),
+        (independent()[0], "hellinger", {}, "shape"),
     ],
 )
 @pytest.mark.parametrize("rung", [3, 4])
@@ -255,11 +255,11 @@ def test_mistakes_are_named(rung, logits, name, arguments, message):
 )
 def test_labels_that_do_not_fit(y, message):
     with pytest.raises(UserError, match=message):
-        within_class_shuffles(answers(), y, "hellinger")
+        within_class_shuffles(independent(), y, "hellinger")
 
 
 def test_an_absent_class_and_one_with_a_single_item_are_no_trouble():
     y = labels()
     y[y == 2] = 3
     y[0] = 7
-    assert np.isfinite(within_class_shuffles(answers(), y, "hellinger", draws=5).null).all()
+    assert np.isfinite(within_class_shuffles(independent(), y, "hellinger", draws=5).null).all()

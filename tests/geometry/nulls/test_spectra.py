@@ -15,7 +15,7 @@ from chromatic_descent.geometry.nulls import spectra
 
 
 def heavy_tailed(members=7, items=900, classes=4, seed=0):
-    """Independent answers about item means of very different spreads, as real ones are."""
+    """Independent logits around item means, with very different spreads, like real ones."""
     rng = np.random.default_rng(seed)
     spread = rng.gamma(0.5, size=(items, 1))
     return rng.normal(size=(items, classes)) + spread * rng.normal(size=(members, items, classes))

@@ -14,7 +14,7 @@ def distances(seed=0, members=10, dimensions=3):
 
 
 def related(seed=0, members=10, noise=0.3):
-    """Two distances of the same members, the second of places a little moved."""
+    """Two distances between the same members, the second after moving them a little."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(members, 3))
     return squareform(pdist(x)), squareform(pdist(x + noise * rng.normal(size=x.shape)))
@@ -80,7 +80,7 @@ def test_opposite_distances_do_not_count_against_the_null():
 
 
 def test_size_where_shuffled_pairs_would_find_agreement():
-    """One member far off in each of two unrelated distances: what shuffling pairs gets wrong."""
+    """One member far away in each of two unrelated distances, which misleads shuffled pairs."""
     rejected = 0
     for study in range(400):
         rng = np.random.default_rng(study)

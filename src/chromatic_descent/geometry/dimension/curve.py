@@ -13,6 +13,7 @@ Spectra and nulls are compared as shares of their sums.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -231,15 +232,11 @@ def _shares(spectra: Array) -> Array:
     return shares
 
 
-def _top_share(dimensions: int) -> Callable[[Array], Array]:
-    def share(spectra: Array) -> Array:
-        positive = np.maximum(spectra, 0)
-        total = positive.sum(axis=-1)
-        top = positive[..., :dimensions].sum(axis=-1)
-        shares: Array = np.divide(top, total, out=np.full_like(top, np.nan), where=total > 0)
-        return shares
-
-    return share
+def _top_share(spectra: Array, dimensions: int) -> Array:
+    positive = np.maximum(spectra, 0)
+    total, top = positive.sum(axis=-1), positive[..., :dimensions].sum(axis=-1)
+    shares: Array = np.divide(top, total, out=np.full_like(top, np.nan), where=total > 0)
+    return shares
 
 
 def _top_2_stress(spectra: Array) -> Array:
@@ -249,8 +246,8 @@ def _top_2_stress(spectra: Array) -> Array:
 # Of a batch of descending spectra: [B, S] -> [B].
 _STATISTICS: dict[str, Callable[[Array], Array]] = {
     "participation_ratio": participation_ratio,
-    "top_1_share": _top_share(1),
-    "top_2_share": _top_share(2),
+    "top_1_share": partial(_top_share, dimensions=1),
+    "top_2_share": partial(_top_share, dimensions=2),
     "top_2_stress": _top_2_stress,
 }
 

@@ -9,39 +9,29 @@ from numpy.typing import ArrayLike
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.checks import Array, Floats, Logits, check_logits
 from chromatic_descent.geometry.distances.definition import Distance
-from chromatic_descent.geometry.distances.kinds.cka import CKA
-from chromatic_descent.geometry.distances.kinds.class_distances import (
-    DISAGREEMENT,
-    ERROR_DISAGREEMENT,
-)
-from chromatic_descent.geometry.distances.kinds.divergences import BHATTACHARYYA, JENSEN_SHANNON
-from chromatic_descent.geometry.distances.kinds.logit_distances import (
-    LOGIT_COSINE,
-    LOGIT_MSE,
-    LOGIT_MSE_CENTRED,
-    LOGIT_MSE_MATCHED,
+from chromatic_descent.geometry.distances.kinds import (
+    cka,
+    class_distances,
+    divergences,
+    logit_distances,
+    probability_distances,
 )
 from chromatic_descent.geometry.distances.kinds.own import own_distance, title_of_own
-from chromatic_descent.geometry.distances.kinds.probability_distances import (
-    HELLINGER,
-    KL_SYMMETRIC,
-    PROB_L2,
-)
 from chromatic_descent.own_code import is_own
 
 _ALL = (
-    LOGIT_MSE,
-    LOGIT_MSE_CENTRED,
-    LOGIT_MSE_MATCHED,
-    LOGIT_COSINE,
-    HELLINGER,
-    BHATTACHARYYA,
-    KL_SYMMETRIC,
-    JENSEN_SHANNON,
-    PROB_L2,
-    DISAGREEMENT,
-    ERROR_DISAGREEMENT,
-    CKA,
+    logit_distances.LOGIT_MSE,
+    logit_distances.LOGIT_MSE_CENTRED,
+    logit_distances.LOGIT_MSE_MATCHED,
+    logit_distances.LOGIT_COSINE,
+    probability_distances.HELLINGER,
+    divergences.BHATTACHARYYA,
+    probability_distances.KL_SYMMETRIC,
+    divergences.JENSEN_SHANNON,
+    probability_distances.PROB_L2,
+    class_distances.DISAGREEMENT,
+    class_distances.ERROR_DISAGREEMENT,
+    cka.CKA,
 )
 _BY_NAME = {known.name: known for known in _ALL}
 

@@ -95,11 +95,11 @@ class _Sums:
             for d in distances
             if d.name in made - known and d.features_along is not None
         }
-        one = np.zeros(classes)
         self.shapes: dict[str, tuple[int, ...]] = {
             name: () if name in PER_ITEM else (self.classes,) for name in sorted(made)
         }
-        self.shapes |= {name: along(one.copy(), 0).shape for name, along in self.features.items()}
+        for name, features_along in self.features.items():
+            self.shapes[name] = features_along(np.zeros(classes), 0).shape
         width = max(_CHUNK, -(-members // _STRIPS))
         self.grams: dict[Product, list[NDArray[Any]]] = {  # columns i to j - 1 of rows 0 to j - 1
             product: [

@@ -46,7 +46,7 @@ def test_offset_scale_and_rotation_are_not_seen():
 
 
 def test_members_that_share_nothing_are_at_one():
-    """However few the items are for their classes: what debiasing is for."""
+    """Even with few items for the number of classes, which is the purpose of debiasing."""
     for items in (20, 2000):
         far = distance_matrix(population(members=40, items=items, classes=10), "cka")
         assert far[np.triu_indices(40, 1)].mean() == pytest.approx(1, abs=0.01)

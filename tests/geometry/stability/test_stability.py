@@ -33,7 +33,7 @@ def planted(members=8, items=300, classes=5, noise=0.1):
 @pytest.mark.parametrize("many", [False, True])
 @pytest.mark.parametrize("name", OVER_ITEMS)
 def test_matches_resampling_by_hand(name, many, monkeypatch):
-    if many:  # the way of a hundred members and more
+    if many:  # the path for a hundred members or more
         monkeypatch.setattr(weighted_layouts, "MANY", 2)
     logits, temperature = planted(6, 150, 4, noise=1), np.linspace(0.5, 2, 6)
     labels = np.random.default_rng(5).integers(4, size=150)
