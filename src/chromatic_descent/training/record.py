@@ -99,14 +99,7 @@ def record_member(
 ) -> ProbeLogits:
     """Record a trained member on the probe and on every further slice, with its provenance.
 
-    Args:
-        module: the network.
-        data: the probe and its slices.
-        trainer: gives the device and the precision.
-        identity: the member's.
-        tta: whether to average the logits of each image and its mirror image.
-        seconds: that training took.
-        trajectory: its logits along training.
+    `tta` is that of `slice_logits`; training took `seconds`.
     """
     started = time.perf_counter()
     recorded = {
