@@ -94,7 +94,7 @@ def score_subsets(
         metrics, of_items = scores[stage].metrics, scores[stage].items
         for name, metric in METRICS.items():
             score = metric.score(prediction)
-            if not isinstance(score, np.ndarray):
+            if not isinstance(score, np.ndarray) or score.ndim == 0:
                 metrics[name][subset] = score
             else:
                 metrics[name][subset] = score.mean()
