@@ -2,7 +2,7 @@
 
 | returns              | the distance                            | is treated as             |
 |----------------------|-----------------------------------------|---------------------------|
-| features [S, n, K]   | D_ij = mean_n ‖φ_in − φ_jn‖²            | the ones in `EUCLIDEAN`   |
+| features [S, n, K]   | D_ij = mean_n ‖φ_in − φ_jn‖²            | a member of `EUCLIDEAN`   |
 | distances [S, S]     | D itself, which must be squared         | `cka`: a matrix, no map   |
 
 The function is called for blocks of items, and for logits drawn from a null, so the features of an
