@@ -60,6 +60,7 @@ def test_matches_resampling_by_hand(name, many, monkeypatch):
             got.layouts[b], fit.layout, atol=tolerance * abs(reference).max()
         )
         assert got.correlations[b] == pytest.approx(fit.correlation, abs=tolerance)
+    assert got.correlations.shape == (len(got.layouts),)
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
 
@@ -114,6 +115,7 @@ def test_ellipses_of_a_known_cloud():
     np.testing.assert_allclose(got.half_axes[:2], [[3 * radius, radius]] * 2, rtol=0.03)
     np.testing.assert_allclose(got.angles[:2], turn, atol=0.02)
     assert got.half_axes[2].tolist() == [0, 0]
+    assert (got.half_axes[:, 0] >= got.half_axes[:, 1]).all()
     assert got.angles[2] == 0
     assert got.half_axes[3, 1] == pytest.approx(0)
     assert abs(got.angles[3]) == pytest.approx(math.pi / 2)
