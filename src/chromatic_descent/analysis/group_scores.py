@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from chromatic_descent import ensemble, geometry
 from chromatic_descent.analysis.results import Array
 from chromatic_descent.ensemble.log_probabilities import at_label, log_mean_exp
-from chromatic_descent.ensemble.metrics import BINS
-from chromatic_descent.ensemble.predictions import bin_index
+from chromatic_descent.ensemble.metrics import BINS, bin_index
 from chromatic_descent.probe_logits import FOREIGN, SHIFTED, Population, ProbeSliceLogits
 
 SPREADS = ("logit_mse_centred", "logit_mse_matched", "hellinger")  # blind to shifts of logits
