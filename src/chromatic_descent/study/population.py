@@ -1,4 +1,4 @@
-"""What is analysed: the complete members of one study or of several, or plain arrays."""
+"""Loads a population to analyse: the complete members of studies, or plain arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,19 +13,12 @@ from chromatic_descent.study.study import Study
 
 @dataclass(frozen=True)
 class Subject:
-    """What is analysed.
-
-    Attributes:
-        population: the members.
-        study: where the results go.
-        missing: a line on each member that is not complete.
-        sources: the studies that the members are from; none for plain arrays.
-    """
+    """A population to analyse."""
 
     population: Population
-    study: Study
-    missing: list[str] = field(default_factory=list)
-    sources: list[Study] = field(default_factory=list)
+    study: Study  # where the results go
+    missing: list[str] = field(default_factory=list)  # a line on each member that is not complete
+    sources: list[Study] = field(default_factory=list)  # of the members; none for plain arrays
 
 
 def find_subject(
@@ -37,34 +30,33 @@ def find_subject(
     multirun: Path,
     outputs: Path,
 ) -> Subject:
-    """Load what the options name: by default the newest study in `multirun`.
+    """Load the members that the options name: by default the newest study in `multirun`.
 
     Results on arrays, and on several studies together, go to `outputs`.
 
-    Raises UserError if the options contradict each other, or what they name cannot be loaded.
+    Raises UserError if the options contradict each other, or their files cannot be loaded.
     """
-    arrays = logits is not None or labels is not None
-    given = {"study=": study, "studies=": studies, "logits= and labels=": arrays or None}
+    arrays = labels if logits is None else logits
+    given = {"study=": study, "studies=": studies, "logits= and labels=": arrays}
     named = [key for key, value in given.items() if value is not None]
     if len(named) > 1:
         raise UserError(f"Give either {' or '.join(named)}, not both.")
     if logits is not None and labels is not None:
         population = probe_logits.from_arrays(logits, labels)
         return Subject(population, Study(outputs / Path(logits).stem))
-    if arrays:
-        key, value, other = "logits", logits, "labels"
-        if logits is None:
-            key, value, other = "labels", labels, "logits"
-        raise UserError(f"{key}={value} needs {other}=FILE beside it.")
+    if logits is not None:
+        raise UserError(f"logits={logits} needs labels=FILE beside it.")
+    if labels is not None:
+        raise UserError(f"labels={labels} needs logits=FILE beside it.")
     if studies is None:
-        one = find_study(study, multirun)
-        one.check()
-        population, missing = load_study(one)
-        return Subject(population, one, missing, [one])
-    several = [find_study(name, multirun) for name in studies]
-    together = Study(outputs / "+".join(each.name for each in several))
-    population, missing = load_studies(several)
-    return Subject(population, together, missing, several)
+        source = find_study(study, multirun)
+        source.check()
+        population, missing = load_study(source)
+        return Subject(population, source, missing, [source])
+    sources = [find_study(name, multirun) for name in studies]
+    together = Study(outputs / "+".join(source.name for source in sources))
+    population, missing = load_studies(sources)
+    return Subject(population, together, missing, sources)
 
 
 def load_study(study: Study) -> tuple[Population, list[str]]:
@@ -93,11 +85,9 @@ def load_studies(studies: Sequence[Study]) -> tuple[Population, list[str]]:
         missing += [f"{study.name}, {line}" for line in incomplete]
         probes[study.name] = probe_logits.stack(complete).records[0]["probe_hash"]
         for member in complete:
-            name = f"{member.record['member']}-{study.name}"
-            config = {"study": study.name, **member.record["config"]}
-            members.append(
-                replace(member, record={**member.record, "member": name, "config": config})
-            )
+            record = {**member.record, "member": f"{member.record['member']}-{study.name}"}
+            record["config"] = {"study": study.name, **record["config"]}
+            members.append(replace(member, record=record))
     if len(set(probes.values())) > 1:
         seen = "".join(f"\n  {name}: {digest[:12]}" for name, digest in probes.items())
         raise ArtefactError(
