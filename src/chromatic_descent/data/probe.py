@@ -64,11 +64,8 @@ class Probe:
         if len(probe) == 0:
             raise UserError("probe.size=0: there is nothing to record.")
         slices = [ProbeSlice("test", data.test_images[probe], data.test_labels[probe], probe)]
-        for name, candidates, size in [
-            ("train", train, self.train),
-            ("heldout", heldout, self.heldout),
-        ]:
-            if size != 0:
+        for name, candidates in [("train", train), ("heldout", heldout)]:
+            if (size := getattr(self, name)) != 0:
                 indices = pick(candidates, size, self.seed, f"probe.{name}")
                 images, labels = data.train_images[indices], data.train_labels[indices]
                 slices.append(ProbeSlice(name, images, labels, indices))

@@ -122,9 +122,8 @@ def synthetic(
     noise = rng.normal(0, 60, (total, *patterns.shape[1:]))
     images = (patterns[labels] + noise).clip(0, 255).astype(np.uint8)
     x, y, n = torch.from_numpy(images), torch.from_numpy(labels), train_images
-    return Images(
-        "synthetic", tuple(f"class {c}" for c in range(classes)), x[:n], y[:n], x[n:], y[n:]
-    )
+    names = tuple(f"class {c}" for c in range(classes))
+    return Images("synthetic", names, x[:n], y[:n], x[n:], y[n:])
 
 
 def _channels_last(images: Tensor, channels_first: bool) -> Tensor:

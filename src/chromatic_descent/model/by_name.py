@@ -93,8 +93,7 @@ def torchvision_network(
             "model=timm takes any number."
         )
     if weights is not None:
-        body = _pretrained(fit.name, weights)
-        _replace_head(body, num_classes)
+        body = _pretrained(fit.name, weights, num_classes)
     else:
         options: dict[str, Any] = {"num_classes": num_classes}
         if fit.name in _AUXILIARY:
@@ -233,8 +232,8 @@ class _Fit:
         )
 
 
-def _pretrained(name: str, weights: str) -> nn.Module:
-    """torchvision's network with downloaded weights, for the classes of these weights."""
+def _pretrained(name: str, weights: str, num_classes: int) -> nn.Module:
+    """torchvision's network with downloaded weights and a new last layer."""
     known = torchvision.models.get_model_weights(name).__members__
     if weights not in known:
         raise UserError(f"model.weights={weights}: expected one of {', '.join(known)} for {name}.")
@@ -246,14 +245,10 @@ def _pretrained(name: str, weights: str) -> nn.Module:
             f"model.weights={weights} of {name} could not be downloaded ({first_line(error)}). "
             f"Without a network, put {Path(known[weights].url).name} into {folder}."
         ) from error
-    return body
-
-
-def _replace_head(body: nn.Module, num_classes: int) -> None:
-    """Replace the last layer of a torchvision network with one for other classes."""
     layers = [pair for pair in body.named_modules() if isinstance(pair[1], (nn.Linear, nn.Conv2d))]
-    name, head = layers[-1]
+    last, head = layers[-1]
     if isinstance(head, nn.Linear):
-        body.set_submodule(name, nn.Linear(head.in_features, num_classes, head.bias is not None))
+        body.set_submodule(last, nn.Linear(head.in_features, num_classes, head.bias is not None))
     else:  # SqueezeNet's
-        body.set_submodule(name, nn.Conv2d(head.in_channels, num_classes, 1))
+        body.set_submodule(last, nn.Conv2d(head.in_channels, num_classes, 1))
+    return body

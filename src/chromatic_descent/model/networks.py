@@ -91,8 +91,8 @@ class SmallCNN(nn.Module):
         patches = F.unfold(images.float().contiguous(), side).transpose(
             1, 2
         )  # [n, positions, C·k·k]
-        patches = patches.reshape(-1, patches.shape[-1])
-        covariance = patches.T.double() @ patches.double() / len(patches)
+        patches = patches.reshape(-1, patches.shape[-1]).double()
+        covariance = patches.T @ patches / len(patches)
         eigenvalues, vectors = torch.linalg.eigh(covariance)
         rows = (vectors / (eigenvalues + epsilon).sqrt()).T
         weight = torch.cat([rows, -rows]).to(self.whiten.weight)
