@@ -118,11 +118,10 @@ def timm_network(
     weights: str | None = None,
     resize: int | None = None,
 ) -> ByName:
-    """A network of timm, which is an extra.
+    """A network of timm, which is an extra. Other arguments are as for `torchvision_network`.
 
     Args:
         in_channels: any number; the first layer is adapted to it.
-        num_classes, image_size, resize: as for `torchvision_network`.
         name: one of `timm.list_models()`.
         weights: pretrained weights, `DEFAULT` or a tag like `a1_in1k`, which timm downloads, with a
             new head; None: untrained.

@@ -102,10 +102,10 @@ class SmallCNN(nn.Module):
 class PlainCNN(nn.Module):
     """The textbook network: 3x3 convolutions with ReLU and 2x2 max-pool, then a hidden layer.
 
-    images [B, C, H, W] -> logits [B, classes], float32. Without normalisation.
+    images [B, C, H, W] -> logits [B, classes], float32. Without normalisation; the first three
+    arguments are those of `SmallCNN`.
 
     Args:
-        in_channels, num_classes, image_size: as for `SmallCNN`.
         widths: channels of each convolution; every convolution halves the image.
         hidden: units of the hidden layer.
     """
@@ -141,10 +141,7 @@ class ResNet18(nn.Module):
     """torchvision's ResNet-18 (He et al. 2015, arXiv:1512.03385), without pretrained weights.
 
     images [B, C, H, W] -> logits [B, classes], float32. Images of up to 64 pixels get a 3x3 stem
-    of stride 1 and no max-pool, as is usual for CIFAR.
-
-    Args:
-        in_channels, num_classes, image_size: as for `SmallCNN`.
+    of stride 1 and no max-pool, as is usual for CIFAR. The arguments are those of `SmallCNN`.
     """
 
     def __init__(self, in_channels: int, num_classes: int, image_size: tuple[int, int]):

@@ -41,7 +41,6 @@ def logit_mse(
     force fades once d² is well beyond the scale s, so that growing logits soon gain little.
 
     Args:
-        own, others, labels: see `Term`; labels are not used.
         scale: s, logits².
     """
     own, others = _wide(own, others)
@@ -66,7 +65,6 @@ def kl(own: Tensor, others: Tensor, labels: Tensor | None = None, *, scale: floa
     and falls as the divergence grows, ever more slowly beyond the scale s.
 
     Args:
-        own, others, labels: see `Term`; labels are not used.
         scale: s, nats.
     """
     log_p, log_q = (x.log_softmax(-1) for x in _wide(own, others))
