@@ -173,7 +173,7 @@ def test_each_mistake_is_one_message_before_any_training(train, study, options, 
 
 
 def test_a_study_without_a_name_is_refused(train):
-    assert "the study has no name" in train("repulsion=rbf", expected=1)
+    assert "this run's study has no name" in train("repulsion=rbf", expected=1)
 
 
 def test_a_missing_or_foreign_checkpoint_is_named(train, study):
