@@ -34,3 +34,9 @@ def is_whole(value: object, least: int = 0, most: int | None = None) -> TypeGuar
         and least <= value
         and (most is None or value <= most)
     )
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message without its full stop, or its type if it is empty."""
+    text = str(error).strip()
+    return text.splitlines()[0].rstrip(". ") if text else type(error).__name__
