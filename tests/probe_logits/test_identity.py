@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from chromatic_descent.probe_logits import identity
 from chromatic_descent.probe_logits.identity import Identity, config_hash, differences, upgraded
 
 SOLO = {"_target_": "chromatic_descent.training.population.solo", "_partial_": True}
@@ -68,3 +69,13 @@ def test_differences_name_the_keys():
         "probe.size: 20 -> 9",
         "probe.tta: absent -> True",
     ]
+
+
+def test_a_config_without_a_key_that_its_option_gained_has_the_former_value(monkeypatch):
+    monkeypatch.setattr(identity, "_GAINED", {"x.adam": {"amsgrad": False}})
+    optimiser = {"_target_": "x.adam", "lr": 0.1}
+    today = {"optim": {"optimizer": {**optimiser, "amsgrad": False}}, "other": {"_target_": "x.b"}}
+    earlier = {"optim": {"optimizer": optimiser}, "other": {"_target_": "x.b"}}
+    assert upgraded({"config": earlier})["config_hash"] == config_hash(today)
+    chosen = {"config": {"optim": {"optimizer": {**optimiser, "amsgrad": True}}}}
+    assert upgraded(chosen) is chosen

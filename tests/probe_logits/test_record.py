@@ -9,6 +9,7 @@ import pytest
 
 from chromatic_descent import probe_logits
 from chromatic_descent.files.hashing import content_hash
+from chromatic_descent.probe_logits import identity
 from chromatic_descent.probe_logits.identity import config_hash, upgraded
 from chromatic_descent.probe_logits.record import (
     RECORD_KEYS,
@@ -92,3 +93,14 @@ def test_versions_are_upgraded_one_after_another(monkeypatch, tmp_path):
         latest = parse_record(json.dumps(record), tmp_path)
         assert latest["schema_version"] == 5
         assert latest["two"] == finished + "!" * marks
+
+
+def test_a_record_of_todays_version_has_the_keys_that_its_options_gained(monkeypatch):
+    path = FROZEN / "SEED_0008.npz"
+    with np.load(path) as archive:
+        text = str(archive["record"])
+    gained = {"chromatic_descent.data.Probe": {"later": False}}
+    monkeypatch.setattr(identity, "_GAINED", gained)
+    record = parse_record(text, path)
+    assert record["config"]["data"]["probe"]["later"] is False
+    assert record["config_hash"] == identity.config_hash(record["config"])

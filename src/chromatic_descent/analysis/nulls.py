@@ -1,4 +1,4 @@
-"""Is the structure real? The top-2 share against five nulls, from weak to strong."""
+"""Is the structure real? The top-2 share against nulls, from weak to strong."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

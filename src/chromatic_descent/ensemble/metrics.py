@@ -83,12 +83,15 @@ class Metric:
         title: the name in headings.
         unit: of the values; empty if they have none.
         larger_is_better: which way is better.
+        shown: whether figures and the report's tables of members show it; tables of results always
+            hold it.
     """
 
     score: Callable[[Prediction], NDArray[Any] | float]
     title: str
     unit: str = ""
     larger_is_better: bool = False
+    shown: bool = True
 
     @property
     def heading(self) -> str:
@@ -285,6 +288,6 @@ METRICS: dict[str, Metric] = {
     "nll": Metric(_label_loss, "NLL", "nats"),
     "brier": Metric(_squared_error, "Brier score"),
     "ece": Metric(_top_gap, "ECE"),
-    "classwise_ece": Metric(_class_gap, "classwise ECE"),
+    "classwise_ece": Metric(_class_gap, "classwise ECE", shown=False),
 }
 """Every score by name, with its title, its unit and which way is better."""

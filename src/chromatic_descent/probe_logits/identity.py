@@ -13,6 +13,8 @@ _PROBE = {f"probe_{key}": key for key in ("size", "seed", "train", "heldout", "s
 _RENAMED = {
     "chromatic_descent.training.population.solo": "chromatic_descent.training.alone.solo",
 }
+# Keys that options have gained since, by `_target_`, with the value that members had until then.
+_GAINED: dict[str, dict[str, Any]] = {}
 
 _ABSENT = object()
 
@@ -52,7 +54,7 @@ def upgraded(record: dict[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(record.get("config"), dict):
         return record
-    config = _with_new_targets(record["config"])
+    config = _in_todays_terms(record["config"])
     data = config.get("data")
     if isinstance(data, dict) and data.keys() & _PROBE.keys() and "probe" not in data:
         moved = {new: data[old] for old, new in _PROBE.items() if old in data}
@@ -83,10 +85,12 @@ def flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, node
 
 
-def _with_new_targets(node: Any) -> Any:
-    """The same dict with every renamed `_target_` replaced."""
+def _in_todays_terms(node: Any) -> Any:
+    """The same dict with every renamed `_target_` replaced, and with the keys that it gained."""
     if not isinstance(node, dict):
         return node
-    target = node.get("_target_")
-    new = {"_target_": _RENAMED[target]} if isinstance(target, str) and target in _RENAMED else {}
-    return {key: _with_new_targets(value) for key, value in node.items()} | new
+    new = {key: _in_todays_terms(value) for key, value in node.items()}
+    if isinstance(target := node.get("_target_"), str):
+        new["_target_"] = target = _RENAMED.get(target, target)
+        new = {**_GAINED.get(target, {}), **new}
+    return new

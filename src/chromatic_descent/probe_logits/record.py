@@ -136,4 +136,4 @@ def _upgraded(record: Record, path: Path) -> Record:
         )
     for step in range(version, SCHEMA_VERSION):
         record = {**UPGRADES[step](record), "schema_version": step + 1}
-    return record
+    return upgraded(record)  # configs gain keys within a version, too

@@ -5,9 +5,11 @@ from textwrap import fill
 from typing import Any
 
 from chromatic_descent.analysis import Analysis
+from chromatic_descent.ensemble import METRICS
 from chromatic_descent.geometry import title_of
 
 SIGNS = dict(zip("osD^vP*X", "●■◆▲▼✚★✖", strict=True))  # matplotlib's markers within a text
+SCORES = {name: metric for name, metric in METRICS.items() if metric.shown}
 _WIDTH = 24  # characters of a heading above a panel
 
 

@@ -46,6 +46,14 @@ def test_matches_the_definitions():
     assert len(table.columns) == 4 + 4 + 4 + 2
 
 
+def test_no_recipe_factor_has_the_name_of_a_driver():
+    logits, labels = population()
+    table = member_drivers(logits, labels, temperature=np.ones(6))
+    for name in {column.partition(":")[0] for column in table}:
+        with pytest.raises(UserError, match=f"'{name}' has the name of a driver"):
+            member_drivers(logits, labels, recipe={name: np.arange(6)})
+
+
 def test_more_members_than_cells():
     """The other of the two Gram matrices gives the same scores."""
     logits, labels = population(members=20, classes=2)

@@ -9,12 +9,15 @@ from matplotlib.colors import to_hex
 
 from chromatic_descent import analysis, report
 from chromatic_descent.analysis import NotComputed
+from chromatic_descent.ensemble import METRICS
 from chromatic_descent.report import figures, page, summary
 from chromatic_descent.report.figures import files
 from chromatic_descent.report.figures.chromatic_map import chromatic_map
 from chromatic_descent.report.figures.distance_maps import distance_maps
 from chromatic_descent.report.figures.diversity_and_gain import diversity_and_gain
 from chromatic_descent.report.figures.kind import Interactive
+from chromatic_descent.report.page.render import members_table
+from chromatic_descent.report.summary import members
 from chromatic_descent.report.summary.sections import on_the_page
 from tests.makers import QUICK, make_trial
 from tests.report.cases import as_plotly, draw_planted, make_run, plant_figure, quickly_analysed
@@ -45,6 +48,17 @@ def test_every_figure_is_drawn_and_saved(members, tmp_path):
         assert pixels.std() > 0.02  # something was drawn
         assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     assert len(list(tmp_path.iterdir())) == 2 * len(made)
+
+
+def test_every_score_that_is_shown_has_a_panel_and_columns():
+    analysed = quickly_analysed(3)
+    shown = {name: metric for name, metric in METRICS.items() if metric.shown}
+    panels = files.figures(analysed)["ensemble"].axes
+    assert [axis.get_ylabel() for axis in panels] == [metric.heading for metric in shown.values()]
+    titles = [metric.title for metric in shown.values()]
+    assert members_table(analysed, {})["columns"][2 : 2 + len(titles)] == titles
+    (table,) = members.SECTION.blocks(analysed, make_run(analysed))
+    assert table.head == ["member", *shown, "temperature"]
 
 
 def test_a_member_has_one_colour_in_every_figure():

@@ -9,9 +9,9 @@ from matplotlib.ticker import MaxNLocator
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.report.figures.kind import FigureKind, Interactive
 from chromatic_descent.report.figures.panels import STYLE, row_of_panels
-from chromatic_descent.report.names import words
+from chromatic_descent.report.names import SCORES, words
 
-METRICS = {"accuracy": "accuracy", "nll": "NLL (nats)", "brier": "Brier score", "ece": "ECE"}
+HEADINGS = {name: metric.heading for name, metric in SCORES.items()}
 
 
 @style.context(STYLE)
@@ -21,9 +21,9 @@ def ensemble_curves(analysis: Analysis) -> Figure:
     Dashed: after temperature scaling, fitted on one half of the probe and scored on the other.
     """
     curves = analysis.ensembles.curves
-    figure, axes = row_of_panels(len(METRICS))
+    figure, axes = row_of_panels(len(HEADINGS))
     colours: dict[str, str] = {}
-    for axis, (metric, label) in zip(axes, METRICS.items(), strict=True):
+    for axis, (metric, label) in zip(axes, HEADINGS.items(), strict=True):
         chosen = curves[(curves["metric"] == metric) & np.isfinite(curves["mean"])]
         for (combiner, stage), curve in chosen.groupby(["combiner", "stage"], sort=False):
             calibrated = stage == "calibrated"
@@ -55,7 +55,7 @@ def ensemble_curves(analysis: Analysis) -> Figure:
 
 def _data(analysis: Analysis) -> object:
     columns = ["combiner", "stage", "size", "metric", "mean", "low", "high"]
-    return {"titles": METRICS, "rows": analysis.ensembles.curves[columns].to_numpy()}
+    return {"titles": HEADINGS, "rows": analysis.ensembles.curves[columns].to_numpy()}
 
 
 KIND = FigureKind(
@@ -68,6 +68,6 @@ KIND = FigureKind(
     "geometric mean are two names for one combiner.",
     needs=lambda analysis: analysis.ensembles.curves,
     draw=ensemble_curves,
-    page=Interactive(tuple(f"curve-{metric}" for metric in METRICS), _data),
+    page=Interactive(tuple(f"curve-{metric}" for metric in HEADINGS), _data),
     csv=("ensembles-curves.csv",),
 )

@@ -1,4 +1,4 @@
-"""The share of two axes against five nulls."""
+"""The share of two axes against the ladder of nulls."""
 
 from matplotlib import style
 from matplotlib.figure import Figure
@@ -48,8 +48,8 @@ def _data(analysis: Analysis, name: str) -> object:
 KIND = FigureKind(
     name="nulls",
     section="structure",
-    title="Histograms of five nulls",
-    caption="The share of two axes (line) beside draws from five nulls, from weak to strong. A "
+    title="Histograms of the nulls",
+    caption="The share of two axes (line) beside draws from nulls, from weak to strong. A "
     "small p rejects that null and says nothing about the size of the excess; the null to beat "
     "is independent errors.",
     needs=lambda analysis: analysis.nulls,

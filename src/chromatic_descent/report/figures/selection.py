@@ -1,14 +1,14 @@
 """Which members to pick for an ensemble."""
 
 from chromatic_descent.analysis import Analysis
-from chromatic_descent.report.figures.ensemble_curves import METRICS
+from chromatic_descent.report.figures.ensemble_curves import HEADINGS
 from chromatic_descent.report.figures.kind import FigureKind, Interactive, needed
 
 
 def _data(analysis: Analysis) -> object:
     table = needed(analysis.ensembles.selection)
     columns = ["method", "metric", "size", "mean", "low", "high"]
-    return {"titles": METRICS, "rows": table[columns].to_numpy()}
+    return {"titles": HEADINGS, "rows": table[columns].to_numpy()}
 
 
 KIND = FigureKind(

@@ -16,7 +16,7 @@ from chromatic_descent.analysis.output import Run, csv_name
 from chromatic_descent.analysis.storage import leaves
 from chromatic_descent.geometry import title_of
 from chromatic_descent.report.figures.kind import why_not
-from chromatic_descent.report.names import SIGNS, member_labels
+from chromatic_descent.report.names import SCORES, SIGNS, member_labels
 from chromatic_descent.report.names import words as as_words
 from chromatic_descent.report.page import images, words
 from chromatic_descent.report.page.data import page_data
@@ -84,7 +84,7 @@ def render(analysis: Analysis, run: Run, pictures: Pictures, commands: Sequence[
 
 def members_table(analysis: Analysis, varying: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """The columns and rows of the members' table: scores, then what varies in the config."""
-    scores = {"accuracy": "accuracy", "nll": "NLL", "brier": "Brier", "ece": "ECE"}
+    scores = {name: metric.title for name, metric in SCORES.items()}
     scores |= {name: name for name in ("temperature", "confidence", "entropy")}
     rows = analysis.members.table[["member", "seed", *scores]].to_dict("records")
     return {
