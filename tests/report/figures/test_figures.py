@@ -12,9 +12,9 @@ from chromatic_descent.analysis import NotComputed
 from chromatic_descent.report import figures, page, summary
 from chromatic_descent.report.figures import files
 from chromatic_descent.report.figures.chromatic_map import chromatic_map
-from chromatic_descent.report.figures.distance_maps import distance_maps
-from chromatic_descent.report.figures.diversity_and_gain import diversity_and_gain
+from chromatic_descent.report.figures.configurations import diversity_and_gain
 from chromatic_descent.report.figures.kind import Interactive
+from chromatic_descent.report.figures.maps import distance_maps
 from chromatic_descent.report.summary.sections import on_the_page
 from tests.makers import QUICK, make_trial
 from tests.report.cases import as_plotly, draw_planted, make_run, plant_figure, quickly_analysed
