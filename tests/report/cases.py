@@ -156,5 +156,5 @@ def plant_figure(monkeypatch, counterpart):
         page=counterpart,
     )
     monkeypatch.setitem(sys.modules, planted.__name__, planted)
-    monkeypatch.setattr(figures, "FIGURES", (*figures.FIGURES, "planted"))
+    monkeypatch.setattr(figures, "FIGURES", {**figures.FIGURES, "planted": ("planted",)})
     monkeypatch.setattr(report, "FIGURES", figures.FIGURES)

@@ -15,17 +15,18 @@ from typing import Any
 
 from chromatic_descent.report.figures import FIGURES
 
-__all__ = [*FIGURES]
+__all__ = [name for names in FIGURES.values() for name in names]
 
 
 def __getattr__(name: str) -> Any:
     """Import a figure, or a part of the report, when it is asked for: matplotlib takes a second."""
-    if name in FIGURES:
-        return getattr(import_module(f"{__name__}.figures.{name}"), name)
+    for file, names in FIGURES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.figures.{file}"), name)
     if name in ("page", "summary", "verdicts"):
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *FIGURES])
+    return sorted({*globals(), *(name for names in FIGURES.values() for name in names)})

@@ -24,13 +24,9 @@ def words(name: Any) -> str:
 
 
 def member_labels(analysis: Analysis, *, beside_markers: bool = False) -> list[str]:
-    """The shortest labels that tell members apart: seeds, with markers if seeds repeat.
+    """The shortest labels that tell members apart: seeds, with markers if seeds repeat, or numbers.
 
-    Numbers where that is not enough.
-
-    Args:
-        analysis: of S members.
-        beside_markers: whether the label stands beside the marker itself, which it then omits.
+    A label that stands beside the marker itself omits it.
     """
     seeds, markers = analysis.population.seeds, analysis.colours.markers
     if len(set(seeds)) == len(seeds):

@@ -15,11 +15,14 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from chromatic_descent.analysis import Analysis, NotComputed, computed
 from chromatic_descent.analysis.maps import DistanceMap
 from chromatic_descent.analysis.nulls import NullTest
+from chromatic_descent.errors import UserError
+from chromatic_descent.report.figures.kind import needed
 
 Answer = Literal["yes", "partly", "no", "not shown", "not computed"]
 
@@ -45,10 +48,14 @@ class Verdict:
 def verdicts(analysis: Analysis, distance: str) -> list[Verdict]:
     """All questions, answered under one distance."""
     answered = []
-    for question in _QUESTIONS:
-        answer, *texts = question.answer(analysis, distance)
+    for key, question, answer_to, rule in _QUESTIONS:
+        try:
+            answer, *texts = answer_to(analysis, distance)
+        except UserError as error:
+            reason = str(error).rstrip(".")
+            answer, texts = "not computed", ["", "", f"{reason[:1].upper()}{reason[1:]}."]
         shown = [_MINUS.sub("−", text) for text in texts]
-        answered.append(Verdict(question.key, question.text, question.rule, answer, *shown))
+        answered.append(Verdict(key, question, rule, answer, *shown))
     return answered
 
 
@@ -58,26 +65,17 @@ def nothing_shown(answered: Sequence[Verdict]) -> bool:
     return "not shown" in answers and answers <= {"not shown", "not computed"}
 
 
-Texts = tuple[Answer, str, str, str]  # answer, estimate, interval, because
-
-
-def _not_computed(reason: str) -> Texts:
-    return "not computed", "", "", reason[:1].upper() + reason[1:].rstrip(".") + "."
+Texts = tuple[Answer, str, str, str]
+"""Answer, estimate, interval, because; a question without an answer raises UserError with why."""
 
 
 def low_dimensional(analysis: Analysis, distance: str) -> Texts:
     """Do two axes hold much more than independent errors would give them?"""
-    tested = _map_and_null(analysis, distance)
-    dimension = analysis.dimension.find(distance, _ABSENT)
-    if isinstance(tested, NotComputed):
-        return _not_computed(tested.reason)
-    if isinstance(dimension, NotComputed):
-        return _not_computed(dimension.reason)
-    view, test = tested
+    view, test = _map_and_null(analysis, distance)
+    dimension = needed(analysis.dimension.find(distance, _ABSENT))
     rows = {row["quantity"]: row for row in dimension.estimates.to_dict("records")}
     share, ratio = rows["top_2_share"], rows["participation_ratio"]
-    most = len(analysis.members.table) - 1
-    null = test.null_mean
+    most, null = len(analysis.members.table) - 1, test.null_mean
     excess = (test.observed - null) / (1 - null) if null < 1 else 0.0
     estimate = f"{share['value']:.1%} of the variance on two axes"
     interval = _interval(share, ".1%", "over images")
@@ -88,30 +86,25 @@ def low_dimensional(analysis: Analysis, distance: str) -> Texts:
     )
     if test.p_value > ALPHA:
         return "not shown", estimate, interval, f"{because} {_not_rejected(test)}"
-    if excess >= MUCH and ratio["value"] <= most / 2:
-        return "yes", estimate, interval, because
-    if excess >= SOME:
-        return "partly", estimate, interval, because
-    small = f"More than independent errors give (p = {test.p_value:.2g}), but little more."
-    return "no", estimate, interval, f"{because} {small}"
+    if excess < SOME:
+        small = f"More than independent errors give (p = {test.p_value:.2g}), but little more."
+        return "no", estimate, interval, f"{because} {small}"
+    large = excess >= MUCH and ratio["value"] <= most / 2
+    return "yes" if large else "partly", estimate, interval, because
 
 
 def stable(analysis: Analysis, distance: str) -> Texts:
     """Would other probe images draw the same map?"""
-    view = analysis.maps.find(distance, _ABSENT)
-    if isinstance(view, NotComputed):
-        return _not_computed(view.reason)
-    halves, stability = view.split_half, view.stability
-    if isinstance(halves, NotComputed):
-        return _not_computed(halves.reason)
+    view = needed(analysis.maps.find(distance, _ABSENT))
+    halves, stability = needed(view.split_half), view.stability
     if len(analysis.members.table) < _FEWEST_FOR_STABILITY:
-        return _not_computed(
+        raise UserError(
             "so few members have the same map whatever the images; train at least "
             f"{_FEWEST_FOR_STABILITY}"
         )
     r, chance = halves.r, halves.r_by_chance
     if not all(map(math.isfinite, (r.mean, chance.high, stability.low))):
-        return _not_computed("the members are identical under this distance")
+        raise UserError("the members are identical under this distance")
     estimate = f"r = {r.mean:.2f} between maps of two halves of the probe"
     interval = f"[{r.low:.2f}, {r.high:.2f}] over splits"
     because = (
@@ -127,13 +120,10 @@ def stable(analysis: Analysis, distance: str) -> Texts:
 
 def beyond_independent_errors(analysis: Analysis, distance: str) -> Texts:
     """Do members differ by something that they carry from image to image?"""
-    tested = _map_and_null(analysis, distance)
-    if isinstance(tested, NotComputed):
-        return _not_computed(tested.reason)
-    _, test = tested
+    _, test = _map_and_null(analysis, distance)
     points = 100 * (test.observed - test.null_mean)
     low, high = (100 * (test.observed - bound) for bound in (test.null_high, test.null_low))
-    tests = [each.find(_NULL, _ABSENT) for each in analysis.nulls.values()]
+    tests = [results.find(_NULL) for results in analysis.nulls.values()]
     p_values = [other.p_value for other in tests if computed(other)]
     rejected = sum(p_value <= ALPHA for p_value in p_values)
     effect = f"{test.effect:+.1f} of its SDs, " if math.isfinite(test.effect) else ""
@@ -151,15 +141,13 @@ def beyond_independent_errors(analysis: Analysis, distance: str) -> Texts:
 
 def temperature(analysis: Analysis, distance: str) -> Texts:
     """Do the first two axes show how confident members are?"""
-    correlated = analysis.drivers.find(distance, _ABSENT)
-    if isinstance(correlated, NotComputed):
-        return _not_computed(correlated.reason)
+    correlated = needed(analysis.drivers.find(distance, _ABSENT))
     table, interventions = correlated.table, correlated.interventions
     rows = table[(table["driver"] == "temperature") & (table["axis"] <= 2)]
     rows = rows.dropna(subset=["r", "p_holm"])
     removals = interventions[interventions["intervention"] == "temperature"]
     if rows.empty or removals["removed"].isna().any() or removals.empty:
-        return _not_computed("all members have the same temperature")
+        raise UserError("all members have the same temperature")
     removal = removals.iloc[0]
     row = min(rows.to_dict("records"), key=lambda row: (row["p_holm"], -abs(row["r"])))
     estimate = f"r = {row['r']:+.2f} with axis {row['axis']}"
@@ -170,17 +158,14 @@ def temperature(analysis: Analysis, distance: str) -> Texts:
         f"p = {row['p_holm']:.2g} after Holm's correction. Of the first two axes' variance, "
         f"matching temperatures removes {removed}{farther}."
     )
-    correlates, removes = row["p_holm"] <= ALPHA, removal["low"] >= SOME
-    answers: dict[int, Answer] = {0: "not shown", 1: "partly", 2: "yes"}
-    return answers[int(correlates) + int(removes)], estimate, interval, because
+    answers: tuple[Answer, Answer, Answer] = ("not shown", "partly", "yes")
+    answer = answers[int(row["p_holm"] <= ALPHA) + int(removal["low"] >= SOME)]
+    return answer, estimate, interval, because
 
 
 def apart(analysis: Analysis, distance: str) -> Texts:
     """Do members of different recipes, or studies, lie in different places?"""
-    factors = analysis.factors
-    table = factors if isinstance(factors, NotComputed) else factors.find(distance, _ABSENT)
-    if isinstance(table, NotComputed):
-        return _not_computed(table.reason)
+    table = needed(needed(analysis.factors).find(distance, _ABSENT))
     rows = table.to_dict("records")
     row = min(rows, key=lambda row: (row["p_value"], -row["r_squared"]))
     p = min(1.0, len(rows) * row["p_value"])
@@ -193,113 +178,17 @@ def apart(analysis: Analysis, distance: str) -> Texts:
     return "yes" if p <= ALPHA else "not shown", estimate, "", because
 
 
-def new_directions(analysis: Analysis, _: str) -> Texts:
-    """Do repelled members differ in directions in which plain ones do not?"""
-    return _against_baseline(analysis, "outside_alone", 1, "of the way leads out of their plane")
-
-
-def better_ensemble(analysis: Analysis, _: str) -> Texts:
-    """Is the ensemble of repelled members better than that of plain ones?"""
-    quantity, unit = "ensemble_calibrated_nll", "nats of the ensemble's NLL"
-    return _against_baseline(analysis, quantity, -1, unit)
-
-
-@dataclass(frozen=True)
-class _Question:
-    """A question, the rule for its answers, and the function that answers it."""
-
-    key: str
-    text: str
-    answer: Callable[[Analysis, str], Texts]
-    rule: str
-
-
-_QUESTIONS = (
-    _Question(
-        "low",
-        "Low-dimensional?",
-        low_dimensional,
-        f"Of the variance that independent errors leave to other axes, two axes take at least "
-        f"{MUCH:.0%} (yes) or {SOME:.0%} (partly); for a yes the participation ratio is also at "
-        "most half of S − 1.",
-    ),
-    _Question(
-        "stable",
-        "Stable over images?",
-        stable,
-        "Two halves of the probe draw maps more alike than 95% of shuffled members (partly), and "
-        f"97.5% of resampled probes give the same map at r ≥ {ALIKE} (yes).",
-    ),
-    _Question(
-        "independent",
-        "Beyond independent errors?",
-        beyond_independent_errors,
-        f"The null of independent errors is rejected at p ≤ {ALPHA}, however small the excess.",
-    ),
-    _Question(
-        "temperature",
-        "Is it temperature?",
-        temperature,
-        f"Temperature correlates with axis 1 or 2 at p ≤ {ALPHA} after Holm's correction, and "
-        f"matching temperatures removes at least {SOME:.0%} of the first two axes' variance "
-        "(both: yes; one of them: partly).",
-    ),
-    _Question(
-        "apart",
-        "Do recipes lie apart?",
-        apart,
-        f"PERMANOVA rejects at p ≤ {ALPHA} for one recipe factor, corrected for their number "
-        "(Bonferroni), however small its share.",
-    ),
-    _Question(
-        "directions",
-        "Does repulsion open new directions?",
-        new_directions,
-        "Of the way from the mean of the plain members to a repelled one, the share that leads out "
-        "of their plane is larger than for one of their own: the interval over seeds lies above "
-        "zero for every repelled configuration (yes) or some (partly). Members that are merely "
-        "worse are farther outside as well.",
-    ),
-    _Question(
-        "better",
-        "Does repulsion make a better ensemble?",
-        better_ensemble,
-        "The interval over seeds of the calibrated NLL of the ensemble, less the baseline's, lies "
-        "below zero for every repelled configuration (yes) or some (partly).",
-    ),
-)
-
-_MINUS = re.compile(r"(?<!\w)-(?=\d)")
-_NULL = "independent_errors"
-_ABSENT = "it was not asked for"
-
-
-def _map_and_null(analysis: Analysis, distance: str) -> tuple[DistanceMap, NullTest] | NotComputed:
-    """The map and its test against independent errors."""
-    view, nulls = analysis.maps.find(distance, _ABSENT), analysis.nulls.get(distance)
-    if isinstance(view, NotComputed):
-        return view
-    test = NotComputed(_ABSENT) if nulls is None else nulls.find(_NULL, _ABSENT)
-    return test if isinstance(test, NotComputed) else (view, test)
-
-
-def _against_baseline(analysis: Analysis, quantity: str, better: int, unit: str) -> Texts:
+def against_baseline(quantity: str, better: int, unit: str, analysis: Analysis, _: str) -> Texts:
     """In how many repelled configurations a difference over seeds is on the better side of 0."""
-    groups = analysis.groups
     if not analysis.provenance.repelled:
-        return _not_computed("there are no repelled members in this study")
-    if isinstance(groups, NotComputed):
-        return _not_computed(groups.reason)
-    if isinstance(groups.differences, NotComputed):
-        return _not_computed(groups.differences.reason)
+        raise UserError("there are no repelled members in this study")
+    groups = needed(analysis.groups)
+    differences = needed(groups.differences)
     repelled = set(groups.repelled) - {groups.baseline}
-    rows = [
-        row
-        for row in groups.differences.to_dict("records")
-        if (row["quantity"], row["over"]) == (quantity, "seeds") and row["group"] in repelled
-    ]
+    chosen = (differences["quantity"] == quantity) & (differences["over"] == "seeds")
+    rows = differences[chosen & differences["group"].isin(repelled)].to_dict("records")
     if not rows:
-        return _not_computed("no repelled configuration shares enough seeds with the baseline")
+        raise UserError("no repelled configuration shares enough seeds with the baseline")
     above, below = sum(row["low"] > 0 for row in rows), sum(row["high"] < 0 for row in rows)
     good, bad = (above, below) if better > 0 else (below, above)
     row = max(rows, key=lambda row: better * row["value"])
@@ -311,11 +200,77 @@ def _against_baseline(analysis: Analysis, quantity: str, better: int, unit: str)
         f"{', and not corrected for having been picked' if several else ''}."
     )
     estimate, interval = f"{row['value']:+.4f} {unit}", _interval(row, "+.4f", "over seeds")
-    if good == len(rows):
-        return "yes", estimate, interval, because
-    if bad == len(rows):
-        return "no", estimate, interval, because
-    return "partly" if good else "not shown", estimate, interval, because
+    answer: Answer = "partly" if good else "not shown"
+    if len(rows) in (good, bad):
+        answer = "yes" if good else "no"
+    return answer, estimate, interval, because
+
+
+# The key of each question, the question, the function that answers it, and the rule for a yes.
+_QUESTIONS: tuple[tuple[str, str, Callable[[Analysis, str], Texts], str], ...] = (
+    (
+        "low",
+        "Low-dimensional?",
+        low_dimensional,
+        f"Of the variance that independent errors leave to other axes, two axes take at least "
+        f"{MUCH:.0%} (yes) or {SOME:.0%} (partly); for a yes the participation ratio is also at "
+        "most half of S − 1.",
+    ),
+    (
+        "stable",
+        "Stable over images?",
+        stable,
+        "Two halves of the probe draw maps more alike than 95% of shuffled members (partly), and "
+        f"97.5% of resampled probes give the same map at r ≥ {ALIKE} (yes).",
+    ),
+    (
+        "independent",
+        "Beyond independent errors?",
+        beyond_independent_errors,
+        f"The null of independent errors is rejected at p ≤ {ALPHA}, however small the excess.",
+    ),
+    (
+        "temperature",
+        "Is it temperature?",
+        temperature,
+        f"Temperature correlates with axis 1 or 2 at p ≤ {ALPHA} after Holm's correction, and "
+        f"matching temperatures removes at least {SOME:.0%} of the first two axes' variance "
+        "(both: yes; one of them: partly).",
+    ),
+    (
+        "apart",
+        "Do recipes lie apart?",
+        apart,
+        f"PERMANOVA rejects at p ≤ {ALPHA} for one recipe factor, corrected for their number "
+        "(Bonferroni), however small its share.",
+    ),
+    (
+        "directions",
+        "Does repulsion open new directions?",
+        partial(against_baseline, "outside_alone", 1, "of the way leads out of their plane"),
+        "Of the way from the mean of the plain members to a repelled one, the share that leads out "
+        "of their plane is larger than for one of their own: the interval over seeds lies above "
+        "zero for every repelled configuration (yes) or some (partly). Members that are merely "
+        "worse are farther outside as well.",
+    ),
+    (
+        "better",
+        "Does repulsion make a better ensemble?",
+        partial(against_baseline, "ensemble_calibrated_nll", -1, "nats of the ensemble's NLL"),
+        "The interval over seeds of the calibrated NLL of the ensemble, less the baseline's, lies "
+        "below zero for every repelled configuration (yes) or some (partly).",
+    ),
+)
+
+_MINUS = re.compile(r"(?<!\w)-(?=\d)")
+_NULL = "independent_errors"
+_ABSENT = "it was not asked for"
+
+
+def _map_and_null(analysis: Analysis, distance: str) -> tuple[DistanceMap, NullTest]:
+    """The map and its test against independent errors."""
+    view, nulls = needed(analysis.maps.find(distance, _ABSENT)), analysis.nulls.get(distance)
+    return view, needed(NotComputed(_ABSENT) if nulls is None else nulls.find(_NULL, _ABSENT))
 
 
 def _interval(row: dict[Any, Any], form: str, over: str) -> str:

@@ -13,9 +13,9 @@ from chromatic_descent.ensemble import METRICS
 from chromatic_descent.report import figures, page, summary
 from chromatic_descent.report.figures import files
 from chromatic_descent.report.figures.chromatic_map import chromatic_map
-from chromatic_descent.report.figures.distance_maps import distance_maps
-from chromatic_descent.report.figures.diversity_and_gain import diversity_and_gain
+from chromatic_descent.report.figures.configurations import diversity_and_gain
 from chromatic_descent.report.figures.kind import Interactive
+from chromatic_descent.report.figures.maps import distance_maps
 from chromatic_descent.report.page.render import members_table
 from chromatic_descent.report.summary import members
 from chromatic_descent.report.summary.sections import on_the_page
@@ -57,7 +57,7 @@ def test_every_score_that_is_shown_has_a_panel_and_columns():
     assert [axis.get_ylabel() for axis in panels] == [metric.heading for metric in shown.values()]
     titles = [metric.title for metric in shown.values()]
     assert members_table(analysed, {})["columns"][2 : 2 + len(titles)] == titles
-    (table,) = members.SECTION.blocks(analysed, make_run(analysed))
+    (table,) = members.MEMBERS.blocks(analysed, make_run(analysed))
     assert table.head == ["member", *shown, "temperature"]
 
 

@@ -15,7 +15,7 @@ from chromatic_descent.analysis.members import Provenance
 from chromatic_descent.errors import UserError
 from chromatic_descent.report import page, summary
 from chromatic_descent.report.figures.kind import why_not
-from chromatic_descent.report.page import data, pictures, words
+from chromatic_descent.report.page import data, images, words
 from chromatic_descent.report.page.render import number
 from chromatic_descent.report.summary import sections
 from chromatic_descent.report.summary.blocks import Lines, Section, Table
@@ -204,11 +204,11 @@ def test_numbers_in_words(value, text):
 def test_a_new_section_is_one_file_and_a_line_in_the_list(monkeypatch):
     """Without a template of its own, the page shows what the summary says."""
     blocks = [HOSTILE, Table(["a", "b"], [["1", "2"]]), Lines("Planted lines:", ["- c", "d"])]
-    planted = Section("planted", "A planted section", "Planted", lambda analysis, run: blocks)
+    planted = Section("planted", "A planted section", lambda analysis, run: blocks)
     monkeypatch.setattr(sections, "SECTIONS", (*sections.SECTIONS, planted))
     result, run = analysed(make_population(2))
     text = page.render(result, run, page.Pictures())
-    assert '<a href="#planted">Planted</a>' in text
+    assert '<a href="#planted">A planted section</a>' in text
     section = text[text.index('<section id="planted"') :]
     read = Reader(section[: section.index("</section>")])
     shown = " ".join(HOSTILE.split())
@@ -216,6 +216,13 @@ def test_a_new_section_is_one_file_and_a_line_in_the_list(monkeypatch):
     assert "Planted lines:" in read.words
     summarised = summary.markdown(result, run)
     assert f"## A planted section\n\n{HOSTILE}\n\n| a | b |\n| --- | --- |\n| 1 | 2 |" in summarised
+
+
+def test_the_navigation_names_sections_by_their_headings():
+    text = html(CASES["two"](), maps=["hellinger"])
+    linked = re.findall(r'<li><a href="#([\w-]+)">(.*?)</a></li>', text)
+    assert linked == re.findall(r'<h2 id="h-([\w-]+)">(.*?)</h2>', text)
+    assert len(linked) == 12
 
 
 def test_why():
@@ -236,11 +243,11 @@ def decoded(uri):
 @pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (8, 8, 3)])
 def test_a_picture_is_its_pixels(shape):
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    np.testing.assert_array_equal(np.asarray(decoded(pictures.data_uri(image))), image.squeeze())
+    np.testing.assert_array_equal(np.asarray(decoded(images.data_uri(image))), image.squeeze())
 
 
 def test_large_pictures_are_made_smaller():
-    assert decoded(pictures.data_uri(np.zeros((300, 200, 3), np.uint8))).size == (64, 96)
+    assert decoded(images.data_uri(np.zeros((300, 200, 3), np.uint8))).size == (64, 96)
 
 
 def test_pictures_of_a_file(tmp_path):

@@ -1,37 +1,28 @@
-"""Every figure of an analysis, one file each.
+"""Every figure of an analysis: one file for each question.
 
-`FIGURES` is where a figure is listed: its file defines a function of the same name that returns a
-matplotlib `Figure`, and a `FigureKind` that says everything else about it. The files, the summary,
-the page and the reference are made from these.
+`FIGURES` is where a figure is listed. Its file defines a function that returns a matplotlib
+`Figure`, and a `FigureKind` with everything else about it. The files, the summary, the page and the
+reference are made from these.
 """
 
 from importlib import import_module
 
 from chromatic_descent.report.figures.kind import FigureKind
 
-FIGURES = (
-    "chromatic_map",
-    "distance_maps",
-    "neighbour_layouts",
-    "inpca",
-    "trajectories",
-    "heatmaps",
-    "mantel",
-    "spectra",
-    "nulls",
-    "dimension",
-    "drivers",
-    "interventions",
-    "ensemble_curves",
-    "reliability",
-    "diversity_and_gain",
-    "differences",
-)
-ON_THE_PAGE_ONLY = ("gain", "selection", "class_accuracy", "confusion")
+FIGURES: dict[str, tuple[str, ...]] = {  # by file: the functions that draw, if any
+    "chromatic_map": ("chromatic_map",),
+    "maps": ("distance_maps", "neighbour_layouts", "inpca"),
+    "trajectories": ("trajectories",),
+    "distances": ("heatmaps", "mantel"),
+    "structure": ("spectra", "nulls", "dimension"),
+    "drivers": ("drivers", "interventions"),
+    "members": ("ensemble_curves", "reliability"),
+    "configurations": ("diversity_and_gain", "differences"),
+}
 
 
 def kinds() -> list[FigureKind]:
-    """Every kind of figure, in the order of the tables above."""
-    modules = [import_module(f"{__name__}.{name}") for name in (*FIGURES, *ON_THE_PAGE_ONLY)]
-    named = [value for module in modules for value in vars(module).values()]
-    return [value for value in named if isinstance(value, FigureKind)]
+    """Every kind of figure, in the order of `FIGURES` and of its files."""
+    modules = [import_module(f"{__name__}.{file}") for file in FIGURES]
+    values = [value for module in modules for value in vars(module).values()]
+    return [value for value in values if isinstance(value, FigureKind)]

@@ -16,34 +16,22 @@ from chromatic_descent.report.figures.panels import STYLE
 
 def figures(analysis: Analysis) -> dict[str, Figure]:
     """Every figure that the analysis has results for, by name."""
-    return {
-        kind.name: kind.draw(analysis)
-        for kind in kinds()
-        if kind.draw is not None and not kind.missing(analysis)
-    }
+    shown = [kind for kind in kinds() if not kind.missing(analysis)]
+    return {kind.name: kind.draw(analysis) for kind in shown if kind.draw}
 
 
 def save_all(
     analysis: Analysis, folders: dict[str, Path], formats: Sequence[str]
 ) -> dict[str, Path]:
-    """Save every figure that the analysis has results for.
+    """Save every figure that the analysis has results for, in the folder that its kind names.
 
-    Args:
-        analysis: to be drawn.
-        folders: where figures go, by `FigureKind.folder`.
-        formats: such as png, pdf or svg.
-
-    Returns:
-        The file of each figure in the first format, by name.
+    Returns the file of each figure in the first format, by name.
     """
-    if not formats:
-        return {}
     folder_of = {kind.name: folders[kind.folder] for kind in kinds()}
-    saved = {}
-    for name, figure in figures(analysis).items():
+    drawn = figures(analysis) if formats else {}
+    for name, figure in drawn.items():
         save(figure, folder_of[name], name, formats)
-        saved[name] = folder_of[name] / f"{name}.{formats[0]}"
-    return saved
+    return {name: folder_of[name] / f"{name}.{formats[0]}" for name in drawn}
 
 
 def save(figure: Figure, folder: Path, name: str, formats: Sequence[str] = ("png", "pdf")) -> None:

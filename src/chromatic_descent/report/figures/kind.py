@@ -1,4 +1,4 @@
-"""What a figure is: its name, where it stands, its caption, what it needs, and how it is drawn."""
+"""Kinds of figures: name, section, caption, the results that they need, and how to draw them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Interactive:
 
     Attributes:
         drawings: one for each panel; `curve-nll` is part `nll` of the drawing `curve`.
-        data: what they are drawn from.
+        data: the results to draw, as plain data.
         data_by_distance: the same under one distance, for a figure with a choice of distance.
         size: a class of `page/style.css`.
     """
@@ -41,14 +41,14 @@ class FigureKind:
     Attributes:
         name: of its files, and of its block on the page.
         section: the id of the section of the report that shows it.
-        title: for readers who cannot see it.
+        title: the text for readers who cannot see it.
         caption: how to read it, and what it does not show.
         needs: the results that it shows; if none was computed, it is left out.
         draw: the figure for files; None if only the page has it.
         page: its counterpart on the page: drawings, Plotly's data, or the name of another figure
             that shows it too; None to show the figure for files there.
-        csv: the tables beside the page that hold its numbers.
-        folder: in which its files go.
+        csv: the files beside the page that hold its numbers.
+        folder: where its files go.
     """
 
     name: str

@@ -1,9 +1,12 @@
-"""What figures share: style, colours, panels, and members as coloured dots."""
+"""Parts of figures: style, colours, panels, and members as coloured dots."""
 
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -12,11 +15,15 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from chromatic_descent.analysis import Analysis
-from chromatic_descent.report.names import member_labels
+from chromatic_descent.report.names import heading_of, member_labels
+
+T = TypeVar("T")
 
 STYLE = str(Path(__file__).with_name("chromatic.mplstyle"))
+styled = style.context(STYLE)  # a decorator of the functions that draw
 BLUE, GREY, RED = "#4477aa", "#bbbbbb", "#aa3377"
 COLUMN = 3.4  # inches, of a paper with two columns; every length here is in inches
+ELLIPSE = ["x", "y", "half_axis_1", "half_axis_2", "angle"]  # columns
 FEW = 60  # members whose labels can be read
 
 
@@ -25,11 +32,20 @@ def row_of_panels(count: int, height: float = 2.7) -> tuple[Figure, list[Axes]]:
     columns = min(count, 2)
     rows = -(-count // columns)
     figure = Figure(figsize=(COLUMN * columns, height * rows))
-    grid = figure.subplots(rows, columns, squeeze=False)
-    axes = list(grid.ravel())
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for unused in axes[count:]:
         unused.remove()
     return figure, axes[:count]
+
+
+def panel_for_each(
+    results: Mapping[str, T], height: float = 2.7
+) -> tuple[Figure, Iterator[tuple[Axes, str, T]]]:
+    """A panel for each distance, titled with it: the panel, the distance, and its result."""
+    figure, axes = row_of_panels(len(results), height)
+    for axis, name in zip(axes, results, strict=True):
+        axis.set_title(heading_of(name))
+    return figure, zip(axes, results, results.values(), strict=True)
 
 
 def axis_label(axis: int, shares: NDArray[np.float64]) -> str:
@@ -40,12 +56,9 @@ def axis_label(axis: int, shares: NDArray[np.float64]) -> str:
 
 def draw_ellipses(axis: Axes, ellipses: pd.DataFrame) -> None:
     """An ellipse for each member, below the dots."""
-    columns = ["x", "y", "half_axis_1", "half_axis_2", "angle"]
-    for x, y, first, second, angle in ellipses[columns].to_numpy():
-        turn = np.degrees(angle)
-        axis.add_patch(
-            Ellipse((x, y), 2 * first, 2 * second, angle=turn, color=GREY, alpha=0.35, lw=0)
-        )
+    for x, y, first, second, angle in ellipses[ELLIPSE].to_numpy():
+        shape = (x, y), 2 * first, 2 * second
+        axis.add_patch(Ellipse(*shape, angle=np.degrees(angle), color=GREY, alpha=0.35, lw=0))
 
 
 def draw_members(
@@ -58,33 +71,36 @@ def draw_members(
     colours = analysis.colours
     filled, markers = colours.safe if safe else colours.hex, colours.markers
     few = len(xy) <= FEW
+    look: dict[str, Any] = {"s": 36 if few else 14, "edgecolors": "#333333", "linewidths": 0.4}
     for marker in sorted(set(markers)):
         members = [k for k, other in enumerate(markers) if other == marker]
-        axis.scatter(
-            xy[members, 0],
-            xy[members, 1],
-            s=36 if few else 14,
-            marker=marker,
-            c=[filled[k] for k in members],
-            edgecolors="#333333",
-            linewidths=0.4,
-            zorder=2,
-        )
+        (x, y), fill = xy[members].T, [filled[k] for k in members]
+        axis.scatter(x, y, marker=marker, c=fill, zorder=2, **look)
     if few:
         halo = [withStroke(linewidth=1.5, foreground="white", alpha=0.8)]
+        look = {"ha": "center", "va": "center", "size": 5.5, "path_effects": halo, "zorder": 3}
         offsets = 6.5 * _away_from_neighbours(xy)  # points
         labels = member_labels(analysis, beside_markers=True)
         for label, point, offset in zip(labels, xy, offsets, strict=True):
-            axis.annotate(
-                *(label, point),
-                xytext=offset,
-                textcoords="offset points",
-                ha="center",
-                va="center",
-                size=5.5,
-                path_effects=halo,
-                zorder=3,
-            )
+            axis.annotate(*(label, point), xytext=offset, textcoords="offset points", **look)
+
+
+def draw_correlations(
+    axis: Axes,
+    r: NDArray[np.float64],
+    label: str,
+    marked: Container[tuple[int, int]] = (),
+    aspect: Literal["equal", "auto"] = "equal",
+) -> None:
+    """Correlations as coloured cells with their values, a dot beside marked ones."""
+    image = axis.imshow(r, vmin=-1, vmax=1, cmap="RdBu_r", aspect=aspect)
+    for (i, j), value in np.ndenumerate(r):
+        if np.isfinite(value):
+            text = f"{value:.2f}{' •' if (i, j) in marked else ''}"
+            colour = "white" if abs(value) > 0.6 else "black"
+            axis.text(j, i, text, ha="center", va="center", size=5, color=colour)
+    axis.spines[:].set_visible(False)
+    axis.figure.colorbar(image, ax=axis, shrink=0.7, label=label)
 
 
 def marker_legend(figure: Figure, analysis: Analysis) -> None:

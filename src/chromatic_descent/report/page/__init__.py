@@ -1,11 +1,13 @@
 """The report as one self-contained HTML page."""
 
-from chromatic_descent.report.page.images import shown_images
-from chromatic_descent.report.page.pictures import Pictures
-from chromatic_descent.report.page.pictures import from_dataset as pictures_from_dataset
-from chromatic_descent.report.page.pictures import from_file as pictures_from_file
-from chromatic_descent.report.page.provenance import training_commands
+from chromatic_descent.report.page.images import (
+    Pictures,
+    pictures_from_dataset,
+    pictures_from_file,
+    shown_images,
+)
 from chromatic_descent.report.page.render import render
+from chromatic_descent.report.page.words import training_commands
 
 __all__ = [
     "Pictures",

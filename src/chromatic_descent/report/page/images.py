@@ -1,12 +1,106 @@
-"""The images that divide members, with the class that each member predicts."""
+"""The images that divide members: small pictures, and the class that each member predicts.
 
+A study holds the name and a fingerprint of its data set. Nothing in a study is instantiated: the
+pictures come from this package's own sources, by that name, or from a file that the user names. The
+fingerprint has to agree.
+"""
+
+import base64
+import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from chromatic_descent.analysis import Analysis, NotComputed
-from chromatic_descent.report.page.pictures import Pictures
+import numpy as np
+from numpy.typing import NDArray
 
+from chromatic_descent.analysis import Analysis, NotComputed
+from chromatic_descent.errors import UserError
+from chromatic_descent.files.npz import BROKEN
+from chromatic_descent.probe_logits import Population
+
+_TORCHVISION = ("CIFAR10", "CIFAR100", "SVHN", "MNIST", "FashionMNIST")
+_LARGEST = 96  # pixels a side; larger images are made smaller
 _SHOWN_AXES = 2
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """PNGs as data URIs by position in the probe, or why there are none."""
+
+    uris: dict[int, str] = field(default_factory=dict)
+    reason: str = ""
+
+
+def pictures_from_file(path: Path | str, positions: list[int], images: int) -> Pictures:
+    """Pictures of a `.npy` of the probe's images, uint8 [N, H, W] or [N, H, W, C], C 1 or 3.
+
+    Raises UserError if it cannot be read or has another shape.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except BROKEN as error:
+        raise UserError(f"images={path} cannot be read ({error}): expected a .npy.") from error
+    shape: tuple[int, ...] = getattr(array, "shape", ())
+    dtype = getattr(array, "dtype", type(array).__name__)
+    is_image = len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3))
+    if dtype != np.uint8 or not is_image or shape[0] != images:
+        raise UserError(
+            f"images={path} is {dtype} {list(shape)}: expected uint8 [{images}, height, width, 1 "
+            "or 3], an image for each of the probe's."
+        )
+    return Pictures({position: data_uri(np.asarray(array[position])) for position in positions})
+
+
+def pictures_from_dataset(
+    population: Population, root: Path | str, positions: list[int]
+) -> Pictures:
+    """Pictures of the data set that the members' records name, if it is the same here."""
+    dataset = population.records[0]["dataset"]
+    name, fingerprint = dataset["name"], dataset.get("fingerprint")
+    if fingerprint is None:
+        return Pictures(reason="members were given as logits: images=FILE.npy adds the images")
+    try:
+        images = _load(name, root)
+    except UserError as error:
+        return Pictures(reason=str(error).splitlines()[0])
+    if images.fingerprint != fingerprint:
+        return Pictures(reason=f"the {name} on this machine is not the one members learned")
+    pixels, indices = images.test_images, population.indices
+    if not ((indices >= 0) & (indices < len(pixels))).all():
+        return Pictures(reason=f"members were recorded on images that {name} does not have")
+    return Pictures({k: data_uri(pixels[int(indices[k])].numpy()) for k in positions})
+
+
+def _load(name: str, root: Path | str) -> Any:
+    """A data set of this package's own sources."""
+    if name not in (*_TORCHVISION, "digits", "synthetic"):
+        raise UserError(
+            f"{' '.join(str(name).split())} is not a data set that can be loaded by its name: "
+            "images=FILE.npy adds the probe's images"
+        )
+    from chromatic_descent.data import sources  # imports torch
+
+    if name in _TORCHVISION:
+        return sources.torchvision_images(name, str(root))
+    return sources.digits() if name == "digits" else sources.synthetic()
+
+
+def data_uri(image: NDArray[np.uint8]) -> str:
+    """An image [H, W], [H, W, 1] or [H, W, 3] as the data URI of a PNG."""
+    from PIL import Image
+
+    pixels = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    picture.thumbnail((_LARGEST, _LARGEST))
+    picture.save(buffer := io.BytesIO(), "PNG", optimize=True)
+    return png_uri(buffer)
+
+
+def png_uri(png: io.BytesIO) -> str:
+    """A PNG as a data URI."""
+    return f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
 
 
 def main_distance(analysis: Analysis) -> str:
@@ -46,19 +140,14 @@ def axis_ends(analysis: Analysis, pictures: Pictures) -> list[dict[str, Any]]:
     view, ends = analysis.maps.find(distance), analysis.per_image.axis_ends.get(distance)
     if isinstance(view, NotComputed) or ends is None:
         return []
-    axes = []
-    for axis in sorted(set(ends[ends["axis"] <= _SHOWN_AXES]["axis"])):
-        along = view.coordinates[:, axis - 1].argsort(kind="stable").tolist()
-        of_axis = ends[ends["axis"] == axis]
-        cards = {
-            end: [
-                _card(analysis, pictures, row, along)
-                for row in of_axis[of_axis["end"] == end].to_dict("records")
-            ]
-            for end in ("+", "-")
-        }
-        axes.append({"axis": int(axis), "plus": cards["+"], "minus": cards["-"]})
-    return axes
+    axes: dict[int, dict[str, Any]] = {}
+    for row in (
+        ends[ends["axis"] <= _SHOWN_AXES].sort_values("axis", kind="stable").to_dict("records")
+    ):
+        axis = axes.setdefault(int(row["axis"]), {"axis": int(row["axis"]), "+": [], "-": []})
+        along = view.coordinates[:, axis["axis"] - 1].argsort(kind="stable").tolist()
+        axis[row["end"]].append(_card(analysis, pictures, row, along))
+    return list(axes.values())
 
 
 def _card(
@@ -76,7 +165,7 @@ def _card(
         "index": int(row["index"]),
         "label": classes[label],
         "predictions": [
-            {"name": classes[k], "right": k == label, "members": who}
-            for k, who in sorted(by_class.items(), key=lambda pair: -len(pair[1]))
+            {"name": classes[k], "right": k == label, "members": predicting}
+            for k, predicting in sorted(by_class.items(), key=lambda pair: -len(pair[1]))
         ],
     }

@@ -10,18 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from chromatic_descent.analysis import Analysis, NotComputed
+from chromatic_descent.analysis import Analysis, computed
 from chromatic_descent.analysis.colours import Colours
 from chromatic_descent.analysis.output import Run, csv_name
 from chromatic_descent.analysis.storage import leaves
 from chromatic_descent.geometry import title_of
+from chromatic_descent.report import names
 from chromatic_descent.report.figures.kind import why_not
-from chromatic_descent.report.names import SCORES, SIGNS, member_labels
-from chromatic_descent.report.names import words as as_words
-from chromatic_descent.report.page import images, words
-from chromatic_descent.report.page.data import page_data
-from chromatic_descent.report.page.figures import missing_figures, page_figures
-from chromatic_descent.report.page.pictures import Pictures
+from chromatic_descent.report.page import data, images, words
 from chromatic_descent.report.summary.blocks import Table
 from chromatic_descent.report.summary.sections import on_the_page
 from chromatic_descent.report.verdicts import nothing_shown, verdicts
@@ -31,34 +27,33 @@ _COLOUR = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
 _FEW = 40  # members that are shown one by one beside an image
 
 
-def render(analysis: Analysis, run: Run, pictures: Pictures, commands: Sequence[str] = ()) -> str:
-    """The page of an analysis.
+def render(
+    analysis: Analysis, run: Run, pictures: images.Pictures, commands: Sequence[str] = ()
+) -> str:
+    """The page of an analysis: HTML in which everything that comes from the study is text.
 
-    Args:
-        analysis: to be shown.
-        run: that made it.
-        pictures: of the probe images that `shown_images` names.
-        commands: that trained the members.
-
-    Returns:
-        HTML in which everything that comes from the study is text.
+    `pictures` are of the probe images that `shown_images` names; `commands` trained the members.
     """
+    from plotly.offline import get_plotlyjs
+
     population, colours = analysis.population, analysis.colours
     common, varying = words.configs(population)
     distance = images.main_distance(analysis)
-    answered = verdicts(analysis, distance)
+    view = analysis.maps.find(distance)
+    along = view.coordinates[:, 0].argsort() if computed(view) else range(len(population.names))
+    shapes = {names.SIGNS[m]: text for m, text in colours.shapes.items() if m in colours.markers}
+    answered, content = verdicts(analysis, distance), data.page_data(analysis, distance)
     context = {
         "analysis": analysis,
         "run": run,
         "sections": on_the_page(),
-        "templates": {path.stem for path in (_HERE / "sections").glob("*.html")},
-        "figures": partial(page_figures, analysis),
-        "missing_figures": partial(missing_figures, analysis),
+        "figures": partial(data.page_figures, analysis),
+        "missing_figures": partial(data.missing_figures, analysis),
         "members": members_table(analysis, words.factors(varying)),
         "sentence": words.sentence(population, analysis.provenance),
         "verdicts": answered,
         "nothing": nothing_shown(answered),
-        "along": _along_first_axis(analysis, distance),
+        "along": along,
         "distances": {name: title_of(name) for name in analysis.maps.computed()},
         "distance_title": title_of(distance),
         "colours_title": title_of(colours.distance),
@@ -66,25 +61,26 @@ def render(analysis: Analysis, run: Run, pictures: Pictures, commands: Sequence[
         "axis_ends": images.axis_ends(analysis, pictures),
         "pictures": pictures,
         "names": population.names,
-        "shapes": {SIGNS[m]: text for m, text in colours.shapes.items() if m in colours.markers},
-        "labels": member_labels(analysis),
+        "shapes": shapes,
+        "labels": names.member_labels(analysis),
         "few": len(population.names) <= _FEW,
         "config": {key: words.as_text(value) for key, value in common.items()}
         | {key: " | ".join(dict.fromkeys(map(words.as_text, v))) for key, v in varying.items()},
         "commands": [*commands, run.command],
         "files": sorted(csv_name(path) for path, _ in leaves(analysis.results, pd.DataFrame)),
-        "data": _in_script(data := page_data(analysis, distance)),
-        "several_configurations": data["several_configurations"],
+        "data": _in_script(content),
+        "several_configurations": content["several_configurations"],
         "style": _read("style.css") + _member_colours(colours),
         "script": _script(),
-        "plotly": _plotly(),
+        # Whole: no package has partial bundles of it.
+        "plotly": get_plotlyjs().replace("</script", "<\\/script"),
     }
     return str(_environment().get_template("page.html").render(context))
 
 
 def members_table(analysis: Analysis, varying: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """The columns and rows of the members' table: scores, then what varies in the config."""
-    scores = {name: metric.title for name, metric in SCORES.items()}
+    scores = {name: metric.title for name, metric in names.SCORES.items()}
     scores |= {name: name for name in ("temperature", "confidence", "entropy")}
     rows = analysis.members.table[["member", "seed", *scores]].to_dict("records")
     return {
@@ -97,7 +93,7 @@ def members_table(analysis: Analysis, varying: Mapping[str, Sequence[Any]]) -> d
 
 
 def number(value: Any, digits: int = 4) -> str:
-    """A number to some digits, a dash if there is none, anything else as text."""
+    """A number to some digits, a dash if it is missing, anything else as text."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
     if isinstance(value, bool) or not isinstance(value, float):
@@ -106,14 +102,6 @@ def number(value: Any, digits: int = 4) -> str:
         return "0"
     form = "g" if abs(value) < 1e-3 or abs(value) >= 1e4 else "f"
     return f"{value:.{digits}{form}}".replace("-", "−")
-
-
-def _along_first_axis(analysis: Analysis, distance: str) -> list[int]:
-    """Members in the order of the first axis."""
-    view = analysis.maps.find(distance)
-    if isinstance(view, NotComputed):
-        return list(range(len(analysis.population.names)))
-    return [int(member) for member in view.coordinates[:, 0].argsort()]
 
 
 def _member_colours(colours: Colours) -> str:
@@ -127,9 +115,9 @@ def _member_colours(colours: Colours) -> str:
     )
 
 
-def _in_script(data: Any) -> str:
+def _in_script(content: Any) -> str:
     """JSON that cannot end the script element it is in."""
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=True)
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"), ensure_ascii=True)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
@@ -138,36 +126,22 @@ def _environment() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters |= {
-        "num": number,
-        "words": as_words,
-        "title": title_of,
-        "rows": lambda frame: frame.to_dict("records"),
-    }
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.filters |= {"num": number, "words": names.words, "title": title_of}
+    environment.filters["rows"] = lambda frame: frame.to_dict("records")
     environment.tests["table"] = lambda block: isinstance(block, Table)
     environment.globals["why"] = why_not
     return environment
 
 
 def _script() -> str:
-    """What all drawings share, the drawings, and what draws them, in this order."""
+    """Shared functions, the drawings, and the code that calls them, in this order."""
     drawings = sorted(path.name for path in (_HERE / "script" / "drawings").glob("*.js"))
-    names = ["shared.js", *(f"drawings/{name}" for name in drawings), "controls.js"]
-    return "\n".join(_read(f"script/{name}") for name in names)
+    parts = ["shared.js", *(f"drawings/{name}" for name in drawings), "controls.js"]
+    return "\n".join(_read(f"script/{part}") for part in parts)
 
 
 def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
-
-
-def _plotly() -> str:
-    """Plotly's own script, whole: no package has partial bundles of it."""
-    from plotly.offline import get_plotlyjs
-
-    return str(get_plotlyjs()).replace("</script", "<\\/script")

@@ -1,4 +1,4 @@
-"""What a section of the report says: paragraphs, lists and tables, whatever they are written in."""
+"""Sections of the report, and what they consist of: paragraphs, lists and tables."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -39,41 +39,41 @@ class Section:
 
     Attributes:
         id: if `page/sections/` has a template of that name, the page shows it instead of `blocks`.
-        heading: in the summary and on the page.
-        short: in the page's contents; empty if the page does not show the section by itself.
+        heading: in the summary, on the page and in its navigation.
         blocks: its content; None if the summary leaves it out.
         rank: of the section in the summary, where it differs from that on the page.
+        on_the_page: whether it is a section there; False if another section's template shows it.
     """
 
     id: str
     heading: str
-    short: str = ""
     blocks: Callable[[Analysis, Run], list[Block]] | None = None
     rank: int = 0
+    on_the_page: bool = True
 
 
 def number(value: float, digits: int = 4) -> str:
-    """A number with so many decimals; a dash if there is none."""
+    """A number with this many decimals; a dash if it is not finite."""
     return f"{value:.{digits}f}" if math.isfinite(value) else "–"
 
 
 def short(value: float) -> str:
-    """A number to three digits; a dash if there is none."""
+    """A number to three digits; a dash if it is not finite."""
     return f"{value:.3g}" if math.isfinite(value) else "–"
 
 
 def records(
     frame: pd.DataFrame,
-    texts: Sequence[str] = (),
+    texts: Sequence[str],
     numbers: Sequence[str] = (),
     shorts: Sequence[str] = (),
 ) -> Table:
     """Columns of a data frame, written as they are, by `number` and by `short`."""
-    shown = [*frame[list(texts)].map(str).to_numpy().T] if texts else []
-    shown += [[number(value) for value in frame[name]] for name in numbers]
-    shown += [[short(value) for value in frame[name]] for name in shorts]
-    names = [*texts, *numbers, *shorts]
-    return Table([words(name) for name in names], [list(row) for row in zip(*shown, strict=True)])
+    columns = [map(str, frame[name]) for name in texts]
+    columns += [map(number, frame[name]) for name in numbers]
+    columns += [map(short, frame[name]) for name in shorts]
+    head = [words(name) for name in (*texts, *numbers, *shorts)]
+    return Table(head, list(zip(*columns, strict=True)))
 
 
 def by_distance(
@@ -84,16 +84,14 @@ def by_distance(
 ) -> list[Block]:
     """One table of all distances, if there is a result for one."""
     computed = {} if isinstance(results, NotComputed) else results.computed()
-    if not computed:
-        return []
     frames = [frame_of(result).assign(distance=name) for name, result in computed.items()]
-    return [records(pd.concat(frames), ("distance", *texts), shorts=shorts)]
+    return [records(pd.concat(frames), ("distance", *texts), shorts=shorts)] if frames else []
 
 
 def not_computed(
     results: Each[Any] | NotComputed | Mapping[str, str], kind: str = "distance"
 ) -> list[Block]:
-    """A line on each result that was not computed, and why; or on the whole section."""
+    """Why results were not computed: a line for each, or one for the whole section."""
     if isinstance(results, NotComputed):
         return [f"Not computed: {results.reason}."]
     reasons = results.reasons() if isinstance(results, Each) else results

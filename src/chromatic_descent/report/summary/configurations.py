@@ -5,14 +5,8 @@ import pandas as pd
 from chromatic_descent.analysis import Analysis, NotComputed, computed
 from chromatic_descent.analysis.output import Run
 from chromatic_descent.report.names import words
-from chromatic_descent.report.summary.blocks import (
-    Block,
-    Lines,
-    Section,
-    Table,
-    not_computed,
-    records,
-)
+from chromatic_descent.report.summary import blocks
+from chromatic_descent.report.summary.blocks import Block, Section, Table, records
 
 _COMPARED = (  # quantities whose differences the summary shows
     *("member_accuracy", "member_calibrated_nll", "temperature"),
@@ -25,7 +19,7 @@ _COMPARED = (  # quantities whose differences the summary shows
 def _blocks(analysis: Analysis, _: Run) -> list[Block]:
     groups = analysis.groups
     if isinstance(groups, NotComputed):
-        return not_computed(groups)
+        return blocks.not_computed(groups)
     scores = (
         *("member_accuracy", "member_nll", "temperature", "ensemble_accuracy", "ensemble_nll"),
         *("ensemble_calibrated_nll", "ensemble_ece", "accuracy_gain"),
@@ -57,24 +51,20 @@ def _blocks(analysis: Analysis, _: Run) -> list[Block]:
     if computed(groups.left_out):
         rows = groups.left_out.to_dict("records")
         lines = [f"{row['group']}, {row['what']}: {row['reason']}" for row in rows]
-        parts.append(Lines("Left out:", lines))
+        parts.append(blocks.Lines("Left out:", lines))
     return parts
 
 
 def _differences(table: pd.DataFrame) -> Table:
     """A row per group and quantity, with its intervals over seeds and over images."""
-    spans: dict[tuple[str, str], dict[str, str]] = {}
-    estimates: dict[tuple[str, str], tuple[str, str]] = {}
-    for row in table[table["quantity"].isin(_COMPARED)].to_dict("records"):
-        key = row["group"], row["quantity"]
-        estimates[key] = f"{row['value']:+.3g}", str(row["seeds"])
-        spans.setdefault(key, {})[row["over"]] = f"{row['low']:+.3g} to {row['high']:+.3g}"
-    rows = []
-    for (group, quantity), (value, seeds) in estimates.items():
-        over = [spans[group, quantity].get(kind, "–") for kind in ("seeds", "images")]
-        rows.append([group, words(quantity), value, *over, seeds])
+    rows, chosen = [], table[table["quantity"].isin(_COMPARED)]
+    for (group, quantity), part in chosen.groupby(["group", "quantity"], sort=False):
+        spans = {r["over"]: f"{r['low']:+.3g} to {r['high']:+.3g}" for r in part.to_dict("records")}
+        over = [spans.get(kind, "–") for kind in ("seeds", "images")]
+        estimate, seeds = f"{part['value'].iloc[-1]:+.3g}", str(part["seeds"].iloc[-1])
+        rows.append([str(group), words(quantity), estimate, *over, seeds])
     head = ["group", "quantity", "difference", "95% over seeds", "95% over images", "seeds"]
     return Table(head, rows)
 
 
-SECTION = Section("configurations", "Configurations", "Configurations", _blocks)
+SECTION = Section("configurations", "Configurations", _blocks)

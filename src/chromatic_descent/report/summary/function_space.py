@@ -1,36 +1,32 @@
-"""Where members lie: the maps, and the colours that members have from one of them."""
+"""Where members lie: maps, the colours that members have from one of them, and trajectories."""
 
 import math
 
-from chromatic_descent.analysis import Analysis, computed
+from chromatic_descent.analysis import Analysis, NotComputed, computed
 from chromatic_descent.analysis.colours import Colours
 from chromatic_descent.analysis.maps import FEWEST_FOR_NEIGHBOURS
 from chromatic_descent.analysis.output import Run
-from chromatic_descent.report.summary.blocks import Block, Section, Table, not_computed, number
+from chromatic_descent.report.summary import blocks
+from chromatic_descent.report.summary.blocks import Block, Section, not_computed, number
 
 _NOTICEABLE = 0.0005  # ΔE
+_AXES = 3  # of trajectories
 
 
-def map_table(analysis: Analysis) -> Table:
+def map_table(analysis: Analysis) -> blocks.Table:
     """The main numbers of each map."""
     head = ["distance", "top-2 share", "equidistant", "stability", "split half", "p (independent)"]
     rows = []
     for name, view in analysis.maps.computed().items():
         test, halves = analysis.nulls[name].find("independent_errors"), view.split_half
-        rows.append(
-            [
-                name,
-                number(view.top_2_share),
-                number(view.top_2_share_equidistant),
-                number(view.stability.mean, 5),
-                number(halves.r.mean, 3) if computed(halves) else "–",
-                number(test.p_value, 3) if computed(test) else "–",
-            ]
-        )
-    return Table(head, rows)
+        shares = number(view.top_2_share), number(view.top_2_share_equidistant)
+        r = number(halves.r.mean, 3) if computed(halves) else "–"
+        p = number(test.p_value, 3) if computed(test) else "–"
+        rows.append([name, *shares, number(view.stability.mean, 5), r, p])
+    return blocks.Table(head, rows)
 
 
-def _blocks(analysis: Analysis, _: Run) -> list[Block]:
+def _maps(analysis: Analysis, _: Run) -> list[Block]:
     members = len(analysis.members.table)
     if members < 2:
         return ["One member has no distances: train at least two."]
@@ -68,9 +64,19 @@ def _about_colours(colours: Colours) -> list[Block]:
     return [text]
 
 
-def _distances(analysis: Analysis, _: Run) -> list[Block]:
-    return not_computed(analysis.distances.matrices)
+def _trajectories(analysis: Analysis, _: Run) -> list[Block]:
+    paths = analysis.trajectories
+    if isinstance(paths, NotComputed):
+        return not_computed(paths)
+    stress = paths.explained_stress[:_AXES][-1]
+    return [
+        f"InPCA of {len(paths.epochs)} checkpoints per member: the first three axes explain "
+        f"{blocks.short(stress)} of the stress."
+    ]
 
 
-MAP = Section("map", "Function space", "The map", _blocks)
-DISTANCES = Section("distances", "Distances", "Distances", _distances)
+MAP = Section("map", "Function space", _maps)
+DISTANCES = Section(
+    "distances", "Distances", lambda analysis, _: not_computed(analysis.distances.matrices)
+)
+TRAJECTORIES = Section("paths", "Trajectories", _trajectories, rank=1)

@@ -5,36 +5,27 @@ from collections.abc import Mapping
 from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.output import Run
 from chromatic_descent.report.figures import kinds
+from chromatic_descent.report.summary import sections
 from chromatic_descent.report.summary.blocks import Block, Lines, Table
-from chromatic_descent.report.summary.sections import in_summary
 
 
 def markdown(analysis: Analysis, run: Run, figures: Mapping[str, str] | None = None) -> str:
-    """A readable summary of an analysis.
-
-    Args:
-        analysis: to be summarised.
-        run: that made it.
-        figures: the path of each figure that was drawn, by name.
-    """
+    """A readable summary of an analysis, with the figures that were drawn: their paths by name."""
     drawn = figures or {}
     parts = [f"# Study {run.study}", _sentence(analysis, run)]
-    for section in in_summary():
-        assert section.blocks is not None
+    for section in sorted(sections.SECTIONS, key=lambda section: section.rank):
+        body = [_block(block) for block in section.blocks(analysis, run)] if section.blocks else []
         shown = [kind for kind in kinds() if kind.section == section.id and kind.name in drawn]
-        body = [
-            *map(_block, section.blocks(analysis, run)),
-            *(f"![{kind.title}]({drawn[kind.name]})" for kind in shown),
-        ]
+        body += [f"![{kind.title}]({drawn[kind.name]})" for kind in shown]
         parts += [f"## {section.heading}", *body] if body else []
     return "\n\n".join(parts) + "\n"
 
 
 def _sentence(analysis: Analysis, run: Run) -> str:
-    members, of = len(analysis.members.table), analysis.provenance
+    members, source = len(analysis.members.table), analysis.provenance
     text = (
-        f"{members} member{'s' if members > 1 else ''} on a probe of {of.images} images of "
-        f"{of.dataset} with {len(of.classes)} classes."
+        f"{members} member{'s' if members > 1 else ''} on a probe of {source.images} images of "
+        f"{source.dataset} with {len(source.classes)} classes."
     )
     if run.missing:
         text += f" Left out, because they are not complete: {'; '.join(run.missing)}."

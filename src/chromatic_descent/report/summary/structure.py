@@ -6,14 +6,8 @@ from chromatic_descent.analysis import Analysis
 from chromatic_descent.analysis.drivers import AxisDrivers
 from chromatic_descent.analysis.output import Run
 from chromatic_descent.report.names import words
-from chromatic_descent.report.summary.blocks import (
-    Block,
-    Section,
-    Table,
-    by_distance,
-    not_computed,
-    number,
-)
+from chromatic_descent.report.summary import blocks
+from chromatic_descent.report.summary.blocks import Block, Section, not_computed, number
 
 _STRONGEST = 3  # candidates for each of the first two axes
 
@@ -25,27 +19,27 @@ def _nulls(analysis: Analysis, _: Run) -> list[Block]:
         reasons |= {f"{name}, {null}": reason for null, reason in tests.reasons().items()}
         for null, test in tests.computed().items():
             span = f"{number(test.null_low)} to {number(test.null_high)}"
-            rows.append(
-                [
-                    *(name, words(null), number(test.observed), span),
-                    *(number(test.effect, 1), number(test.p_value, 3)),
-                ]
-            )
+            effect, p = number(test.effect, 1), number(test.p_value, 3)
+            rows.append([name, words(null), number(test.observed), span, effect, p])
     head = ["distance", "null", "top-2 share", "null's 95%", "effect (SDs)", "p"]
-    return [*([Table(head, rows)] if rows else []), *not_computed(reasons, "test")]
+    return [*([blocks.Table(head, rows)] if rows else []), *not_computed(reasons, "test")]
 
 
 def _dimension(analysis: Analysis, _: Run) -> list[Block]:
     dimension, columns = analysis.dimension, ("value", "low", "high")
-    table = by_distance(dimension, lambda each: each.estimates, ("quantity",), columns)
+    table = blocks.by_distance(dimension, lambda each: each.estimates, ("quantity",), columns)
     return [*table, *not_computed(dimension)]
 
 
 def _drivers(analysis: Analysis, _: Run) -> list[Block]:
     drivers = analysis.drivers
     removed = ("removed", "low", "high", "removed_total", "correlation")
-    strongest = by_distance(drivers, _strongest, ("axis", "driver"), ("r", "low", "high", "p_holm"))
-    removals = by_distance(drivers, lambda each: each.interventions, ("intervention",), removed)
+    strongest = blocks.by_distance(
+        drivers, _strongest, ("axis", "driver"), ("r", "low", "high", "p_holm")
+    )
+    removals = blocks.by_distance(
+        drivers, lambda each: each.interventions, ("intervention",), removed
+    )
     if not strongest:
         return not_computed(drivers)
     return [
@@ -64,11 +58,11 @@ def _strongest(drivers: AxisDrivers) -> pd.DataFrame:
 
 def _factors(analysis: Analysis, _: Run) -> list[Block]:
     factors, columns = analysis.factors, ("pseudo_f", "r_squared", "p_value")
-    table = by_distance(factors, lambda frame: frame, ("factor", "levels"), columns)
+    table = blocks.by_distance(factors, lambda frame: frame, ("factor", "levels"), columns)
     return [*table, *not_computed(factors)]
 
 
-NULLS = Section("structure", "Is the structure real?", "Is it real?", _nulls)
-DIMENSION = Section("dimension", "Dimension", "Dimension", _dimension)
-DRIVERS = Section("drivers", "What drives the axes?", "Drivers", _drivers)
-FACTORS = Section("factors", "Recipe factors", blocks=_factors)
+NULLS = Section("structure", "Is the structure real?", _nulls)
+DIMENSION = Section("dimension", "Dimension", _dimension)
+DRIVERS = Section("drivers", "What drives the axes?", _drivers)
+FACTORS = Section("factors", "Recipe factors", _factors, on_the_page=False)

@@ -18,7 +18,6 @@ from chromatic_descent.report.names import words
 from chromatic_descent.report.summary.function_space import map_table
 
 WIDTH, HEIGHT = 44, 26  # pixels; a line of text holds two rows of them
-_UPPER, _LOWER = "▀", "▄"
 
 
 def table(analysis: Analysis, study: str) -> Table:
@@ -26,12 +25,8 @@ def table(analysis: Analysis, study: str) -> Table:
     members = analysis.members.table
     curves = analysis.ensembles.curves
     combiner = curves["combiner"].iloc[0]
-    whole = curves[
-        (curves["size"] == len(members))
-        & (curves["stage"] == "raw")
-        & (curves["combiner"] == combiner)
-    ]
-    score = dict(zip(whole["metric"], whole["mean"], strict=True))
+    scores = curves.set_index(["combiner", "stage", "size", "metric"])["mean"].sort_index()
+    score = scores[combiner, "raw", len(members)]
     accuracy = members["accuracy"]
     shown = Table(
         box=SIMPLE_HEAD,
@@ -52,10 +47,9 @@ def table(analysis: Analysis, study: str) -> Table:
 
 
 def chromatic_map(analysis: Analysis) -> Table | None:
-    """The map that gives members their colours, beside their names and accuracies.
+    """The map that gives members their colours, beside their names and accuracies, if there is one.
 
-    Returns:
-        Something to print on a console that `shows_colours`; None if there is no map.
+    It is for a console that `shows_colours`.
     """
     colours = analysis.colours
     view = analysis.maps.find(colours.distance)
@@ -80,19 +74,11 @@ def chromatic_map(analysis: Analysis) -> Table | None:
 def half_block_map(
     positions: ArrayLike, colours: Sequence[str], *, width: int = WIDTH, height: int = HEIGHT
 ) -> Text:
-    """Draw members as coloured pixels, two to a character, at one scale for both axes.
+    """Draw positions [S, 2] as pixels of S colours (`#rrggbb`), at one scale for both axes.
 
-    A character is about twice as high as wide, so half of one is a square. Members that fall on
-    the same pixel are moved to the nearest free one, so that each is seen.
-
-    Args:
-        positions: [S, 2] of a layout.
-        colours: S of them, `#rrggbb`.
-        width: pixels, and characters, per line.
-        height: pixels; even.
-
-    Returns:
-        height / 2 lines of text. Consoles without true colour show the nearest colours they have.
+    A character is about twice as high as wide, so half of one is a square: `height`, which is even,
+    makes half as many lines. Members that fall on the same pixel are moved to the nearest free one,
+    so that each is seen. Consoles without true colour show the nearest colours they have.
     """
     pixels = _pixels(np.asarray(positions, dtype=np.float64), width, height)
     shown = dict(zip(pixels, colours, strict=False))  # members without a free pixel are not shown
@@ -101,9 +87,9 @@ def half_block_map(
         for column in range(width):
             upper, lower = shown.get((line, column)), shown.get((line + 1, column))
             if upper is not None:
-                text.append(_UPPER, Style(color=upper, bgcolor=lower))
+                text.append("▀", Style(color=upper, bgcolor=lower))
             else:
-                text.append(_LOWER if lower else " ", Style(color=lower))
+                text.append("▄" if lower else " ", Style(color=lower))
         text.append("\n")
     return text
 

@@ -30,21 +30,20 @@ const showState = () => {
   const select = document.getElementById("layout"),
     layouts = state.distance && view().chromatic_map.layouts;
   if (select && layouts) {
-    const options = Object.entries({ ...layouts, ...(D.inpca ? { inpca: D.inpca } : {}) });
+    const options = Object.entries(layouts);
     const key = options.map(([name]) => name).join();
     if (select.dataset.options !== key) {
       select.replaceChildren(...options.map(([name, l]) => new Option(l.title, name)));
       select.dataset.options = key;
     }
-    const flat = (name) => state.space === "3" && options.find(([other]) => other === name)[1].xyz.length < 3;
-    if (!options.some(([name]) => name === state.layout) || flat(state.layout)) state.layout = "mds";
+    const flat = (name) => state.space === "3" && layouts[name].xyz.length < 3;
+    if (!(state.layout in layouts) || flat(state.layout)) state.layout = "mds";
     [...select.options].forEach((option) => {
       option.disabled = flat(option.value);
     });
     select.value = state.layout;
-    const chosen = state.layout === "inpca" ? D.inpca : layouts[state.layout];
     document.getElementById("map-note").textContent =
-      chosen.note +
+      layouts[state.layout].note +
       (state.space === "3" && (state.safe || D.several_configurations) ? " In 3-D ▲ is drawn as ✚, ▼ as ✖." : "");
   }
 };

@@ -1,6 +1,6 @@
 /* Where members lie. */
 drawing("map", ["distance", "layout", "space", "ellipses", "safe"], ({ layouts, ellipses }) => {
-  const chosen = state.layout === "inpca" ? D.inpca : layouts[state.layout];
+  const chosen = layouts[state.layout];
   const [x, y, z] = chosen.xyz;
   if (state.space === "3" && z) {
     const side = (k) => ({

@@ -69,8 +69,8 @@ drawing("progress", ["safe"], ({ epochs, progress }) => {
   };
 });
 drawing("separation", [], ({ epochs, ratio, low, high }) => {
-  const kept = range(epochs.length).filter((t) => ratio[t] !== null);
-  const at = (v) => kept.map((t) => v[t]),
+  const known = range(epochs.length).filter((t) => ratio[t] !== null);
+  const at = (v) => known.map((t) => v[t]),
     hex = css("--c1");
   return {
     data: [
