@@ -1,4 +1,4 @@
-"""What is analysed: the complete members of one study or of several, or plain arrays."""
+"""Finds studies, and loads what is analysed: the members of one or several, or plain arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -7,25 +7,46 @@ from pathlib import Path
 from chromatic_descent import probe_logits
 from chromatic_descent.errors import ArtefactError, UserError
 from chromatic_descent.probe_logits import Population, ProbeLogits
-from chromatic_descent.study.finding import find_study
 from chromatic_descent.study.study import Study
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is analysed.
-
-    Attributes:
-        population: the members.
-        study: where the results go.
-        missing: a line on each member that is not complete.
-        sources: the studies that the members are from; none for plain arrays.
-    """
+    """What is analysed, and where the results go."""
 
     population: Population
-    study: Study
-    missing: list[str] = field(default_factory=list)
-    sources: list[Study] = field(default_factory=list)
+    study: Study  # for the results
+    missing: list[str] = field(default_factory=list)  # a line on each incomplete member
+    sources: list[Study] = field(default_factory=list)  # the members' studies; empty for arrays
+
+
+def studies(root: Path) -> list[Study]:
+    """Every study under `root`, by name."""
+    return [study for path in sorted(root.glob("*")) if _is_study(study := Study(path))]
+
+
+def find_study(study: str | None, root: Path) -> Study:
+    """Find a study by name under `root`, by path, or (None) the newest under `root`.
+
+    The newest is the one whose newest member completed last. Raises UserError if there is none.
+    """
+    known = studies(root)
+    if study is None:
+        complete = [each for each in known if each.probes.is_dir()]
+        if not complete:
+            raise UserError(
+                f"There is no study in {root.resolve()}. Train one first, for example: "
+                "python -m chromatic_descent.train -m 'seed=range(12)' experiment=demo"
+            )
+        return max(complete, key=_last_completed)
+    for candidate in (Study(root / study), Study(Path(study))):
+        if _is_study(candidate):
+            return candidate
+    names = ", ".join(s.name for s in known) or "none"
+    raise UserError(
+        f"study={study} was found neither in {root.resolve()} (there: {names}) nor as a path, or "
+        "has no member yet."
+    )
 
 
 def find_subject(
@@ -41,7 +62,8 @@ def find_subject(
 
     Results on arrays, and on several studies together, go to `outputs`.
 
-    Raises UserError if the options contradict each other, or what they name cannot be loaded.
+    Raises UserError if the options contradict each other, or if something they name cannot be
+    loaded.
     """
     arrays = logits is not None or labels is not None
     given = {"study=": study, "studies=": studies, "logits= and labels=": arrays or None}
@@ -51,26 +73,25 @@ def find_subject(
     if logits is not None and labels is not None:
         population = probe_logits.from_arrays(logits, labels)
         return Subject(population, Study(outputs / Path(logits).stem))
-    if arrays:
-        key, value, other = "logits", logits, "labels"
-        if logits is None:
-            key, value, other = "labels", labels, "logits"
-        raise UserError(f"{key}={value} needs {other}=FILE beside it.")
+    if logits is not None:
+        raise UserError(f"logits={logits} needs labels=FILE beside it.")
+    if labels is not None:
+        raise UserError(f"labels={labels} needs logits=FILE beside it.")
     if studies is None:
-        one = find_study(study, multirun)
-        one.check()
-        population, missing = load_study(one)
-        return Subject(population, one, missing, [one])
-    several = [find_study(name, multirun) for name in studies]
-    together = Study(outputs / "+".join(each.name for each in several))
-    population, missing = load_studies(several)
-    return Subject(population, together, missing, several)
+        source = find_study(study, multirun)
+        source.check()
+        population, missing = load_study(source)
+        return Subject(population, source, missing, [source])
+    sources = [find_study(name, multirun) for name in studies]
+    population, missing = load_studies(sources)
+    together = Study(outputs / "+".join(source.name for source in sources))
+    return Subject(population, together, missing, sources)
 
 
 def load_study(study: Study) -> tuple[Population, list[str]]:
     """The complete members of a study, stacked, and a line on each that is not complete.
 
-    Raises ArtefactError, naming every file that cannot be used, if there is one.
+    Raises ArtefactError that names every unusable file.
     """
     members, missing = _complete_members(study)
     return probe_logits.stack(members), missing
@@ -95,13 +116,12 @@ def load_studies(studies: Sequence[Study]) -> tuple[Population, list[str]]:
         for member in complete:
             name = f"{member.record['member']}-{study.name}"
             config = {"study": study.name, **member.record["config"]}
-            members.append(
-                replace(member, record={**member.record, "member": name, "config": config})
-            )
+            record = {**member.record, "member": name, "config": config}
+            members.append(replace(member, record=record))
     if len(set(probes.values())) > 1:
-        seen = "".join(f"\n  {name}: {digest[:12]}" for name, digest in probes.items())
+        lines = "".join(f"\n  {name}: {digest[:12]}" for name, digest in probes.items())
         raise ArtefactError(
-            f"The studies were recorded on different probes and cannot be compared:{seen}\n"
+            f"The studies were recorded on different probes and cannot be compared:{lines}\n"
             "Train them with the same data and the same `probe`."
         )
     return probe_logits.stack(members), missing
@@ -128,3 +148,11 @@ def _complete_members(study: Study) -> tuple[list[ProbeLogits], list[str]]:
         reasons = "\n  ".join(["", *missing])
         raise UserError(f"No member of {study.path} is complete, nothing to analyse.{reasons}")
     return members, missing
+
+
+def _is_study(study: Study) -> bool:
+    return study.probes.is_dir() or bool(study.members())
+
+
+def _last_completed(study: Study) -> float:
+    return max((path.stat().st_mtime for path in study.probes.glob("*.npz")), default=0.0)
