@@ -7,14 +7,16 @@ an arrow that follows from others is left out.
 """
 
 import ast
+import math
 import sys
-from pathlib import Path
+from pathlib import Path as File
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon
+from matplotlib.path import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = File(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.test_architecture import ORDER, SOURCE, imports, modules  # noqa: E402
@@ -37,6 +39,7 @@ WIDTH, NARROWEST = 118.0, 20.0  # of the house, of a room
 FLOOR, HEIGHT, GAP = 14.5, 9.2, 2.4  # of floors, of rooms, between rooms
 
 Place = tuple[float, float, float]  # of a room: its middle, its bottom, its width
+Ways = dict[int, list[float]]  # by floor, where arrows may pass between rooms
 
 
 def room_of(module: str) -> str:
@@ -44,16 +47,16 @@ def room_of(module: str) -> str:
     return module.partition(".")[0]
 
 
-def lines_of(files: list[Path]) -> int:
+def lines_of(files: list[File]) -> int:
     """Return how many lines files have together."""
     return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files)
 
 
-def plan() -> tuple[dict[str, set[str]], dict[str, list[Path]]]:
+def plan() -> tuple[dict[str, set[str]], dict[str, list[File]]]:
     """Return what each room imports, and each room's files."""
     files = modules(SOURCE)
     needs: dict[str, set[str]] = {room: set() for row in ORDER for room in row}
-    inside: dict[str, list[Path]] = {room: [] for room in needs}
+    inside: dict[str, list[File]] = {room: [] for room in needs}
     for name, path in files.items():
         inside[room_of(name)].append(path)
         needs[room_of(name)] |= {room_of(other) for other in imports(path, files)}
@@ -130,7 +133,7 @@ def places(storeys: list[list[str]], lines: dict[str, int]) -> dict[str, Place]:
     return place
 
 
-def draw(needs: dict[str, set[str]], inside: dict[str, list[Path]]) -> Figure:
+def draw(needs: dict[str, set[str]], inside: dict[str, list[File]]) -> Figure:
     """Draw the house of a `plan`."""
     storeys = floors(needs)
     lines = {room: lines_of(files) for room, files in inside.items()}
@@ -146,9 +149,10 @@ def draw(needs: dict[str, set[str]], inside: dict[str, list[Path]]) -> Figure:
     axes.add_patch(Polygon(roof, facecolor="#d9b3a1", edgecolor="#a88573", linewidth=1.5))
     title = f"chromatic_descent: {sum(lines.values()):,} lines in {len(modules(SOURCE))} files"
     axes.text(WIDTH / 2, height + 0.6, title, ha="center", size=15, weight="bold", color=INK)
+    ways = free_ways(place)
     for room, others in direct(needs).items():
         for other in sorted(others):
-            arrow(axes, place[room], place[other])
+            arrow(axes, place[room], place[other], ways)
     for room, there in place.items():
         box(axes, room, there, lines[room], len(inside[room]))
     left = -2.5
@@ -183,16 +187,45 @@ def box(axes: Axes, room: str, place: Place, lines: int, files: int) -> None:
         axes.text(x, y + up, text, ha="center", va="top", size=size, weight=weight, zorder=4)
 
 
-def arrow(axes: Axes, start: Place, end: Place) -> None:
-    """Draw an arrow from the floor of a room to the ceiling of another."""
+def arrow(axes: Axes, start: Place, end: Place, ways: Ways) -> None:
+    """Draw an arrow from the floor of a room to the ceiling of another, past rooms in between."""
     (x, y, width), (to, top, wide) = start, end
-    near = abs(y - top - FLOOR) < 1
-    leave = x + max(-0.4 * width, min(0.4 * width, (to - x) * 0.5))
-    arrive = to + max(-0.4 * wide, min(0.4 * wide, (x - to) * 0.5))
-    line = FancyArrowPatch((leave, y), (arrive, top + HEIGHT), arrowstyle="-|>", mutation_scale=11)
-    bend = 0.0 if near else 0.1 * (1 if to < x else -1)
-    line.set(connectionstyle=f"arc3,rad={bend}", color=ARROW, linewidth=1.3, zorder=2)
+    leave = x + max(-0.42 * width, min(0.42 * width, (to - x) * 0.5))
+    points, here = [(leave, y)], leave
+    for floor in range(round(y / FLOOR) - 1, round(top / FLOOR), -1):
+        here = min(ways[floor], key=lambda way, at=here: abs(way - at) + abs(way - to))
+        ways[floor] = [way for way in ways[floor] if abs(way - here) > 1.1]
+        points += [(here, floor * FLOOR + HEIGHT + 1.2), (here, floor * FLOOR - 1.2)]
+    arrive = to + max(-0.42 * wide, min(0.42 * wide, (here - to) * 0.5))
+    points.append((arrive, top + HEIGHT))
+    line = FancyArrowPatch(path=rounded_path(points), arrowstyle="-|>", mutation_scale=11)
+    line.set(color=ARROW, facecolor="none", linewidth=1.3, zorder=2, capstyle="round")
     axes.add_patch(line)
+
+
+def rounded_path(points: list[tuple[float, float]]) -> Path:
+    """Return a path through points that cuts corners by a curve."""
+    steps, codes = [points[0]], [Path.MOVETO]
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        for near in (before, after):
+            length = max(math.dist(near, corner), 1e-9)
+            part = min(1.6 / length, 0.5)
+            turn = tuple(c + part * (n - c) for c, n in zip(corner, near, strict=True))
+            steps += [turn] if near is before else [corner, turn]
+        codes += [Path.LINETO, Path.CURVE3, Path.CURVE3]
+    return Path([*steps, points[-1]], [*codes, Path.LINETO])
+
+
+def free_ways(place: dict[str, Place]) -> Ways:
+    """Return where arrows may pass each floor: x that no room covers."""
+    ways: Ways = {}
+    for _, bottom, _ in place.values():
+        taken = [(x, width) for x, y, width in place.values() if y == bottom]
+        inside = [0.4 * k - 1.2 for k in range(int((WIDTH + 2.4) / 0.4) + 1)]
+        ways[round(bottom / FLOOR)] = [
+            way for way in inside if all(abs(way - x) > width / 2 + 0.7 for x, width in taken)
+        ]
+    return ways
 
 
 if __name__ == "__main__":

@@ -34,8 +34,8 @@ def test_gather_is_reflected_padding_and_cropping(reach, seed):
     shift = torch.randint(-reach, reach + 1, (7, 2), generator=stream)
     plain = gather(images, index, torch.zeros(7, dtype=torch.bool), shift)
     for k in range(7):
-        wanted = by_hand(images[index[k]].numpy(), shift[k], reach)
-        assert np.array_equal(plain[k].numpy(), wanted)
+        expected = by_hand(images[index[k]].numpy(), shift[k], reach)
+        assert np.array_equal(plain[k].numpy(), expected)
     mirrored = gather(images, index, torch.ones(7, dtype=torch.bool), shift)
     # mirroring the columns that are read mirrors the source, then shifts it
     flipped = gather(images.flip(2), index, torch.zeros(7, dtype=torch.bool), shift)
@@ -85,10 +85,12 @@ def test_no_augmentation_leaves_images_as_they_are():
 def test_normalise_is_the_textbook_formula():
     images, mean, std = some_images(), torch.tensor([0.1, 0.5, 0.9]), torch.tensor([0.2, 0.3, 0.4])
     got = normalise(images, mean, std)
-    wanted = (images.permute(0, 3, 1, 2).double() / 255 - mean[:, None, None]) / std[:, None, None]
+    expected = (images.permute(0, 3, 1, 2).double() / 255 - mean[:, None, None]) / std[
+        :, None, None
+    ]
     assert got.shape == (5, 3, 8, 8)
     assert got.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(got.double(), wanted, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(got.double(), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("side", [1, 3, 4, 20])
@@ -98,7 +100,7 @@ def test_cutout_blanks_a_square_around_each_centre(side):
     blank = cut_out(images, centre, side) == 0
     for k in range(50):
         row, column = (int(c * 8) for c in centre[k])
-        wanted = torch.zeros(8, 8, dtype=torch.bool)
+        expected = torch.zeros(8, 8, dtype=torch.bool)
         top, left = row - side // 2, column - side // 2
-        wanted[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)] = True
-        assert torch.equal(blank[k], wanted.expand(3, 8, 8))
+        expected[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)] = True
+        assert torch.equal(blank[k], expected.expand(3, 8, 8))

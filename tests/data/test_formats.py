@@ -82,9 +82,9 @@ def write_folder(root):
     for part, count in (("train", TRAIN), ("test", TEST)):
         images, labels = made(count, 3, 20)
         for k, (image, label) in enumerate(zip(images, labels, strict=True)):
-            place = root / part / f"kind {label}"
-            place.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image).save(place / f"{k}.png")
+            folder = root / part / f"kind {label}"
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(folder / f"{k}.png")
 
 
 WRITERS = {
@@ -134,8 +134,8 @@ def test_from_its_files_to_the_report(name, command_line, tmp_path, any_file_wil
     assert len(numbers["members"]["table"]) == 2
     page = (study.reports / "report.html").read_text()
     shown = page.count("data:image/png;base64,")
-    if name == "folder":  # whose name says nothing of where it is
-        assert "no data set that can be loaded by its name" in page
+    if name == "folder":  # its name does not tell where it is
+        assert "not a data set that can be loaded by its name" in page
     else:
         assert shown > 0
 

@@ -71,8 +71,8 @@ def test_the_probe_does_not_depend_on_the_members_seed_and_slices_do_not_overlap
 def test_the_probe_gets_the_evaluation_transform_only():
     data = make(augment=Augment(flip="random", translate=3, cutout=8), eval_batch_size=7)
     got = torch.cat(list(data.evaluation_batches(data.probe.images, torch.device("cpu"))))
-    wanted = (data.probe.images.float() / 255 - data.mean) / data.std
-    torch.testing.assert_close(got.permute(0, 2, 3, 1), wanted, rtol=1e-5, atol=1e-5)
+    expected = (data.probe.images.float() / 255 - data.mean) / data.std
+    torch.testing.assert_close(got.permute(0, 2, 3, 1), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_measured_statistics_are_the_training_images():

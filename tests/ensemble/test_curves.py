@@ -8,8 +8,8 @@ from chromatic_descent.ensemble import (
     METRICS,
     calibrated_scores,
     oracle_accuracy,
-    pooling,
     size_curves,
+    subsets,
 )
 from chromatic_descent.ensemble.curves import default_sizes
 from chromatic_descent.errors import UserError
@@ -114,10 +114,10 @@ def test_blocks_agree_with_the_whole(name, monkeypatch):
     logits, labels = population()
     whole = size_curves(logits, labels, combiners=[name])
     for held in (2**24, 0):
-        monkeypatch.setattr(pooling, "_HELD", held)
-        monkeypatch.setattr(pooling, "_BLOCK", 5 * 4 * 7)  # 5 members, 4 classes: 7 items at a time
-        monkeypatch.setattr(pooling, "_SMALL_CHUNK", 120 * 4 * 2)  # 2 subsets at a time
-        monkeypatch.setattr(pooling, "_CHUNK", 120 * 4 * 3)
+        monkeypatch.setattr(subsets, "_HELD", held)
+        monkeypatch.setattr(subsets, "_BLOCK", 5 * 4 * 7)  # 5 members, 4 classes: 7 items at a time
+        monkeypatch.setattr(subsets, "_SMALL_CHUNK", 120 * 4 * 2)  # 2 subsets at a time
+        monkeypatch.setattr(subsets, "_CHUNK", 120 * 4 * 3)
         again = size_curves(logits, labels, combiners=[name])
         np.testing.assert_allclose(again[NUMBERS], whole[NUMBERS], rtol=1e-8, atol=1e-12)
 
@@ -188,7 +188,7 @@ def test_mistakes_are_named():
             size_curves(logits, labels, sizes=sizes)
     with pytest.raises(UserError, match="subsets must be at least 1"):
         size_curves(logits, labels, subsets=0)
-    with pytest.raises(UserError, match="found 50 and -1"):
+    with pytest.raises(UserError, match="resamples must be at least 0; found -1"):
         size_curves(logits, labels, resamples=-1)
     with pytest.raises(UserError, match=r"combiners=\['median'\]: expected names from"):
         size_curves(logits, labels, combiners=["median"])

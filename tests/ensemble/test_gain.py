@@ -136,9 +136,9 @@ def test_mistakes_are_named():
         run(d[:6, :6])
     with pytest.raises(UserError, match="size must be from 2 to 5"):
         run(size=6)
-    with pytest.raises(UserError, match="found 2 and 999"):
+    with pytest.raises(UserError, match="subsets must be at least 3; found 2"):
         run(subsets=2)
-    with pytest.raises(UserError, match="permutations at least 1"):
+    with pytest.raises(UserError, match="permutations must be at least 1; found 0"):
         run(permutations=0)
     with pytest.raises(UserError, match="nothing to correlate"):
         run(np.zeros((7, 7)))

@@ -1,11 +1,16 @@
 """Populations to make reports of, from small to hostile, and their analyses."""
 
-import numpy as np
+import sys
+import types
 
-from chromatic_descent import analysis
+import numpy as np
+from matplotlib.figure import Figure
+
+from chromatic_descent import analysis, report
 from chromatic_descent.analysis.output import Run
 from chromatic_descent.probe_logits import Population
-from chromatic_descent.report import page
+from chromatic_descent.report import figures, page
+from chromatic_descent.report.figures.kind import FigureKind
 from tests.makers import QUICK, make_population, make_trial
 
 HOSTILE = "</script><script>window.broken = 1</script><b onmouseover='x'>\"quoted\" & 'so' 🎨 %{x} {{ 7 * 7 }}"
@@ -122,3 +127,34 @@ def html(population, name="toy", pictures=None, **options):
 def quickly_analysed(members, **options):
     """The analysis of members that were recorded along training."""
     return analysis.analyse(make_population(members, epochs=3), **{**QUICK, **options})
+
+
+def draw_planted(analysis):
+    figure = Figure()
+    figure.subplots().plot([0, 1])
+    return figure
+
+
+def as_plotly(analysis):
+    return {
+        "data": [{"type": "bar", "x": [HOSTILE], "y": [0.25]}],
+        "layout": {"yaxis": {"title": {"text": "planted"}}},
+    }
+
+
+def plant_figure(monkeypatch, counterpart):
+    """List a figure `planted`, in the section `dimension`, with this counterpart on the page."""
+    planted = types.ModuleType("chromatic_descent.report.figures.planted")
+    planted.planted = draw_planted
+    planted.KIND = FigureKind(
+        name="planted",
+        section="dimension",
+        title="A planted figure",
+        caption="It shows that one file is enough.",
+        needs=lambda analysis: analysis.maps,
+        draw=draw_planted,
+        page=counterpart,
+    )
+    monkeypatch.setitem(sys.modules, planted.__name__, planted)
+    monkeypatch.setattr(figures, "FIGURES", (*figures.FIGURES, "planted"))
+    monkeypatch.setattr(report, "FIGURES", figures.FIGURES)

@@ -93,7 +93,7 @@ def make_repelled(*bounds, repelled=4):
     }
 
 
-def answers(analysis):
+def answered(analysis):
     return {verdict.key: verdict for verdict in verdicts(analysis, "hellinger")}
 
 
@@ -108,12 +108,12 @@ def answers(analysis):
     ],
 )
 def test_low_dimension_is_a_matter_of_size_and_not_of_p(changes, answer):
-    found = answers(make_analysis(**changes))["low"]
-    assert found.answer == answer
-    assert f"{changes.get('share', 0.65):.1%} of the variance" in found.estimate
-    assert found.interval == "[50.0%, 70.0%] over images"
-    assert "20.0%" in found.because
-    assert ("Not rejected: p = 0.06" in found.because) == (answer == "not shown")
+    verdict = answered(make_analysis(**changes))["low"]
+    assert verdict.answer == answer
+    assert f"{changes.get('share', 0.65):.1%} of the variance" in verdict.estimate
+    assert verdict.interval == "[50.0%, 70.0%] over images"
+    assert "20.0%" in verdict.because
+    assert ("Not rejected: p = 0.06" in verdict.because) == (answer == "not shown")
 
 
 @pytest.mark.parametrize(
@@ -126,21 +126,21 @@ def test_low_dimension_is_a_matter_of_size_and_not_of_p(changes, answer):
     ],
 )
 def test_stability_is_held_against_shuffled_members(changes, answer):
-    assert answers(make_analysis(**changes))["stable"].answer == answer
+    assert answered(make_analysis(**changes))["stable"].answer == answer
 
 
 @pytest.mark.parametrize(("p", "answer"), [(0.05, "yes"), (0.051, "not shown")])
 def test_independent_errors_are_rejected_or_not(p, answer):
-    found = answers(make_analysis(p=p, share=0.22))["independent"]
-    assert found.answer == answer
-    assert found.estimate == "+2.0 points of variance"
-    assert found.interval == "[+1.0, +3.0] over the null"
-    assert f"under {int(answer == 'yes')} of 1 distances" in found.because
+    verdict = answered(make_analysis(p=p, share=0.22))["independent"]
+    assert verdict.answer == answer
+    assert verdict.estimate == "+2.0 points of variance"
+    assert verdict.interval == "[+1.0, +3.0] over the null"
+    assert f"under {int(answer == 'yes')} of 1 distances" in verdict.because
 
 
 def test_a_null_of_few_draws_says_that_it_cannot_reject():
     few = make_analysis(p=0.1, draws=9)
-    assert "With 9 draws it cannot be lower than 0.1" in answers(few)["independent"].because
+    assert "With 9 draws it cannot be lower than 0.1" in answered(few)["independent"].because
 
 
 @pytest.mark.parametrize(
@@ -155,13 +155,13 @@ def test_a_null_of_few_draws_says_that_it_cannot_reject():
     ],
 )
 def test_temperature_has_to_correlate_and_to_be_missed(changes, answer):
-    found = answers(make_analysis(drivers=Each({"hellinger": make_drivers(**changes)})))[
+    verdict = answered(make_analysis(drivers=Each({"hellinger": make_drivers(**changes)})))[
         "temperature"
     ]
-    assert found.answer == answer
-    assert found.estimate == "r = +0.90 with axis 1"  # its own row, not accuracy's
-    assert ("less than nothing" in found.because) == (changes.get("high", 1) < 0)
-    assert "-" not in found.because  # a minus is a minus
+    assert verdict.answer == answer
+    assert verdict.estimate == "r = +0.90 with axis 1"  # its own row, not accuracy's
+    assert ("less than nothing" in verdict.because) == (changes.get("high", 1) < 0)
+    assert "-" not in verdict.because  # a minus is a minus
 
 
 @pytest.mark.parametrize(("p", "answer"), [(0.02, "yes"), (0.03, "not shown")])
@@ -170,11 +170,11 @@ def test_recipes_lie_apart_if_one_factor_survives_the_correction(p, answer):
         {"factor": "study", "levels": 2, "r_squared": 0.3, "p_value": p},
         {"factor": "lr", "levels": 3, "r_squared": 0.9, "p_value": 0.5},
     ]
-    found = answers(make_analysis(factors=Each({"hellinger": pd.DataFrame(rows)})))["apart"]
-    assert found.answer == answer
-    assert found.estimate == "30.0% of the variance by study"
-    assert "would have 10.0% by chance" in found.because
-    assert f"p = {2 * p:.2g}, corrected for 2 factors" in found.because
+    verdict = answered(make_analysis(factors=Each({"hellinger": pd.DataFrame(rows)})))["apart"]
+    assert verdict.answer == answer
+    assert verdict.estimate == "30.0% of the variance by study"
+    assert "would have 10.0% by chance" in verdict.because
+    assert f"p = {2 * p:.2g}, corrected for 2 factors" in verdict.because
 
 
 @pytest.mark.parametrize(
@@ -187,21 +187,21 @@ def test_recipes_lie_apart_if_one_factor_survives_the_correction(p, answer):
     ],
 )
 def test_repulsion_is_judged_by_intervals_over_seeds(bounds, directions, better):
-    found = answers(make_analysis(**make_repelled(*bounds)))
-    assert found["directions"].answer == directions
-    assert found["better"].answer == better
+    by_key = answered(make_analysis(**make_repelled(*bounds)))
+    assert by_key["directions"].answer == directions
+    assert by_key["better"].answer == better
     several = len(bounds) > 1
-    assert ("not corrected for having been picked" in found["directions"].because) == several
-    assert "wide" not in found["directions"].because  # it is not repelled
-    assert f"of {len(bounds)} repelled" in found["directions"].because
+    assert ("not corrected for having been picked" in by_key["directions"].because) == several
+    assert "wide" not in by_key["directions"].because  # it is not repelled
+    assert f"of {len(bounds)} repelled" in by_key["directions"].because
 
 
 def test_without_repelled_members_there_is_nothing_to_judge():
-    found = answers(make_analysis())
-    assert found["directions"].answer == found["better"].answer == "not computed"
-    assert found["better"].because == "There are no repelled members in this study."
+    by_key = answered(make_analysis())
+    assert by_key["directions"].answer == by_key["better"].answer == "not computed"
+    assert by_key["better"].because == "There are no repelled members in this study."
     alone = make_analysis(**{**make_repelled((1, 2)), "groups": NotComputed("one seed each")})
-    assert answers(alone)["better"].because == "One seed each."
+    assert answered(alone)["better"].because == "One seed each."
 
 
 def test_nothing_shown_is_said_only_when_something_was_tested():
@@ -231,10 +231,10 @@ def test_a_real_population_of_independent_members_shows_nothing():
 
 def test_planted_axes_are_shown():
     result, _ = analysed(CASES["planted"](), maps=["logit_mse_centred"])
-    found = {v.key: v.answer for v in verdicts(result, "logit_mse_centred")}
-    assert found["low"] == "yes"
-    assert found["stable"] == "yes"
-    assert found["independent"] == "yes"
+    by_key = {v.key: v.answer for v in verdicts(result, "logit_mse_centred")}
+    assert by_key["low"] == "yes"
+    assert by_key["stable"] == "yes"
+    assert by_key["independent"] == "yes"
     assert np.isfinite(result.dimension["logit_mse_centred"].estimates["value"][0])
 
 

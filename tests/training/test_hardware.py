@@ -9,7 +9,7 @@ from chromatic_descent.training.hardware import describe_versions, resolve_preci
 
 
 @pytest.mark.parametrize(
-    ("features", "wanted"),
+    ("features", "expected"),
     [
         ({"avx512_bf16": True, "amx_bf16": False}, "bf16-mixed"),
         ({"avx512_bf16": False, "amx_bf16": True}, "bf16-mixed"),
@@ -17,20 +17,20 @@ from chromatic_descent.training.hardware import describe_versions, resolve_preci
         ({}, "32-true"),
     ],
 )
-def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch, features, wanted):
+def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch, features, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features)
-    assert resolve_precision("auto", "cpu") == wanted
-    assert resolve_precision("auto", "auto") == wanted
+    assert resolve_precision("auto", "cpu") == expected
+    assert resolve_precision("auto", "auto") == expected
 
 
-@pytest.mark.parametrize(("supported", "wanted"), [(True, "bf16-mixed"), (False, "32-true")])
-def test_auto_on_cuda(monkeypatch, supported, wanted):
+@pytest.mark.parametrize(("supported", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_auto_on_cuda(monkeypatch, supported, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: supported)
-    assert resolve_precision("auto", "auto") == wanted
-    assert resolve_precision("auto", "gpu") == wanted
+    assert resolve_precision("auto", "auto") == expected
+    assert resolve_precision("auto", "gpu") == expected
 
 
 def test_what_is_asked_for_is_kept():

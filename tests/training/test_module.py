@@ -97,8 +97,8 @@ def test_loss_is_torchs_cross_entropy_with_smoothing():
     data.setup("fit")
     _, labels = next(data.batches(0))
     logits = torch.tensor([1.0, 0.0, 0.0, 0.0]).expand(32, 4)
-    wanted = nn.functional.cross_entropy(logits, labels, label_smoothing=0.2)
-    assert losses[0] == pytest.approx(wanted.item(), rel=1e-5)
+    expected = nn.functional.cross_entropy(logits, labels, label_smoothing=0.2)
+    assert losses[0] == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_lr_scale_multiplies_every_rate():

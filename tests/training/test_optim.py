@@ -100,8 +100,8 @@ class Attentive(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.place = nn.Parameter(torch.zeros(1, 5, 8))  # 3-d, and multiplies nothing
-        self.table = nn.Parameter(torch.zeros(9, 2))  # 2-d, likewise
+        self.position = nn.Parameter(torch.zeros(1, 5, 8))  # 3-d, and multiplies nothing
+        self.table = nn.Parameter(torch.zeros(9, 2))  # 2-d, multiplies nothing either
         self.signal = nn.Conv1d(3, 8, 3)
         self.patches = nn.Conv2d(3, 8, 2, bias=False)
         self.attention = nn.MultiheadAttention(8, 2)

@@ -1,4 +1,4 @@
-"""The analysis of a population: logits in, every number out. No figures, no files but a cache.
+"""The analysis of a population: logits in, numbers out; figures and words are the report's.
 
     from chromatic_descent import analysis, probe_logits
     population = probe_logits.from_arrays("logits.npy", "labels.npy")

@@ -12,14 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from chromatic_descent import ensemble, geometry
+from chromatic_descent.analysis.results import Array
 from chromatic_descent.ensemble.log_probabilities import at_label, log_mean_exp
-from chromatic_descent.ensemble.metrics import BINS
-from chromatic_descent.ensemble.predictions import bin_index
+from chromatic_descent.ensemble.metrics import BINS, bin_index
 from chromatic_descent.probe_logits import FOREIGN, SHIFTED, Population, ProbeSliceLogits
 
 SPREADS = ("logit_mse_centred", "logit_mse_matched", "hellinger")  # blind to shifts of logits
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ def together(
     right = (combined.argmax(-1) == labels).astype(np.float64)
     wrong_alone = (log_p.argmax(-1) != labels).astype(np.float64)  # [S, N]
     loss, losses = -at_label(combined, labels), -at_label(log_p, labels)  # [N], [S, N]
-    of_items = {  # [N] each: means over images
+    per_image = {  # [N] each
         "ensemble_accuracy": right,
         "ensemble_nll": loss,
         "ensemble_calibrated_nll": -at_label(calibrated, labels),
@@ -128,13 +126,12 @@ def together(
         "nll_gain": losses.mean(axis=0) - loss,
     }
     fitted = temperature[list(who)]
-    of_items |= {name: _spread(logits, name, fitted) for name in SPREADS}
-    means = weights @ np.stack(list(of_items.values()), axis=1) / total[:, None]  # [W, K]
-    scores = dict(zip(of_items, means.T, strict=True))
+    per_image |= {name: _spread(logits, name, fitted) for name in SPREADS}
+    means = weights @ np.stack(list(per_image.values()), axis=1) / total[:, None]  # [W, K]
+    scores = dict(zip(per_image, means.T, strict=True))
     scores["ensemble_ece"] = _ece(combined, right, weights) / total
     scores |= _disagreement(logits, wrong_alone, weights)
-    shifts = slices_of(population, SHIFTED)
-    if shifts:
+    if shifts := slices_of(population, SHIFTED):
         mixed = [
             (ensemble.mean_probability(s.logits[list(who)]), s.labels) for s in shifts.values()
         ]
@@ -150,8 +147,7 @@ def unweighted(population: Population, who: Sequence[int]) -> dict[str, float]:
     logits = population.logits[list(who)]
     combined = ensemble.mean_probability(logits)
     scores = {"ensemble_temperature": float(ensemble.fit_temperature(combined, population.labels))}
-    foreign = slices_of(population, FOREIGN)
-    if foreign:
+    if foreign := slices_of(population, FOREIGN):
         inside = _unsureness(logits)
         for kind, part in foreign.items():
             outside = _unsureness(part.logits[list(who)])

@@ -53,9 +53,7 @@ def draw_epoch(
     shift = torch.randint(-reach, reach + 1, (images, 2), generator=draws)
     centre = torch.rand(images, 2, generator=draws)
     if augment.flip == "alternating":
-        first = (
-            torch.rand(images, generator=stream(Stream.FLIPS, seed)) < 0.5
-        )  # by image, in epoch 0
+        first = torch.rand(images, generator=stream(Stream.FLIPS, seed)) < 0.5  # in epoch 0
         mirrored = first[order] ^ (epoch % 2 == 1)
     elif augment.flip == "random":
         mirrored = torch.rand(images, generator=draws) < 0.5

@@ -53,13 +53,8 @@ class Probe:
     def slices(self, data: Images, train: Tensor, heldout: Tensor) -> list[ProbeSlice]:
         """The probe, named `test`, then every further slice.
 
-        Args:
-            data: the data set.
-            train: indices of the training images that are trained on.
-            heldout: indices of those that are held out.
-
-        Raises:
-            UserError: a number of images that is not to be had, named by its config key.
+        `train` and `heldout` are the indices of the training images that are trained on and held
+        out. Raises UserError for more images than there are, or none; it names the config key.
         """
         test = torch.arange(len(data.test_labels))
         probe = pick(test, self.size, self.seed, "probe.size")

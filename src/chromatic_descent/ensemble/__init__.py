@@ -5,9 +5,12 @@ Pure functions on NumPy arrays: logits [S, N, C] from any source are enough.
 
 from chromatic_descent.ensemble.calibration import (
     CrossCalibrated,
+    Reliability,
     calibrated_scores,
     cross_calibrated,
+    fit_temperature,
     probe_halves,
+    reliability,
 )
 from chromatic_descent.ensemble.combination import (
     COMBINERS,
@@ -25,6 +28,7 @@ from chromatic_descent.ensemble.log_probabilities import log_softmax
 from chromatic_descent.ensemble.metrics import (
     METRICS,
     Metric,
+    Prediction,
     accuracy,
     brier,
     classwise_ece,
@@ -36,11 +40,12 @@ from chromatic_descent.ensemble.paired import (
     jackknife_interval,
     paired_difference,
 )
-from chromatic_descent.ensemble.predictions import Prediction
-from chromatic_descent.ensemble.reliability import Reliability, reliability
-from chromatic_descent.ensemble.selection import selection_curves
-from chromatic_descent.ensemble.selection_rules import farthest_point, greedy_forward, k_medoids
-from chromatic_descent.ensemble.temperature import fit_temperature
+from chromatic_descent.ensemble.selection import (
+    farthest_point,
+    greedy_forward,
+    k_medoids,
+    selection_curves,
+)
 from chromatic_descent.ensemble.uncertainty import Uncertainty, auroc, uncertainty
 
 __all__ = [

@@ -6,19 +6,42 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chromatic_descent.ensemble import pooling
 from chromatic_descent.ensemble.log_probabilities import (
-    check_stack,
     log_mean_exp,
     log_softmax,
     log_softmax_blocks,
 )
-from chromatic_descent.ensemble.pooling import TIE_BREAK, Pooling
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import Array, Floats
+from chromatic_descent.geometry.checks import Array, Floats, check_logits
 from chromatic_descent.own_code import is_own, locate
 
 Combine = Callable[[Floats], Array]
+
+# Every member casts one vote, and this share of another, spread like its probabilities: too
+# little to outvote anyone (below a million members), enough to break a tie.
+_TIE_BREAK = 1e-6
+
+# A mean probability below this may have lost digits, or everything, to underflow.
+_TINY = 1e-290
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """A combiner as a function of a mean over members.
+
+    Arrays are [C, N], classes first: sums over classes are then sums of long rows, which stay in
+    the cache.
+
+    Attributes:
+        terms: logits minus each item's largest [S, C, n], which may be overwritten -> the terms to
+            average over members, [S, C, n].
+        finish: the sum of the terms over a subset [C, N], which may be overwritten, and the
+            subset's size -> probabilities and log-probabilities [C, N]; None where the sum lost
+            digits, and the subset must be combined on its own.
+    """
+
+    terms: Callable[[Array], Array]
+    finish: Callable[[Array, int], tuple[Array, Array] | None]
 
 
 @dataclass(frozen=True)
@@ -27,8 +50,8 @@ class Combiner:
 
     Attributes:
         combine: logits [S, N, C] -> log-probabilities [N, C], item by item.
-        pooling: the same as a mean over members, by which all subsets of a size curve are one
-            matrix product; without it each subset is combined by itself.
+        pooling: the same combiner as a mean over members, so that one matrix product combines all
+            subsets of a size curve; without it, each subset is combined on its own.
     """
 
     combine: Callable[[ArrayLike], Array] | Combine
@@ -60,7 +83,7 @@ def mean_probability(logits: ArrayLike) -> Array:
     >>> np.exp(mean_probability([[[1e4, 0.0]], [[0.0, 0.0]]]))
     array([[0.75, 0.25]])
     """
-    stack = check_stack(logits)
+    stack = check_logits(logits, members=1)
     combined = np.empty(stack.shape[1:])
     for block, log_p in log_softmax_blocks(stack):  # [S, n, C]
         combined[block] = log_mean_exp(log_p)
@@ -70,22 +93,13 @@ def mean_probability(logits: ArrayLike) -> Array:
 def mean_logit(logits: ArrayLike) -> Array:
     """Return the log-softmax of the members' mean logit: log softmax((1/S) Σ_i f_i).
 
-    The same as `geometric_mean`, whatever the logits.
-
-    Args:
-        logits: [S, N, C].
-
-    Returns:
-        [N, C] float64 log-probabilities, in nats.
-
-    Raises:
-        UserError: logits of another shape, or not finite.
+    Equal to `geometric_mean` for all logits. Shapes, units and errors: see `mean_probability`.
 
     >>> import numpy as np
     >>> np.exp(mean_logit([[[2.0, 0.0]], [[-2.0, 0.0]]]))
     array([[0.5, 0.5]])
     """
-    return log_softmax(check_stack(logits).mean(axis=0, dtype=np.float64))
+    return log_softmax(check_logits(logits, members=1).mean(axis=0, dtype=np.float64))
 
 
 def geometric_mean(logits: ArrayLike) -> Array:
@@ -98,14 +112,7 @@ def geometric_mean(logits: ArrayLike) -> Array:
     Two names for one combiner: a logarithmic opinion pool, and the combiner for which
     cross-entropy has an exact decomposition (see `decompositions`).
 
-    Args:
-        logits: [S, N, C].
-
-    Returns:
-        [N, C] float64 log-probabilities, in nats.
-
-    Raises:
-        UserError: logits of another shape, or not finite.
+    Shapes, units and errors: see `mean_probability`.
 
     Source: Wood et al. 2023, arXiv:2301.03962, as the centroid of cross-entropy.
 
@@ -114,7 +121,7 @@ def geometric_mean(logits: ArrayLike) -> Array:
     >>> np.exp(geometric_mean(np.log(p))).round(6)
     array([[0.666667, 0.333333]])
     """
-    stack = check_stack(logits)
+    stack = check_logits(logits, members=1)
     mean = np.empty(stack.shape[1:])
     for block, log_p in log_softmax_blocks(stack):  # [S, n, C]
         mean[block] = log_p.mean(axis=0)
@@ -128,22 +135,15 @@ def majority_vote(logits: ArrayLike) -> Array:
 
     A vote carries no probability: a label that no member votes for would have a share of 0 and an
     infinite NLL, whatever the other items. The added vote (an even Dirichlet prior of total
-    weight 1) makes the NLL finite: at most about log(C (S + 1)) nats. So the NLL and calibration
-    of this combiner are those of smoothed shares, and its confidence is at most
-    (S + 1/C)/(S + 1) however confident the members are; its accuracy is that of the plain vote.
+    weight 1) makes the NLL finite: at most about log(C (S + 1)) nats. So NLL and calibration
+    describe the smoothed shares, and the confidence is at most (S + 1/C)/(S + 1), however
+    confident the members are; accuracy is the accuracy of the plain vote.
 
-    Ties go to the tied class with the largest mean probability: to this end each member also casts
-    a millionth of a vote, spread like its probabilities. A member whose own top classes tie votes
-    for the first of them.
+    Ties go to the tied class with the largest mean probability: each member also casts a millionth
+    of a vote, spread like its probabilities. A member whose own top classes tie votes for the
+    first of them.
 
-    Args:
-        logits: [S, N, C].
-
-    Returns:
-        [N, C] float64 log-probabilities, in nats.
-
-    Raises:
-        UserError: logits of another shape, or not finite.
+    Shapes, units and errors: see `mean_probability`.
 
     >>> import numpy as np
     >>> np.exp(majority_vote([[[9.0, 0.0]], [[0.0, 1.0]], [[0.0, 1.0]]])).round(6)
@@ -152,23 +152,63 @@ def majority_vote(logits: ArrayLike) -> Array:
     >>> votes.round(6), int(votes.argmax())
     (array([[0.5, 0.5]]), 0)
     """
-    stack = check_stack(logits)
+    stack = check_logits(logits, members=1)
     members, items, classes = stack.shape
     votes: Array = np.full((items, classes), 1 / classes)
     for block, log_p in log_softmax_blocks(stack):  # [S, n, C]
-        votes[block] += TIE_BREAK * np.exp(log_p).sum(axis=0)
+        votes[block] += _TIE_BREAK * np.exp(log_p).sum(axis=0)
         n = log_p.shape[1]
         voted = stack[:, block].argmax(axis=-1) + classes * np.arange(n)  # [S, n]
         votes[block] += np.bincount(voted.ravel(), minlength=n * classes).reshape(n, classes)
-    log_votes: Array = np.log(votes / (members * (1 + TIE_BREAK) + 1))
-    return log_votes
+    return np.asarray(np.log(votes / (members * (1 + _TIE_BREAK) + 1)))
 
+
+def _softmax(x: Array) -> Array:
+    """Return softmax over classes of [S, C, n] with a largest entry of 0, in place."""
+    np.exp(x, out=x)
+    x /= x.sum(axis=1, keepdims=True)
+    return x
+
+
+def _mean_probability(p: Array, size: int) -> tuple[Array, Array] | None:
+    if p.min() < _TINY:  # nearly certain: combine in log space instead
+        return None
+    p /= size
+    return p, np.log(p)
+
+
+def _softmax_of_mean(x: Array, size: int) -> tuple[Array, Array]:
+    x /= size
+    x -= x.max(axis=0)
+    log_p = x.copy()
+    np.exp(x, out=x)
+    total = x.sum(axis=0)
+    x /= total
+    log_p -= np.log(total)
+    return x, log_p
+
+
+def _votes(x: Array) -> Array:
+    chosen = x.argmax(axis=1, keepdims=True)
+    x = _softmax(x)
+    x *= _TIE_BREAK
+    np.put_along_axis(x, chosen, 1 + np.take_along_axis(x, chosen, axis=1), axis=1)
+    return x
+
+
+def _smoothed_shares(votes: Array, size: int) -> tuple[Array, Array]:
+    votes += 1 / len(votes)
+    votes /= size * (1 + _TIE_BREAK) + 1
+    return votes, np.log(votes)
+
+
+_LOGITS = Pooling(lambda x: x, _softmax_of_mean)
 
 COMBINERS: dict[str, Combiner] = {
-    "mean_probability": Combiner(mean_probability, pooling.PROBABILITIES),
-    "mean_logit": Combiner(mean_logit, pooling.LOGITS),
-    "geometric_mean": Combiner(geometric_mean, pooling.LOGITS),
-    "majority_vote": Combiner(majority_vote, pooling.VOTES),
+    "mean_probability": Combiner(mean_probability, Pooling(_softmax, _mean_probability)),
+    "mean_logit": Combiner(mean_logit, _LOGITS),
+    "geometric_mean": Combiner(geometric_mean, _LOGITS),
+    "majority_vote": Combiner(majority_vote, Pooling(_votes, _smoothed_shares)),
 }
 """Every combiner by name: each takes logits [S, N, C] and returns log-probabilities [N, C]."""
 

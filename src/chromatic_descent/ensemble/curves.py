@@ -1,4 +1,4 @@
-"""What another member is worth: ensemble quality by ensemble size."""
+"""The value of another member: ensemble quality by ensemble size."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -9,16 +9,16 @@ from numpy.typing import ArrayLike, NDArray
 from chromatic_descent.ensemble.calibration import probe_halves
 from chromatic_descent.ensemble.combination import COMBINERS, Combine, check_combiners
 from chromatic_descent.ensemble.log_probabilities import check_members
-from chromatic_descent.ensemble.pooling import membership
 from chromatic_descent.ensemble.subsets import (
     SubsetScores,
     draw_subsets,
     item_intervals,
     item_weights,
+    membership,
     score_subsets,
 )
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import Array
+from chromatic_descent.geometry.checks import Array, check_count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,10 +39,10 @@ def size_curves(
 ) -> "pd.DataFrame":
     """Score ensembles of every size, over subsets of the members, as a tidy table.
 
-    For each size all subsets are taken if there are at most `subsets` of them, otherwise `subsets`
-    different ones at random. Each is scored by all of `METRICS`, as it is (stage `raw`) and after
-    temperature scaling (stage `calibrated`): combined first, then tempered, each half of the items
-    with the temperature that fits the other half best, as in `cross_calibrated`.
+    For each size, all subsets are scored if there are at most `subsets` of them, otherwise
+    `subsets` different ones drawn at random. Each is scored by all `METRICS`, both as it is (stage
+    `raw`) and after temperature scaling (stage `calibrated`): combined first, then tempered, each
+    half of the items with the temperature that fits the other half best, as in `cross_calibrated`.
 
     Two intervals answer two questions; neither covers members that were not trained.
 
@@ -62,8 +62,8 @@ def size_curves(
         labels: [N], whole numbers from 0 to C − 1.
         combiners: names from `COMBINERS` or `module.function` of your own, or combiners by name:
             each takes logits [s, n, C] and returns log-probabilities [n, C], item by item. For
-            those of `COMBINERS` all subsets are one matrix product.
-        subsets: most subsets per size.
+            `COMBINERS`, one matrix product combines all subsets.
+        subsets: largest number of subsets per size.
         seed: of the choice of subsets (one size's subsets do not depend on the other sizes), the
             halves and the resamples.
         sizes: ensemble sizes, 1 to S each. By default all of them up to 16 members; beyond,
@@ -96,10 +96,8 @@ def size_curves(
     members, items, _ = stack.shape
     chosen = check_combiners(combiners)
     sizes = default_sizes(members) if sizes is None else sizes
-    if subsets < 1 or resamples < 0:
-        raise UserError(
-            f"subsets must be at least 1 and resamples at least 0; found {subsets} and {resamples}"
-        )
+    check_count("subsets", subsets)
+    check_count("resamples", resamples, 0)
     if not sizes or not all(1 <= size <= members for size in sizes):
         raise UserError(f"sizes must be from 1 to the {members} members; found {list(sizes)}")
 
@@ -114,9 +112,9 @@ def size_curves(
             bands = np.full((len(groups), 2), np.nan)
             if metric in scores.items:
                 bands = item_intervals(scores.items[metric], weights)
-            for g, of_size in enumerate(np.split(values, ends[:-1])):
-                spread = (sizes[g], metric, of_size.mean(), *_quantiles(of_size))
-                rows.append((combiner, stage, *spread, *bands[g], len(of_size)))
+            for size, band, scored in zip(sizes, bands, np.split(values, ends[:-1]), strict=True):
+                spread = (scored.mean(), *_quantiles(scored), *band)
+                rows.append((combiner, stage, size, metric, *spread, len(scored)))
 
     done: dict[object, dict[str, SubsetScores]] = {}
     for name, combiner in chosen.items():

@@ -1,8 +1,8 @@
-"""What diversity is worth: the ensemble's loss as the members' mean loss less a diversity term.
+"""The value of diversity: the ensemble's loss is the members' mean loss minus a diversity term.
 
     ensemble = members − diversity, for every item
 
-The diversity term follows from the loss and from the combiner. For a loss and its own combiner
+The diversity term follows from the loss and the combiner. For a loss and its own combiner
 (cross-entropy and the geometric mean, squared error and the mean) it is a spread of the members
 around the ensemble: non-negative, and independent of the label. For any other pair it depends on
 the label, and states only the effect of combining.
@@ -23,13 +23,20 @@ from chromatic_descent.ensemble.log_probabilities import (
 )
 from chromatic_descent.geometry.checks import Array
 
+_COMBINERS = {  # by loss
+    "cross_entropy_geometric_mean": "geometric_mean",
+    "cross_entropy_mean_probability": "mean_probability",
+    "brier": "mean_probability",
+    "zero_one": "majority_vote",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Decomposition:
     """One loss, item by item: ensemble = members − diversity.
 
     Attributes:
-        combiner: how the members are combined, a name from `COMBINERS`.
+        combiner: a name from `COMBINERS`.
         ensemble: [N], the ensemble's loss.
         members: [N], the members' mean loss.
         diversity: [N], how much better the ensemble is than its members; negative where worse.
@@ -43,8 +50,7 @@ class Decomposition:
     @property
     def means(self) -> dict[str, float]:
         """Each part's mean over items, in the unit of the loss."""
-        parts = {"ensemble": self.ensemble, "members": self.members, "diversity": self.diversity}
-        return {name: float(values.mean()) for name, values in parts.items()}
+        return {k: float(getattr(self, k).mean()) for k in ("ensemble", "members", "diversity")}
 
     @property
     def residual(self) -> float:
@@ -64,13 +70,13 @@ def decompositions(logits: ArrayLike, labels: ArrayLike) -> dict[str, Decomposit
     | `brier`                          | ‖p̄ − [y]‖² | mean ‖p_i − [y]‖² | mean ‖p_i − p̄‖²     |
     | `zero_one`                       | vote ≠ y   | share of i wrong  | members − ensemble  |
 
-    q̄ is the normalised geometric mean, p̄ the mean probability, the vote that of `majority_vote`.
+    q̄ is the normalised geometric mean, p̄ the mean probability, and `majority_vote` gives the vote.
     The first and third are the exact decompositions of their losses: their diversity needs no label
     and is never negative. The second is Jensen's gap: never negative, but dependent on the label.
     The fourth, the effect of diversity on the vote, may have either sign: where most members are
-    wrong, voting makes things worse. Everything is computed in log space, so the identities hold to
-    round-off at any confidence. Each part of the first three is computed from its own formula, so
-    `residual` is a genuine check.
+    wrong, voting makes the loss larger. Everything is computed in log space, so the identities hold
+    to round-off at any confidence. Each part of the first three is computed from its own formula,
+    so `residual` is a genuine check.
 
     Args:
         logits: [S, N, C].
@@ -93,46 +99,33 @@ def decompositions(logits: ArrayLike, labels: ArrayLike) -> dict[str, Decomposit
     """
     stack, y = check_members(logits, labels)
     items, classes = stack.shape[1:]
-    parts = {
-        name: Decomposition(combiner, *np.empty((3, items)))
-        for name, combiner in (
-            ("cross_entropy_geometric_mean", "geometric_mean"),
-            ("cross_entropy_mean_probability", "mean_probability"),
-            ("brier", "mean_probability"),
-            ("zero_one", "majority_vote"),
-        )
-    }
-
-    def note(name: str, block: slice, *values: Array) -> None:
-        part = parts[name]
-        part.ensemble[block], part.members[block], part.diversity[block] = values
-
+    parts = np.empty((len(_COMBINERS), 3, items))
     for block, log_p in log_softmax_blocks(stack):  # [S, n, C]
-        labels_here = y[block]
-        label_log_p = at_label(log_p, labels_here)  # [S, n]
+        block_y, logits_block = y[block], stack[:, block]
+        label_log_p = at_label(log_p, block_y)  # [S, n]
         loss = -label_log_p.mean(axis=0)
 
         log_q = log_softmax(log_p.mean(axis=0))  # [n, C]
         divergence = (np.exp(log_q) * (log_q - log_p)).sum(axis=-1).mean(axis=0)
-        note("cross_entropy_geometric_mean", block, -at_label(log_q, labels_here), loss, divergence)
-
         log_mean = log_mean_exp(log_p)
-        label_log_mean = at_label(log_mean, labels_here)
+        label_log_mean = at_label(log_mean, block_y)
         gap = (label_log_mean - label_log_p).mean(axis=0)
-        note("cross_entropy_mean_probability", block, -label_log_mean, loss, gap)
 
-        target = np.eye(classes)[labels_here]
+        target = np.eye(classes)[block_y]
         p, mean = np.exp(log_p), np.exp(log_mean)
-        note(
-            "brier",
-            block,
-            np.square(mean - target).sum(axis=-1),
-            np.square(p - target).sum(axis=-1).mean(axis=0),
-            np.square(p - mean).sum(axis=-1).mean(axis=0),
-        )
+        ensemble_error = np.square(mean - target).sum(axis=-1)
+        member_error = np.square(p - target).sum(axis=-1).mean(axis=0)
+        variance = np.square(p - mean).sum(axis=-1).mean(axis=0)
 
-        chosen = stack[:, block]
-        wrong = (chosen.argmax(axis=-1) != labels_here).mean(axis=0)
-        vote_wrong = (majority_vote(chosen).argmax(axis=-1) != labels_here).astype(np.float64)
-        note("zero_one", block, vote_wrong, wrong, wrong - vote_wrong)
-    return parts
+        wrong = (logits_block.argmax(axis=-1) != block_y).mean(axis=0)
+        vote_wrong = (majority_vote(logits_block).argmax(axis=-1) != block_y).astype(np.float64)
+        parts[:, :, block] = (  # in the order of `_COMBINERS`
+            (-at_label(log_q, block_y), loss, divergence),
+            (-label_log_mean, loss, gap),
+            (ensemble_error, member_error, variance),
+            (vote_wrong, wrong, wrong - vote_wrong),
+        )
+    return {
+        name: Decomposition(combiner, *part)
+        for (name, combiner), part in zip(_COMBINERS.items(), parts, strict=True)
+    }

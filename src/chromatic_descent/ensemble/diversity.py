@@ -1,9 +1,10 @@
 """How often members disagree, pair by pair, and how often independent members would.
 
-Everything here concerns predicted classes, the most probable ones, not probabilities.
+All measures concern predicted classes (the most probable class of each item), not probabilities.
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,17 +55,17 @@ def diversity(logits: ArrayLike, labels: ArrayLike) -> Diversity:
         normalised_disagreement   d_ij / ε̄_ij,   ε̄_ij = (ε_i + ε_j)/2 = 1 − the pair's mean accuracy
         independent_disagreement  ε_i (1 − ε_j) + ε_j (1 − ε_i) + ε_i ε_j (C − 2)/(C − 1)
         cohen_kappa               (P(a_i = a_j) − e_ij)/(1 − e_ij),   e_ij = Σ_c m_ic m_jc
-        error_correlation         corr([a_i ≠ y], [a_j ≠ y]), Pearson's
+        error_correlation         Pearson's correlation of [a_i ≠ y] and [a_j ≠ y]
         fleiss_kappa              (P̄ − e)/(1 − e),   P̄ = mean_{i<j} P(a_i = a_j),  e = Σ_c m̄_c²
 
     `independent_disagreement` is the d of two members that err independently of each other *and of
     the item*, all wrong classes equally likely; for equal errors it is
-    2ε(1 − ε) + ε²(C − 2)/(C − 1). Real items differ in difficulty, which by itself makes errors
-    coincide: falling short of this reference is the rule, not a sign of shared minima. Fort et al.
-    divide by 1 − accuracy of a model that is compared with one baseline; between equals, as here,
-    the pair's mean accuracy takes its place. Both kappas are 1 for equal predictions and 0 at
-    chance, given how often each class is predicted. Correct predictions count as agreement, so
-    accurate members have a high kappa whatever their errors do.
+    2ε(1 − ε) + ε²(C − 2)/(C − 1). Real items differ in difficulty, which alone makes errors
+    coincide: members usually fall short of this reference, which is not a sign of shared minima.
+    Fort et al. compare a model with one baseline and divide by the model's 1 − accuracy; here
+    neither member is the baseline, so the pair's mean accuracy is used. Both kappas are 1 for equal
+    predictions and 0 at chance, given how often each class is predicted. Correct predictions count
+    as agreement, so accurate members have a high kappa whatever their errors.
 
     Args:
         logits: [S, N, C], at least 2 members.
@@ -100,22 +101,13 @@ def diversity(logits: ArrayLike, labels: ArrayLike) -> Diversity:
         _count(predicted[:, start::_GROUPS], y[start::_GROUPS], classes)
         for start in range(min(_GROUPS, items))
     ]
-    whole = groups[0]
-    for group in groups[1:]:
-        whole = _combine(whole, group, 1)
+    whole = reduce(_combine, groups)
     pairs, means = _measures(whole)
-
-    left_out = {name: np.full(len(groups), np.nan) for name in means}
-    if len(groups) > 1:
-        for g, group in enumerate(groups):
-            for name, value in _measures(_combine(whole, group, -1))[1].items():
-                left_out[name][g] = value
-    spread = (len(groups) - 1) / len(groups)
-    errors = {
-        name: float(np.sqrt(spread * np.square(values - values.mean()).sum()))
-        for name, values in left_out.items()
-    }
-    return Diversity(pairs, means, errors)
+    if len(groups) == 1:
+        return Diversity(pairs, means, dict.fromkeys(means, float("nan")))
+    left_out = [list(_measures(_combine(whole, group, -1))[1].values()) for group in groups]
+    errors = np.std(left_out, axis=0) * np.sqrt(len(groups) - 1)  # √((G−1)/G Σ_g (θ_g − θ̄)²)
+    return Diversity(pairs, means, dict(zip(means, errors.tolist(), strict=True)))
 
 
 def oracle_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
@@ -159,7 +151,7 @@ def _count(predicted: NDArray[np.intp], labels: NDArray[np.intp], classes: int) 
     )
 
 
-def _combine(one: _Counts, other: _Counts, sign: int) -> _Counts:
+def _combine(one: _Counts, other: _Counts, sign: float = 1.0) -> _Counts:
     """Return one + sign · other."""
     pairs = zip(vars(one).values(), vars(other).values(), strict=True)
     return _Counts(*(a + np.float64(sign) * b for a, b in pairs))
@@ -192,9 +184,8 @@ def _measures(counts: _Counts) -> tuple[dict[str, Array], dict[str, float]]:
 
 def _ratio(above: Array, below: Array) -> Array:
     """Return above / below, NaN where below is zero up to round-off."""
-    ratio = np.full(above.shape, np.nan)
-    np.divide(above, below, out=ratio, where=below > 1e-12)
-    return ratio
+    ratio: Array = np.full(above.shape, np.nan)
+    return np.divide(above, below, out=ratio, where=below > 1e-12)
 
 
 def _mean(values: Array) -> float:

@@ -9,23 +9,20 @@ from numpy.typing import ArrayLike, NDArray
 from chromatic_descent.ensemble.log_probabilities import check_members, log_softmax
 from chromatic_descent.ensemble.metrics import accuracy, nll
 from chromatic_descent.ensemble.paired import jackknife_reach
-from chromatic_descent.ensemble.pooling import membership
-from chromatic_descent.ensemble.subsets import draw_subsets, score_subsets
+from chromatic_descent.ensemble.subsets import draw_subsets, membership, score_subsets
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import Array, check_squared
+from chromatic_descent.geometry.checks import Array, check_count, check_squared
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _FEWEST = 5  # members: four have only 24 relabellings, hardly enough for a test at 5%
-
-# Relabelled distances are gathered in batches of about this many float64 values (16 MiB).
-_BATCH = 2**21
+_BATCH = 2**21  # float64 values (16 MiB) of relabelled distances that are gathered at once
 
 
 @dataclass(frozen=True, eq=False)
 class DistanceGain:
-    """Whether the spread of a subset predicts its gain.
+    """How well the spread of a subset predicts its gain.
 
     Attributes:
         table: one row per target: target, correlation, low, high, p_value, size, subsets.
@@ -61,20 +58,19 @@ def distance_predicts_gain(
     better ensemble.
 
     Subsets share members, so they are not independent observations, and shuffling them as if they
-    were would reject far too often. The null instead relabels members: rows and columns of D are
+    were would reject far too often. The null relabels members instead: rows and columns of D are
     permuted together, while subsets and their gains stay. p = (1 + #{|r*| ≥ |r|})/(1 + P),
-    two-sided; a small p rejects that a member's position on the map is unrelated to its
-    contribution. low and high are a 95% jackknife interval over members: Fisher's z = artanh r,
+    two-sided; a small p rejects the hypothesis that a member's position on the map is unrelated to
+    its contribution. low and high are a 95% jackknife interval over members: Fisher's z = artanh r,
     each time without the subsets of one member, ± Student's t with S − 1 degrees of freedom. The
-    interval is conservative where subsets are few. Both take these probe items as given.
+    interval is conservative if there are few subsets. Both take these probe items as given.
 
     Args:
         squared: [S, S] squared distances between the members.
         logits: [S, N, C], at least 5 members.
         labels: [N], whole numbers from 0 to C − 1.
         size: k, from 2 to S − 2.
-        subsets: all of that size are taken if there are at most this many, otherwise this many at
-            random.
+        subsets: largest number of subsets, at least 3; beyond it, subsets are drawn at random.
         permutations: P. The cost is P · subsets · k²/2 look-ups.
         seed: of the subsets and the permutations.
 
@@ -114,11 +110,8 @@ def distance_predicts_gain(
         raise UserError(
             f"size must be from 2 to {members - 2}, two below the {members} members; found {size}"
         )
-    if subsets < 3 or permutations < 1:
-        raise UserError(
-            "subsets must be at least 3 and permutations at least 1; "
-            f"found {subsets} and {permutations}"
-        )
+    check_count("subsets", subsets, 3)
+    check_count("permutations", permutations)
 
     chosen = draw_subsets(members, size, subsets, seed)
     inside = membership(chosen, members)  # [M, S]
@@ -128,10 +121,10 @@ def distance_predicts_gain(
         raise UserError("all subsets have the same spread: there is nothing to correlate")
     scores = score_subsets(stack, y, [chosen])["raw"].metrics
     alone = np.array([[metric(log_softmax(f), y) for metric in (accuracy, nll)] for f in stack])
-    member_accuracy, member_nll = alone.T  # [S] each
+    member_accuracy, member_nll = (inside @ alone / size).T  # [M] each
     targets = {
-        "accuracy_gain": scores["accuracy"] - inside @ member_accuracy / size,
-        "nll_gain": inside @ member_nll / size - scores["nll"],
+        "accuracy_gain": scores["accuracy"] - member_accuracy,
+        "nll_gain": member_nll - scores["nll"],
         "accuracy": scores["accuracy"],
         "nll_reduction": -scores["nll"],
     }
@@ -140,7 +133,8 @@ def distance_predicts_gain(
     everything = np.ones((1, len(chosen)))
     observed = _correlations(everything, spread[None], values)[0]  # [T]
     without = _correlations(1 - inside.T, spread[None], values)  # [S, T]
-    low, high = _jackknife(observed, without)
+    reach = jackknife_reach(_fisher_z(without))
+    low, high = (np.tanh(_fisher_z(observed) + side * reach) for side in (-1, 1))
 
     rng = np.random.default_rng(seed)
     reached = np.zeros(len(values), dtype=np.intp)
@@ -153,25 +147,15 @@ def distance_predicts_gain(
         reached += np.count_nonzero(np.abs(null) >= np.abs(observed) * (1 - 1e-9), axis=0)
     p_value = np.where(np.isnan(observed), np.nan, (1 + reached) / (1 + permutations))
 
-    table = pd.DataFrame(
-        {
-            "target": list(targets),
-            "correlation": observed,
-            "low": low,
-            "high": high,
-            "p_value": p_value,
-            "size": size,
-            "subsets": len(chosen),
-        }
-    )
+    columns = {"correlation": observed, "low": low, "high": high, "p_value": p_value}
+    table = pd.DataFrame({"target": list(targets), **columns, "size": size, "subsets": len(chosen)})
     return DistanceGain(table, pd.DataFrame({"spread": spread, **targets}))
 
 
 def _spreads(squared: Array, index: NDArray[np.intp]) -> Array:
     """Return the mean distance over the pairs of each subset: [P, M, k] -> [P, M]."""
-    rows, columns = np.triu_indices(index.shape[-1], k=1)
-    spread: Array = squared[index[..., rows], index[..., columns]].mean(axis=-1)
-    return spread
+    i, j = np.triu_indices(index.shape[-1], k=1)
+    return np.asarray(squared[index[..., i], index[..., j]].mean(axis=-1))
 
 
 def _correlations(weights: Array, x: Array, y: Array) -> Array:
@@ -190,16 +174,9 @@ def _correlations(weights: Array, x: Array, y: Array) -> Array:
     scale = np.sqrt(np.maximum(variance_x * variance_y, 0))
     # Scores that differ by less than this are equal up to round-off.
     known = np.broadcast_to(variance_y > 1e-24 * total, scale.shape) & (scale > 0)
-    correlation = np.full(scale.shape, np.nan)
-    np.divide(covariance, scale, out=correlation, where=known)
-    return np.clip(correlation, -1, 1, out=correlation)
+    r: Array = np.divide(covariance, scale, out=np.full(scale.shape, np.nan), where=known)
+    return np.clip(r, -1, 1, out=r)
 
 
-def _jackknife(observed: Array, without: Array) -> tuple[Array, Array]:
-    """Return 95% intervals of r [T] from the r without each member, [S, T]."""
-
-    def z(r: Array) -> Array:
-        return np.arctanh(np.clip(r, -1 + 1e-15, 1 - 1e-15))
-
-    reach = jackknife_reach(z(without))
-    return np.tanh(z(observed) - reach), np.tanh(z(observed) + reach)
+def _fisher_z(r: Array) -> Array:
+    return np.arctanh(np.clip(r, -1 + 1e-15, 1 - 1e-15))

@@ -1,4 +1,4 @@
-"""Log-probabilities of logits, member by member: what combiners and scores start from."""
+"""Log-probabilities of logits, member by member: the input of combiners and scores."""
 
 from collections.abc import Iterator
 
@@ -8,9 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.checks import Array, Floats, check_labels, check_logits
 
-# Functions that need every member's probabilities take them in blocks of about this many values
-# (2 MiB).
-_BLOCK = 2**18
+_BLOCK = 2**18  # float64 values (2 MiB) of members' probabilities that are held at once
 
 
 def log_softmax(logits: ArrayLike) -> Array:
@@ -45,8 +43,7 @@ def _log_softmax(logits: Floats) -> Array:
 def log_mean_exp(log_p: Array) -> Array:
     """Return log (1/S) Σ_i exp(log p_i), stably: [S, ...] -> [...]."""
     top = log_p.max(axis=0)
-    combined: Array = top + np.log(np.exp(log_p - top).mean(axis=0))
-    return combined
+    return np.asarray(top + np.log(np.exp(log_p - top).mean(axis=0)))
 
 
 def log_softmax_blocks(stack: Floats) -> Iterator[tuple[slice, Array]]:
@@ -65,13 +62,8 @@ def at_label(values: Array, labels: NDArray[np.intp]) -> Array:
 
 def check_members(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, NDArray[np.intp]]:
     """Return both as arrays, or raise UserError unless they are finite [S>=1, N, C>=2] and [N]."""
-    stack = check_stack(logits)
+    stack = check_logits(logits, members=1)
     return stack, check_labels(labels, "an ensemble's score", *stack.shape[1:])
-
-
-def check_stack(logits: ArrayLike) -> Floats:
-    """Return `logits` as an array, or raise UserError unless it is finite [S>=1, N, C>=2]."""
-    return check_logits(logits, members=1)
 
 
 def check_any_logits(logits: ArrayLike) -> Floats:
@@ -81,5 +73,5 @@ def check_any_logits(logits: ArrayLike) -> Floats:
         raise UserError(
             f"logits must have shape [..., C] with at least 2 classes; found {list(array.shape)}"
         )
-    items = array.shape[-2] if array.ndim > 1 else 1
-    return check_stack(array.reshape(-1, items, array.shape[-1])).reshape(array.shape)
+    stack = array.reshape(-1, *np.atleast_2d(array).shape[-2:])
+    return check_logits(stack, members=1).reshape(array.shape)

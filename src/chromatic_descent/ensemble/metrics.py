@@ -9,15 +9,68 @@ A new score is a function of a `Prediction` and its line in `METRICS`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chromatic_descent.ensemble.predictions import Prediction, bin_index, check_bins, score_each
-from chromatic_descent.geometry.checks import Array
+from chromatic_descent.errors import UserError
+from chromatic_descent.geometry.checks import Array, check_count, check_labels
 
 BINS = 15  # of calibration errors, unless another number is given
+
+
+class Prediction:
+    """The probabilities of one member or ensemble, with the labels; scores do not change it.
+
+    Attributes:
+        log_p: [C, N] log-probabilities in nats. Classes come first: sums over classes are then
+            sums of long rows.
+        labels: [N].
+    """
+
+    def __init__(
+        self,
+        log_p: Array,
+        labels: NDArray[np.intp],
+        *,
+        p: Array | None = None,
+        right: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Take log-probabilities and labels; also `p` and `right` if they are known already."""
+        self.log_p, self.labels = log_p, labels
+        if p is not None:
+            self.p = p
+        if right is not None:
+            self.right = right
+
+    @cached_property
+    def p(self) -> Array:
+        """[C, N] probabilities."""
+        return np.exp(self.log_p)
+
+    @cached_property
+    def confidence(self) -> Array:
+        """[N], the largest probability of each item."""
+        return np.asarray(self.p.max(axis=0))
+
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:
+        """[N], whether the most probable class is the label; of several, the first is taken."""
+        if np.count_nonzero(self.p == self.confidence) > len(self.labels):  # ties, or underflow
+            return np.asarray(self.log_p.argmax(axis=0) == self.labels)  # exact, but slow
+        return np.asarray(self.label_p == self.confidence)
+
+    @cached_property
+    def label_p(self) -> Array:
+        """[N], the probability of each item's label."""
+        return self.p.ravel()[self.label_entries]
+
+    @cached_property
+    def label_entries(self) -> NDArray[np.intp]:
+        """[N], the index of each item's label in a flat [C N]."""
+        return self.labels * len(self.labels) + np.arange(len(self.labels))
 
 
 @dataclass(frozen=True)
@@ -25,8 +78,8 @@ class Metric:
     """One score, and how it is shown; called like `accuracy`.
 
     Attributes:
-        score: a prediction -> one value per item [N], of which the metric is the mean and has
-            intervals over items; or one value for all items.
+        score: a prediction -> one value per item [N], so that the metric is their mean and has
+            intervals over items; or one number for all items.
         title: the name in headings.
         unit: of the values; empty if they have none.
         larger_is_better: which way is better.
@@ -74,15 +127,7 @@ def nll(log_probs: ArrayLike, labels: ArrayLike) -> Array:
 
         −mean_n log p_{n, y_n}; infinite where a label has probability 0
 
-    Args:
-        log_probs: [..., N, C], in nats.
-        labels: [N], whole numbers from 0 to C − 1.
-
-    Returns:
-        [...] float64.
-
-    Raises:
-        UserError: as `accuracy`.
+    Arguments, shapes and errors: see `accuracy`.
 
     >>> import numpy as np
     >>> round(float(nll(np.log([[0.5, 0.5], [0.25, 0.75]]), [0, 0])), 6)  # (log 2 + log 4) / 2
@@ -99,15 +144,7 @@ def brier(log_probs: ArrayLike, labels: ArrayLike) -> Array:
     Some libraries also average over classes, which divides the score by C, or count only one of
     two classes, which halves it.
 
-    Args:
-        log_probs: [..., N, C], in nats.
-        labels: [N], whole numbers from 0 to C − 1.
-
-    Returns:
-        [...] float64.
-
-    Raises:
-        UserError: as `accuracy`.
+    Arguments, shapes and errors: see `accuracy`.
 
     Source: Brier 1950, Monthly Weather Review 78.
 
@@ -127,12 +164,9 @@ def ece(log_probs: ArrayLike, labels: ArrayLike, bins: int = BINS) -> Array:
     so the fewer items a bin holds: compare it only at equal N and bins.
 
     Args:
-        log_probs: [..., N, C], in nats.
-        labels: [N], whole numbers from 0 to C − 1.
-        bins: number of bins.
-
-    Returns:
-        [...] float64.
+        log_probs: [..., N, C], in nats; as for `accuracy`.
+        labels: [N].
+        bins: how many, at least 1.
 
     Raises:
         UserError: as `accuracy`; fewer than 1 bin.
@@ -144,7 +178,7 @@ def ece(log_probs: ArrayLike, labels: ArrayLike, bins: int = BINS) -> Array:
     >>> round(float(ece(np.log([[0.9, 0.1], [0.9, 0.1]]), [0, 1])), 6)  # 90% sure, 50% right
     0.4
     """
-    check_bins(bins)
+    check_count("bins", bins)
     return score_each(log_probs, labels, lambda prediction: _top_gap(prediction, bins))
 
 
@@ -158,16 +192,7 @@ def classwise_ece(log_probs: ArrayLike, labels: ArrayLike, bins: int = BINS) -> 
     are close to 0, and rightly so: the error is small where `ece` is not, and smaller the more
     classes there are. Classes without an item count too. Biased upwards, like `ece`.
 
-    Args:
-        log_probs: [..., N, C], in nats.
-        labels: [N], whole numbers from 0 to C − 1.
-        bins: number of bins.
-
-    Returns:
-        [...] float64.
-
-    Raises:
-        UserError: as `accuracy`; fewer than 1 bin.
+    Arguments, shapes and errors: see `ece`.
 
     Source: Nixon et al. 2019, arXiv:1904.01685, as static calibration error; Kull et al. 2019,
     arXiv:1910.12656.
@@ -176,23 +201,22 @@ def classwise_ece(log_probs: ArrayLike, labels: ArrayLike, bins: int = BINS) -> 
     >>> round(float(classwise_ece(np.log([[0.9, 0.1], [0.9, 0.1]]), [0, 1])), 6)
     0.4
     """
-    check_bins(bins)
+    check_count("bins", bins)
     return score_each(log_probs, labels, lambda prediction: _class_gap(prediction, bins))
 
 
-def _right(prediction: Prediction) -> NDArray[np.bool_]:
-    return prediction.right
+def _right(prediction: Prediction) -> Array:
+    return prediction.right.astype(np.float64)
 
 
 def _label_loss(prediction: Prediction) -> Array:
-    return -prediction.at_label(prediction.log_p)
+    return -prediction.log_p.ravel()[prediction.label_entries]
 
 
 def _squared_error(prediction: Prediction) -> Array:
-    error = prediction.p.copy()
-    error.reshape(-1)[prediction.label_entries] -= 1
-    total: Array = np.square(error, out=error).sum(axis=0)
-    return total
+    squares = np.square(prediction.p, order="C")
+    squares.reshape(-1)[prediction.label_entries] = np.square(prediction.label_p - 1)
+    return np.asarray(squares.sum(axis=0))
 
 
 def _top_gap(prediction: Prediction, bins: int = BINS) -> float:
@@ -213,9 +237,47 @@ def _class_gap(prediction: Prediction, bins: int = BINS) -> float:
     gaps = np.bincount(cell, weights=values, minlength=classes * bins).astype(np.float64)
     gaps = gaps.reshape(classes, bins)
     gaps[:, 0] += p.sum(axis=1) - gaps.sum(axis=1)
-    hit = prediction.labels * bins + bin_index(prediction.at_label(p), bins)
+    hit = prediction.labels * bins + bin_index(prediction.label_p, bins)
     counts = np.bincount(hit, minlength=classes * bins).reshape(classes, bins)
     return float(np.abs(gaps - counts).sum() / (items * classes))
+
+
+def score_each(
+    log_probs: ArrayLike, labels: ArrayLike, score: Callable[[Prediction], NDArray[Any] | float]
+) -> Array:
+    """Score every prediction of [..., N, C]: the mean over items if `score` gives one per item."""
+    log_p, y = check_predictions(log_probs, labels)
+    # One by one: all bins or probabilities at once would take several times the memory.
+    rows = log_p.reshape(-1, *log_p.shape[-2:])
+    each = [np.mean(score(Prediction(np.ascontiguousarray(row.T), y))) for row in rows]
+    scores: Array = np.array(each, dtype=np.float64).reshape(log_p.shape[:-2])
+    return scores[()]
+
+
+def bin_index(confidence: Array, bins: int) -> NDArray[np.intp]:
+    """Return the bin of each confidence: b of (b/bins, (b+1)/bins], and 0 for 0."""
+    edge = confidence * bins
+    edge -= 1e-9  # keeps a confidence like 3/5 = 9/15 in its bin however it was rounded
+    index = np.ceil(edge, out=edge).astype(np.intp)
+    index -= 1
+    np.maximum(index, 0, out=index)
+    return np.minimum(index, bins - 1, out=index)
+
+
+def check_predictions(log_probs: ArrayLike, labels: ArrayLike) -> tuple[Array, NDArray[np.intp]]:
+    """Return both as arrays, or raise UserError unless they are log-probabilities and labels."""
+    log_p = np.asarray(log_probs, dtype=np.float64)
+    if log_p.ndim < 2 or log_p.size == 0 or log_p.shape[-1] < 2:
+        raise UserError(
+            "log-probabilities must have shape [..., N, C] with at least 1 item and 2 classes; "
+            f"found {list(log_p.shape)}"
+        )
+    if not (highest := log_p.max()) <= 1e-6:  # or NaN
+        raise UserError(
+            f"log-probabilities must be at most 0; found {highest:g}: turn logits into "
+            "log-probabilities with log_softmax first"
+        )
+    return log_p, check_labels(labels, "a score", *log_p.shape[-2:])
 
 
 METRICS: dict[str, Metric] = {

@@ -1,7 +1,7 @@
 """Is one kind of training better than another? Differences between paired members.
 
 Two members that share a seed share their initialisation and their batches, so their difference
-varies less over seeds than either of their scores: always pair.
+varies less over seeds than their scores do: always pair.
 """
 
 import itertools
@@ -26,9 +26,9 @@ class PairedDifference:
 
     Attributes:
         value: mean of first − second.
-        low, high: its 95% interval over pairs.
-        p_value: of the hypothesis that both signs of every difference were equally likely.
-        pairs: their number.
+        low, high: 95% interval of the mean over pairs.
+        p_value: of the hypothesis that both signs of every difference are equally likely.
+        pairs: the number of pairs.
     """
 
     value: float
@@ -44,10 +44,10 @@ def paired_difference(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> 
         d_s = first_s − second_s;  value = mean d,  low, high = value ± t_{97.5%, n−1} sd(d)/√n
         p = share of the 2ⁿ ways to flip signs for which |Σ ± d_s| >= |Σ d_s|
 
-    The interval is over seeds: it covers what another set of seeds would have given. It assumes
-    that differences are roughly normal; p assumes only that they are symmetric, and cannot be
-    below 2/2ⁿ: with n = 4 it is at least 0.125, however clear the difference. With more than 14
-    pairs, 9,999 flips are drawn and p = (1 + #)/(1 + 9,999).
+    The interval covers the variation between sets of seeds, and assumes that differences are
+    roughly normal. p assumes only that they are symmetric, and cannot be below 2/2ⁿ: with n = 4 it
+    is at least 0.125, however clear the difference. With more than 14 pairs, 9,999 flips are drawn
+    and p = (1 + #)/(1 + 9,999).
 
     Args:
         first: [n], n >= 3.
@@ -92,8 +92,8 @@ def jackknife_interval(value: float, without: ArrayLike) -> tuple[float, float]:
 
         value ± t_{97.5%, n−1} √((n−1)/n Σ_s (θ_s − θ̄)²),   θ_s the value without seed s
 
-    For a mean over seeds this is Student's interval. An ensemble without a member is also a
-    smaller ensemble; that effect is common to all θ_s and cancels in the spread.
+    For a mean over seeds, this is Student's interval. An ensemble without a member is also a
+    smaller ensemble; the effect of size is common to all θ_s and cancels in the spread.
 
     Args:
         value: the score of all n seeds.
@@ -124,8 +124,7 @@ def jackknife_reach(without: Array) -> Array:
     """
     n = len(without)
     error = np.sqrt((n - 1) / n * np.square(without - without.mean(axis=0)).sum(axis=0))
-    reach: Array = stdtrit(n - 1, 0.975) * error
-    return reach
+    return np.asarray(stdtrit(n - 1, 0.975) * error)
 
 
 def check_seeds(seeds: int) -> None:

@@ -1,17 +1,13 @@
-"""How uncertain an ensemble is of each item, and whether its members agree on that."""
+"""How uncertain an ensemble is about each item, and whether its members agree."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chromatic_descent.ensemble.log_probabilities import (
-    check_stack,
-    log_mean_exp,
-    log_softmax_blocks,
-)
+from chromatic_descent.ensemble.log_probabilities import log_mean_exp, log_softmax_blocks
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import Array
+from chromatic_descent.geometry.checks import Array, check_logits
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +33,8 @@ class Uncertainty:
     def standard_errors(self) -> dict[str, float]:
         """The standard error of each mean over items, for these members; NaN for one item."""
         n = len(self.total)
-        if n == 1:
-            return dict.fromkeys(vars(self), float("nan"))
-        return {name: float(v.std(ddof=1) / np.sqrt(n)) for name, v in vars(self).items()}
+        root = np.sqrt(n)
+        return {k: float(v.std(ddof=1) / root) if n > 1 else np.nan for k, v in vars(self).items()}
 
 
 def uncertainty(logits: ArrayLike) -> Uncertainty:
@@ -48,8 +43,9 @@ def uncertainty(logits: ArrayLike) -> Uncertainty:
         H(p̄_n) = (1/S) Σ_i H(p_in) + I_n,   p̄ = (1/S) Σ_i p_i,   H(p) = −Σ_c p_c log p_c
         total  =  expected          + mutual information,   I_n = (1/S) Σ_i KL(p_in ‖ p̄_n)
 
-    Often read as aleatoric and epistemic uncertainty. That reading asks much of the members: for S
-    members the mutual information is at most log S, and it grows with S. No labels are needed.
+    The two parts are often read as aleatoric and epistemic uncertainty. That reading needs many
+    members: the mutual information of S members is at most log S, and grows with S. No labels are
+    needed.
 
     Args:
         logits: [S, N, C].
@@ -71,7 +67,7 @@ def uncertainty(logits: ArrayLike) -> Uncertainty:
     >>> split.expected.round(6), split.mutual_information.round(6)
     (array([0.]), array([0.693147]))
     """
-    stack = check_stack(logits)
+    stack = check_logits(logits, members=1)
     total, expected, mutual = np.empty((3, stack.shape[1]))
     for block, log_p in log_softmax_blocks(stack):  # [S, n, C]
         p = np.exp(log_p)
@@ -88,7 +84,7 @@ def auroc(inside: ArrayLike, outside: ArrayLike) -> float:
 
         P(score of an outside image > score of an inside image) + ½ P(equal)
 
-    1/2 is no better than chance, 1 is perfect, 0 is perfectly the wrong way round.
+    1/2 is chance, 1 is perfect, and 0 is perfectly the wrong way round.
 
     Args:
         inside: [N], scores of images that should be low.
@@ -115,5 +111,4 @@ def auroc(inside: ArrayLike, outside: ArrayLike) -> float:
 
 def _sum(values: Array) -> Array:
     """Return the sum over classes, with no negative zeros."""
-    total: Array = values.sum(axis=-1) + 0.0
-    return total
+    return np.asarray(values.sum(axis=-1) + 0.0)

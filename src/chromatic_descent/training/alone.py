@@ -7,8 +7,8 @@ asks for something that cannot be trained, and returns a `Train`; see `train.run
 import functools
 import logging
 import time
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from lightning import Callback, Trainer
 from omegaconf import DictConfig
@@ -34,14 +34,9 @@ from chromatic_descent.training.repulsion import sequential
 log = logging.getLogger(__name__)
 
 
-class Train(Protocol):
-    """Trains a job's members and writes the probe artefacts of those that are `left`."""
-
-    def __call__(
-        self, members: Sequence[Member], left: Sequence[Member], identity: dict[str, Any]
-    ) -> None:
-        """Train from the members' checkpoints, or from the start where there are none."""
-        ...
+# Trains a job's members, from their checkpoints if there are any, and writes the probe artefacts of
+# those that are left: (members, left, config less the seed).
+Train = Callable[[Sequence[Member], Sequence[Member], dict[str, Any]], None]
 
 
 def solo(cfg: DictConfig) -> Train:

@@ -99,14 +99,7 @@ def record_member(
 ) -> ProbeLogits:
     """Record a trained member on the probe and on every further slice, with its provenance.
 
-    Args:
-        module: the network.
-        data: the probe and its slices.
-        trainer: whose device and precision training had.
-        identity: the member's.
-        tta: whether logits are a mean with those of the mirror image.
-        seconds: that training took.
-        trajectory: its logits along training.
+    `tta` is that of `slice_logits`; training took `seconds`.
     """
     started = time.perf_counter()
     recorded = {

@@ -1,13 +1,11 @@
 import subprocess
 import sys
-import types
 from dataclasses import replace
 
 import matplotlib.image
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 
 from chromatic_descent import analysis, report
 from chromatic_descent.analysis import NotComputed
@@ -16,10 +14,10 @@ from chromatic_descent.report.figures import files
 from chromatic_descent.report.figures.chromatic_map import chromatic_map
 from chromatic_descent.report.figures.distance_maps import distance_maps
 from chromatic_descent.report.figures.diversity_and_gain import diversity_and_gain
-from chromatic_descent.report.figures.kind import FigureKind, Interactive
+from chromatic_descent.report.figures.kind import Interactive
 from chromatic_descent.report.summary.sections import on_the_page
 from tests.makers import QUICK, make_trial
-from tests.report.cases import HOSTILE, make_run, quickly_analysed
+from tests.report.cases import as_plotly, draw_planted, make_run, plant_figure, quickly_analysed
 
 
 @pytest.mark.parametrize("members", [1, 2, 3, 6, pytest.param(70, marks=pytest.mark.slow)])
@@ -86,37 +84,10 @@ def test_every_figure_has_a_name_a_section_and_a_counterpart_of_its_own():
     assert len(set(drawings)) == len(drawings)
 
 
-def draw_planted(analysis):
-    figure = Figure()
-    figure.subplots().plot([0, 1])
-    return figure
-
-
-def as_plotly(analysis):
-    return {
-        "data": [{"type": "bar", "x": [HOSTILE], "y": [0.25]}],
-        "layout": {"yaxis": {"title": {"text": "planted"}}},
-    }
-
-
 @pytest.mark.parametrize("counterpart", [None, as_plotly])
 def test_a_new_figure_is_one_file_and_a_line_in_the_table(counterpart, monkeypatch, tmp_path):
     """It is then in the files, in the summary and on the page."""
-    planted = types.ModuleType("chromatic_descent.report.figures.planted")
-    planted.planted = draw_planted
-    planted.KIND = FigureKind(
-        name="planted",
-        section="dimension",
-        title="A planted figure",
-        caption="It shows that one file is enough.",
-        needs=lambda analysis: analysis.maps,
-        draw=draw_planted,
-        page=counterpart,
-    )
-    monkeypatch.setitem(sys.modules, planted.__name__, planted)
-    monkeypatch.setattr(figures, "FIGURES", (*figures.FIGURES, "planted"))
-    monkeypatch.setattr(report, "FIGURES", figures.FIGURES)
-
+    plant_figure(monkeypatch, counterpart)
     result, run = quickly_analysed(3), make_run()
     saved = files.save_all(result, {"embeddings": tmp_path, "reports": tmp_path}, ["png", "svg"])
     assert saved["planted"] == tmp_path / "planted.png"

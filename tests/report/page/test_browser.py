@@ -4,7 +4,17 @@ import shutil
 
 import pytest
 
-from tests.report.cases import CASES, HOSTILE, html, planted
+from chromatic_descent.report import page as report
+from tests.report.cases import (
+    CASES,
+    HOSTILE,
+    as_plotly,
+    html,
+    make_run,
+    plant_figure,
+    planted,
+    quickly_analysed,
+)
 from tests.report.page.test_page import of_digits
 
 pytestmark = pytest.mark.browser
@@ -55,10 +65,10 @@ def opened(browser, written):
         )
         contexts.append(context)
         page = context.new_page()
-        wanted = written(case).as_uri()
+        url = written(case).as_uri()
 
         def serve(route):
-            if route.request.url == wanted:
+            if route.request.url == url:
                 return route.continue_()
             requests.append(route.request.url)
             return route.abort()
@@ -66,7 +76,7 @@ def opened(browser, written):
         page.route("**/*", serve)
         page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(wanted)
+        page.goto(url)
         page.wait_for_function("typeof Plotly !== 'undefined'")
         return page
 
@@ -273,10 +283,10 @@ def test_axe_finds_nothing_serious(opened, case, scheme):
     page = opened(case, scheme=scheme)
     page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     draw_all(page)
-    found = axe.run(page).response["violations"]
+    violations = axe.run(page).response["violations"]
     serious = [
         (v["id"], v["nodes"][0]["html"][:200], v["nodes"][0]["failureSummary"])
-        for v in found
+        for v in violations
         if v["impact"] in ("serious", "critical")
     ]
     assert serious == []
@@ -306,7 +316,6 @@ def test_without_javascript_the_tables_are_there(browser, written):
 
 
 def test_pictures_are_shown(browser, tmp_path):
-    from chromatic_descent.report import page as report
     from tests.report.cases import analysed
 
     population, _ = of_digits()
@@ -319,6 +328,22 @@ def test_pictures_are_shown(browser, tmp_path):
     widths = page.locator(".card img").evaluate_all("all => all.map((i) => i.naturalWidth)")
     assert len(widths) >= 24
     assert set(widths) == {8}
+    page.close()
+
+
+def test_a_figure_that_python_describes_is_drawn(browser, tmp_path, monkeypatch):
+    plant_figure(monkeypatch, as_plotly)
+    path = tmp_path / "planted.html"
+    path.write_text(report.render(quickly_analysed(3), make_run(), report.Pictures()), "utf-8")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_function("typeof Plotly !== 'undefined'")
+    draw_all(page)
+    figure = page.locator("[data-figure=planted]")
+    assert figure.locator(".barlayer .point").count() == 1
+    assert figure.locator(".xtick").text_content() == HOSTILE
+    assert figure.locator(".ytitle").text_content() == "planted"
+    assert page.evaluate("window.broken") is None
     page.close()
 
 

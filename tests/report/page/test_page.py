@@ -63,10 +63,10 @@ def test_every_case_is_a_whole_page(case):
     assert len(ids) == len(set(ids))
     targets = [v[1:] for name, v in read.attributes if name == "href" and v.startswith("#")]
     assert set(targets) <= set(ids)
-    found = embedded(text)
+    content = embedded(text)
     figures = [value for name, value in read.attributes if name == "data-figure"]
     assert len(figures) == len(set(figures))
-    assert len(found["members"]["hex"]) == len(found["members"]["name"])
+    assert len(content["members"]["hex"]) == len(content["members"]["name"])
     assert "nan" not in read.words.split()
     assert "None" not in read.words
     assert len(text.encode()) < 8e6
@@ -113,11 +113,11 @@ def test_the_sentence_is_made_from_the_config():
     assert "with seed 0;" in words.sentence(make_population(1, configs=[config]), of)
 
 
-def test_missing_members_and_what_was_not_computed_are_said():
+def test_missing_members_and_missing_results_are_explained():
     result, run = analysed(make_population(2))
     run = replace(run, missing=["SEED_0009 failed: out of luck"])
     read = Reader(page.render(result, run, page.Pictures(reason="the disk is away")))
-    for told in (
+    for expected in (
         "1 member missing",
         "SEED_0009 failed: out of luck",
         "Pictures are not shown: the disk is away.",
@@ -126,7 +126,7 @@ def test_missing_members_and_what_was_not_computed_are_said():
         "Not computed: drivers of the axes need at least 6 members",
         "There are no repelled members in this study.",
     ):
-        assert told in read.words, told
+        assert expected in read.words, expected
 
 
 def test_a_study_without_anything_significant_says_so():
@@ -144,7 +144,7 @@ def test_studies_are_compared():
     assert "■ repelled" in read.words
 
 
-def test_commands_and_files_are_told():
+def test_commands_and_files_are_named():
     result, run = analysed(make_population(5))
     text = page.render(result, run, page.Pictures(), ["chromatic-train -m 'seed=range(5)'"])
     read = Reader(text)
@@ -246,8 +246,8 @@ def test_large_pictures_are_made_smaller():
 def test_pictures_of_a_file(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
     np.save(tmp_path / "images.npy", images)
-    found = page.pictures_from_file(tmp_path / "images.npy", [3, 5], 20)
-    np.testing.assert_array_equal(np.asarray(decoded(found.uris[5])), images[5])
+    shown = page.pictures_from_file(tmp_path / "images.npy", [3, 5], 20)
+    np.testing.assert_array_equal(np.asarray(decoded(shown.uris[5])), images[5])
     for wrong in (images[:5], images.astype(float), images[..., None, None], np.array(3)):
         np.save(tmp_path / "wrong.npy", wrong)
         with pytest.raises(UserError, match=r"expected uint8 \[20, height, width, 1 or 3\]"):
@@ -270,16 +270,16 @@ def of_digits(fingerprint=None):
 
 def test_pictures_of_a_data_set_are_at_the_probes_places():
     population, images = of_digits()
-    found = page.pictures_from_dataset(population, "nowhere", [3, 7])
-    np.testing.assert_array_equal(np.asarray(decoded(found.uris[7])), images[14, ..., 0])
-    assert found.reason == ""
+    shown = page.pictures_from_dataset(population, "nowhere", [3, 7])
+    np.testing.assert_array_equal(np.asarray(decoded(shown.uris[7])), images[14, ..., 0])
+    assert shown.reason == ""
 
 
 def test_pictures_are_not_shown_unless_the_data_set_is_the_same(tmp_path):
     population, _ = of_digits("another")
-    found = page.pictures_from_dataset(population, tmp_path, [3])
-    assert found.uris == {}
-    assert "is not the one members learned" in found.reason
+    shown = page.pictures_from_dataset(population, tmp_path, [3])
+    assert shown.uris == {}
+    assert "is not the one members learned" in shown.reason
     population.records[0]["dataset"]["name"] = "CIFAR10"
     assert "was not found" in page.pictures_from_dataset(population, tmp_path, [3]).reason
     population.records[0]["dataset"]["name"] = "os.system"

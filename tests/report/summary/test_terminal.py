@@ -27,17 +27,17 @@ def drawn(text):
 
 @given(st.integers(0, 10**6), st.integers(1, 40), st.sampled_from([1e-9, 1.0, 1e9]))
 def test_every_member_is_a_pixel_where_it_lies(seed, members, unit):
-    places = unit * np.random.default_rng(seed).normal(size=(members, 2))
+    positions = unit * np.random.default_rng(seed).normal(size=(members, 2))
     colours = [f"#0000{k:02x}" for k in range(members)]
-    rows = drawn(terminal.half_block_map(places, colours, width=40, height=30))
-    found = {c: (r, k) for r, row in enumerate(rows) for k, c in enumerate(row) if c}
-    assert found.keys() == set(colours)
-    pixels = np.array([found[c] for c in colours])[:, ::-1] * [1, -1]  # x, y upwards
+    rows = drawn(terminal.half_block_map(positions, colours, width=40, height=30))
+    pixel_of = {c: (r, k) for r, row in enumerate(rows) for k, c in enumerate(row) if c}
+    assert pixel_of.keys() == set(colours)
+    pixels = np.array([pixel_of[c] for c in colours])[:, ::-1] * [1, -1]  # x, y upwards
     if members > 2:
         for axis in range(2):
-            spread = np.ptp(places, axis=0)[axis] / np.ptp(places, axis=0).max()
+            spread = np.ptp(positions, axis=0)[axis] / np.ptp(positions, axis=0).max()
             if spread > 0.5:
-                assert np.corrcoef(places[:, axis], pixels[:, axis])[0, 1] > 0.9
+                assert np.corrcoef(positions[:, axis], pixels[:, axis])[0, 1] > 0.9
 
 
 def test_alike_members_lie_beside_each_other_and_too_many_are_left_out():

@@ -10,7 +10,7 @@ NEED = Need(member=100, active=50, once=20)
 
 
 @pytest.mark.parametrize(
-    ("members", "chunk", "room", "wanted"),
+    ("members", "chunk", "room", "expected"),
     [
         (4, None, 10_000, 4),
         (4, None, (20 + 400 + 100) / 0.9 + 1, 2),
@@ -19,8 +19,8 @@ NEED = Need(member=100, active=50, once=20)
         (4, None, (20 + 400 + 50) / 0.9 + 1, 1),
     ],
 )
-def test_as_many_as_fit(members, chunk, room, wanted):
-    assert fit(NEED, members, chunk, room) == wanted
+def test_as_many_as_fit(members, chunk, room, expected):
+    assert fit(NEED, members, chunk, room) == expected
 
 
 def test_what_does_not_fit_is_told_with_what_would():

@@ -238,12 +238,12 @@ def test_in_half_precision_features_and_loss_are_those_of_autocast(make):
     data.setup("fit")
     batches = [next(data.batches(0, s)) for s in SEEDS]
     half = functools.partial(torch.autocast, "cpu", torch.bfloat16)
-    wanted = []
+    expected = []
     for each, (images, labels) in zip([member(s) for s in SEEDS], batches, strict=True):
         with half():
             loss = F.cross_entropy(each.network(images), labels)
         loss.backward()
-        wanted.append(each.network.conv.weight.grad)
+        expected.append(each.network.conv.weight.grad)
     for each in members:
         each.trainer = lightning.Trainer(
             accelerator="cpu", logger=False, enable_checkpointing=False, max_epochs=1
@@ -251,7 +251,7 @@ def test_in_half_precision_features_and_loss_are_those_of_autocast(make):
     chunk = make(members, half)
     chunk.start_epoch()
     assert list(chunk.backward(iter(batches), None)) == [0, 1, 2]
-    for each, gradient in zip(members, wanted, strict=True):
+    for each, gradient in zip(members, expected, strict=True):
         # as many bits as bfloat16 has, and not float32's, which are far closer to each other
         torch.testing.assert_close(each.network.conv.weight.grad, gradient, rtol=0.05, atol=2e-3)
 
@@ -263,9 +263,9 @@ def test_members_share_one_copy_of_the_images_and_make_batches_when_asked():
     steps = list(data.train_dataloader())
     assert len(steps) == len(data.train_dataloader()) == 4
     made = [list(step) for step in steps]
-    for place, seed in enumerate(SEEDS):
+    for slot, seed in enumerate(SEEDS):
         own = ImageData(SOURCE, seed=seed, **OPTIONS)
         own.setup("fit")
         for step, (images, labels) in zip(made, own.batches(1), strict=True):
-            assert torch.equal(step[place][0], images)
-            assert torch.equal(step[place][1], labels)
+            assert torch.equal(step[slot][0], images)
+            assert torch.equal(step[slot][1], labels)

@@ -256,7 +256,7 @@ MEASURED = ("penalty", "cross_entropy", "temperature", "gradient_ratio", "distan
 def test_what_repulsion_does_is_logged_for_each_member(train, tmp_path, of):
     options = (*TOGETHER, f"repulsion={of}", "repulsion.schedule=constant", FLOAT32)
     options += ("repulsion.pool=64", "repulsion.batch_size=32", "trainer.log_every_n_steps=2")
-    found = {}
+    logged = {}
     for engine in ("loop", "vmap"):
         asked = (f"population.engine={engine}", "population.chunk=2", f"study={engine}")
         code, printed = train(*options, "repulsion.strength=0.5", *asked)
@@ -267,15 +267,15 @@ def test_what_repulsion_does_is_logged_for_each_member(train, tmp_path, of):
                 rows = list(csv.DictReader(file))
             steps = [row for row in rows if row["repulsion/penalty"]]
             assert [row["step"] for row in steps] == ["1", "3", "5", "7"]
-            found[engine, seed] = np.array(
+            logged[engine, seed] = np.array(
                 [[float(row[f"repulsion/{key}"]) for key in MEASURED] for row in steps]
             )
-            assert np.isfinite(found[engine, seed]).all()
+            assert np.isfinite(logged[engine, seed]).all()
             assert all(row["train/accuracy"] for row in rows if row not in steps)
             assert not any("SEED" in key for key in rows[0])
     for seed in range(3):
-        np.testing.assert_allclose(found["loop", seed], found["vmap", seed], rtol=2e-2, atol=1e-3)
-    assert not np.allclose(found["loop", 0], found["loop", 1], rtol=1e-3)
+        np.testing.assert_allclose(logged["loop", seed], logged["vmap", seed], rtol=2e-2, atol=1e-3)
+    assert not np.allclose(logged["loop", 0], logged["loop", 1], rtol=1e-3)
 
 
 def test_who_was_trained_together_is_in_the_manifest(train, tmp_path):

@@ -15,8 +15,8 @@ def drawn(*shape):
 def test_the_temperature_is_that_of_the_analysis(scale):
     logits = drawn(200, 5)
     labels = (logits + drawn(200, 5).flip(0)).argmax(1)  # right often, not always
-    wanted = np.squeeze(fit_temperature(scale * logits.numpy()[None], labels.numpy()))
-    assert fitted_temperature(scale * logits, labels).item() == pytest.approx(wanted, rel=1e-3)
+    expected = np.squeeze(fit_temperature(scale * logits.numpy()[None], labels.numpy()))
+    assert fitted_temperature(scale * logits, labels).item() == pytest.approx(expected, rel=1e-3)
 
 
 def test_where_every_answer_is_right_it_stays_finite():
@@ -28,7 +28,7 @@ def test_where_every_answer_is_right_it_stays_finite():
 def test_distances_are_those_of_the_analysis():
     logits = drawn(4, 30, 6)
     centred = logits - logits.mean(-1, keepdim=True)
-    found = mean_distances(centred[0], centred[1:])
+    distances = mean_distances(centred[0], centred[1:])
     for name, key in [("logits", "logit_mse_centred"), ("hellinger", "hellinger")]:
         squared = geometry.distance_matrix(logits.double().numpy(), key)[0, 1:]
-        assert found[name].item() == pytest.approx(np.sqrt(squared).mean(), rel=1e-4)
+        assert distances[name].item() == pytest.approx(np.sqrt(squared).mean(), rel=1e-4)

@@ -115,10 +115,10 @@ def test_an_earlier_choice_is_repeated(study):
 def test_a_reference_that_is_gone_or_another_is_named(study):
     new = Member(study, "SEED_0009")
     kept = [r.entry for r in chosen(study, new)]
-    complete(study, 1)  # written anew, the same: no matter
+    complete(study, 1)  # written again with the same logits: allowed
     assert len(chosen(study, new, kept=kept)) == 5
     kept[1]["logits_hash"] = "of another"
-    with pytest.raises(UserError, match=r"trained anew since: SEED_0001\. Move .*SEED_0009 away"):
+    with pytest.raises(UserError, match=r"retrained since: SEED_0001\. Move .*SEED_0009 away"):
         chosen(study, new, kept=kept)
     Member(study, "SEED_0003").artefact.unlink()
     with pytest.raises(

@@ -98,8 +98,8 @@ def test_weights_are_those_that_are_trained():
     network = net()
     network[0].requires_grad_(False)
     seen = features(network, network.parameters(), IMAGES, None, "weights")
-    wanted = [network[1].weight, network[1].bias, network[5].weight, network[5].bias]
-    assert torch.equal(seen, torch.cat([w.flatten() for w in wanted])[None])
+    expected = [network[1].weight, network[1].bias, network[5].weight, network[5].bias]
+    assert torch.equal(seen, torch.cat([w.flatten() for w in expected])[None])
 
 
 def test_input_gradients_are_those_of_the_labels_log_probability_at_length_one():
@@ -107,7 +107,7 @@ def test_input_gradients_are_those_of_the_labels_log_probability_at_length_one()
     images = IMAGES.double()
     seen = features(network, network.parameters(), images, LABELS, "input_gradients")
     step = 1e-6
-    wanted = torch.zeros(6, 16)
+    expected = torch.zeros(6, 16)
     for pixel in range(16):
         moved = torch.zeros(1, 16, dtype=torch.float64)
         moved[0, pixel] = step
@@ -115,9 +115,9 @@ def test_input_gradients_are_those_of_the_labels_log_probability_at_length_one()
             network(images + sign * moved.view(1, 1, 4, 4)).log_softmax(1)[range(6), LABELS]
             for sign in (1, -1)
         ]
-        wanted[:, pixel] = (ends[0] - ends[1]).detach() / (2 * step)
-    wanted /= wanted.norm(dim=1, keepdim=True)
-    torch.testing.assert_close(seen.detach(), wanted, rtol=1e-4, atol=1e-5)
+        expected[:, pixel] = (ends[0] - ends[1]).detach() / (2 * step)
+    expected /= expected.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(seen.detach(), expected, rtol=1e-4, atol=1e-5)
     (gradient,) = torch.autograd.grad(seen[0, 0], network[5].weight)  # second derivatives
     assert gradient.abs().max() > 0
 

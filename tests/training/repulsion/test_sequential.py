@@ -34,12 +34,12 @@ STOP = f"+callbacks.stop._target_={__name__}.StopInSecondEpoch"
 
 @pytest.fixture
 def train(command_line):
-    def run(*arguments, wanted=0):  # Hydra wants its flags before the overrides
+    def run(*arguments, expected=0):  # Hydra wants its flags before the overrides
         flags = [a for a in arguments if a.startswith("-")]
         code, printed = command_line(
             "train", *flags, *TINY, *(a for a in arguments if a not in flags)
         )
-        assert code == wanted, printed
+        assert code == expected, printed
         assert "Traceback" not in printed
         return printed
 
@@ -114,7 +114,7 @@ def test_an_interrupted_member_ends_the_same_whoever_completed_meanwhile(train, 
     for name in ("whole", "cut"):
         train("-m", "seed=0,1", f"study={name}", *options)
     train("study=whole", "seed=2", *options)
-    assert "stopped for a test" in train("study=cut", "seed=2", *options, STOP, wanted=1)
+    assert "stopped for a test" in train("study=cut", "seed=2", *options, STOP, expected=1)
     assert Member(study("cut"), "SEED_0002").checkpoint.exists()
     train("study=cut", "seed=3", *options)
     train("study=cut", "seed=2", *options)
@@ -134,9 +134,9 @@ def test_an_interrupted_member_ends_the_same_whoever_completed_meanwhile(train, 
 def test_a_listed_reference_that_vanished_is_named(train, study):
     options = ("study=s", "repulsion=rbf", *SMALL)
     train("-m", "seed=0,1", *options)
-    train("seed=2", *options, STOP, wanted=1)
+    train("seed=2", *options, STOP, expected=1)
     study("s").probes.joinpath("SEED_0001.npz").unlink()
-    printed = train("seed=2", *options, wanted=1)
+    printed = train("seed=2", *options, expected=1)
     assert "no longer complete in study s: SEED_0001. Put them back" in printed
 
 
@@ -168,12 +168,12 @@ def test_each_mistake_is_one_message_before_any_training(train, study, options, 
     if any("other" in option for option in options):
         train("study=other", "trainer.max_epochs=1")
     given = options if options[0].startswith("repulsion=") else ("repulsion=rbf", *options)
-    assert message in train("study=s", *given, wanted=1)
+    assert message in train("study=s", *given, expected=1)
     assert not Member(study("s"), "SEED_0000").checkpoint.exists()
 
 
 def test_a_study_without_a_name_is_refused(train):
-    assert "the study has no name" in train("repulsion=rbf", wanted=1)
+    assert "the study has no name" in train("repulsion=rbf", expected=1)
 
 
 def test_a_missing_or_foreign_checkpoint_is_named(train, study):
@@ -181,10 +181,10 @@ def test_a_missing_or_foreign_checkpoint_is_named(train, study):
     options = ("study=s", "repulsion=rbf", *SMALL, "repulsion.references.from=other")
     checkpoint = Member(study("other"), "SEED_0000").checkpoint
     moved = checkpoint.rename(checkpoint.with_suffix(".moved"))
-    assert re.search(r"SEED_0000 has no .*last\.ckpt", train(*options, wanted=1))
+    assert re.search(r"SEED_0000 has no .*last\.ckpt", train(*options, expected=1))
     train("study=wide", "model.widths=[16,32]")
     Member(study("wide"), "SEED_0000").checkpoint.rename(checkpoint)
-    assert "does not hold the weights of this run's model" in train(*options, wanted=1)
+    assert "does not hold the weights of this run's model" in train(*options, expected=1)
     moved.replace(checkpoint)
     train(*options)
 
@@ -193,7 +193,7 @@ def test_under_a_parallel_launcher_only_another_studys_members_will_do(train, mo
     train("study=other")
     monkeypatch.setattr(launchers, "_BASIC", "another")
     options = ("-m", "seed=0,1", "study=s", "repulsion=rbf", *SMALL)
-    printed = train(*options, wanted=1)
+    printed = train(*options, expected=1)
     assert "use population=joint, repulsion.references.from=<another study>" in printed
     options = ("-m", "seed=0,1", "study=t", "repulsion=rbf", *SMALL)
     train(*options, "repulsion.references.from=other")

@@ -66,12 +66,12 @@ def bandwidth_by_definition(own, others):
 def differences(function, at, step=1e-6):
     """Central finite differences of a scalar function of an array."""
     gradient = np.zeros_like(at)
-    for place in np.ndindex(at.shape):
+    for index in np.ndindex(at.shape):
         moved = at.copy()
-        moved[place] += step
+        moved[index] += step
         ahead = function(moved)
-        moved[place] -= 2 * step
-        gradient[place] = (ahead - function(moved)) / (2 * step)
+        moved[index] -= 2 * step
+        gradient[index] = (ahead - function(moved)) / (2 * step)
     return gradient
 
 
@@ -94,13 +94,13 @@ def test_values_and_gradients_are_those_of_the_formula(name, seed, count):
     own, others = drawn(seed, count)
     seen = (roots(own), roots(others)) if name == "rbf_hellinger" else (own, others)
     h = bandwidth_by_definition(*seen)
-    wanted = differences(lambda z: by_definition(name, z, others, h), own)
+    expected = differences(lambda z: by_definition(name, z, others, h), own)
     if name == "svgd":  # the driving part adds to the gradient alone
-        wanted += driving_by_definition(own, others, h)
+        expected += driving_by_definition(own, others, h)
     value, gradient = value_and_gradient(name, own, others)
     assert value.dtype == torch.float64
     assert value.item() == pytest.approx(by_definition(name, own, others, h), rel=1e-12)
-    np.testing.assert_allclose(gradient.numpy(), wanted, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(gradient.numpy(), expected, rtol=1e-6, atol=1e-9)
 
 
 def driving_by_definition(own, others, h):
@@ -124,11 +124,11 @@ def test_svgd_is_minus_the_stein_direction():
     def kernel(g, other):
         return math.exp(-((g - other) ** 2).mean() / h)
 
-    wanted = driving_by_definition(own, others, h)
+    expected = driving_by_definition(own, others, h)
     for each in [own, *others]:  # − ∇_j k(g_j, g_i)
-        wanted -= differences(lambda g: kernel(g, own), each) / (R + 1)
+        expected -= differences(lambda g: kernel(g, own), each) / (R + 1)
     _, gradient = value_and_gradient("svgd", own, others)
-    np.testing.assert_allclose(gradient.numpy(), wanted, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(gradient.numpy(), expected, rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -173,7 +173,7 @@ def _data(analysis: Analysis) -> object:
         }
         for row in groups.table.dropna(subset=[_DIVERSITY]).to_dict("records")
     ]
-    titles = {q: _GAINS[q].replace("\n", " ") for q in _ON_THE_PAGE}
+    titles = {q: _GAINS[q].replace("\n", "<br>") for q in _ON_THE_PAGE}
     return {
         "baseline": groups.baseline,
         "across": [_DIVERSITY, _DIVERSITY_TITLE],

@@ -35,7 +35,7 @@ def inpca(analysis: Analysis) -> Figure:
 
 
 def layout_for_page(analysis: Analysis) -> dict[str, object] | None:
-    """The layout as one of those that the page's map offers; None if there is none."""
+    """The layout as one of the choices of the page's map; None if there is no layout."""
     layout = analysis.inpca
     if not computed(layout):
         return None

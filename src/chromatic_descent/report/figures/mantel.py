@@ -12,7 +12,7 @@ from chromatic_descent.report.names import words
 
 @style.context(STYLE)
 def mantel(analysis: Analysis) -> Figure:
-    """Mantel's r between every two distances: how far they tell the same story."""
+    """Mantel's r between every two distances: how far they agree."""
     result = needed(analysis.distances.mantel)
     labels, r = [words(name) for name in result.names], np.array(result.r)
     figure = Figure(figsize=(4.6, 4.2))
@@ -37,7 +37,7 @@ KIND = FigureKind(
     name="mantel",
     section="distances",
     title="Mantel correlations between distances",
-    caption="Mantel’s r between every two distances: near 1 they tell the same story. One "
+    caption="Mantel’s r between every two distances: near 1 they agree. One "
     "member far from all others makes every correlation high.",
     needs=lambda analysis: analysis.distances.mantel,
     draw=mantel,

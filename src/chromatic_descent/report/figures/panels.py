@@ -17,7 +17,7 @@ from chromatic_descent.report.names import member_labels
 STYLE = str(Path(__file__).with_name("chromatic.mplstyle"))
 BLUE, GREY, RED = "#4477aa", "#bbbbbb", "#aa3377"
 COLUMN = 3.4  # inches, of a paper with two columns; every length here is in inches
-FEW = 60  # members that can be told apart by their labels
+FEW = 60  # members whose labels can be read
 
 
 def row_of_panels(count: int, height: float = 2.7) -> tuple[Figure, list[Axes]]:

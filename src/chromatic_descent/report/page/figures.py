@@ -29,7 +29,7 @@ def missing_figures(analysis: Analysis, section: str) -> list[str]:
 
 
 def figure_data(analysis: Analysis, distance: str | None = None) -> dict[str, object]:
-    """What figures are drawn from, by name: under one distance, or those without that choice."""
+    """By figure: what it is drawn from, under one distance or for figures without that choice."""
     data: dict[str, object] = {}
     for kind in kinds():
         page = kind.page

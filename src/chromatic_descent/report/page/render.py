@@ -38,7 +38,7 @@ def render(analysis: Analysis, run: Run, pictures: Pictures, commands: Sequence[
         analysis: to be shown.
         run: that made it.
         pictures: of the probe images that `shown_images` names.
-        commands: those that trained the members.
+        commands: that trained the members.
 
     Returns:
         HTML in which everything that comes from the study is text.

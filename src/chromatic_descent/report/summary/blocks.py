@@ -41,8 +41,8 @@ class Section:
         id: if `page/sections/` has a template of that name, the page shows it instead of `blocks`.
         heading: in the summary and on the page.
         short: in the page's contents; empty if the page does not show the section by itself.
-        blocks: what it says; None if the summary leaves it out.
-        rank: of the section in the summary, where it differs from its place on the page.
+        blocks: its content; None if the summary leaves it out.
+        rank: of the section in the summary, where it differs from that on the page.
     """
 
     id: str
@@ -83,10 +83,10 @@ def by_distance(
     shorts: Sequence[str],
 ) -> list[Block]:
     """One table of all distances, if there is a result for one."""
-    found = {} if isinstance(results, NotComputed) else results.computed()
-    if not found:
+    computed = {} if isinstance(results, NotComputed) else results.computed()
+    if not computed:
         return []
-    frames = [frame_of(result).assign(distance=name) for name, result in found.items()]
+    frames = [frame_of(result).assign(distance=name) for name, result in computed.items()]
     return [records(pd.concat(frames), ("distance", *texts), shorts=shorts)]
 
 

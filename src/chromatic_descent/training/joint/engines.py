@@ -7,7 +7,7 @@ the penalties connects members.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,33 +25,6 @@ from chromatic_descent.training.repulsion.measures import gradient_of
 _CONVOLUTIONS = (torch.conv1d, torch.conv2d, torch.conv3d)
 
 Precision = Callable[[], AbstractContextManager[None]]  # the context of forward passes
-
-
-class Chunk(Protocol):
-    """Members that are in memory together."""
-
-    members: Sequence[Classifier]
-
-    def start_epoch(self) -> None:
-        """Bring each member's random draws to the start of the epoch."""
-        ...
-
-    def features(self, images: Tensor, labels: Tensor | None, of: Of) -> list[Tensor]:
-        """What repulsion compares, see `repulsion.features`: [B, K] for each member."""
-        ...
-
-    def gradients(self, penalties: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
-        """Each penalty's gradient in its member's trained parameters, for measurements."""
-        ...
-
-    def backward(
-        self, batches: Iterator[Batch], penalties: Sequence[Tensor] | None
-    ) -> Iterator[int]:
-        """Compute the gradients of each member's loss, plus its penalty, on its batch.
-
-        Yields the index in the chunk of each member whose gradients are ready.
-        """
-        ...
 
 
 class Looped:
@@ -85,7 +58,11 @@ class Looped:
     def backward(
         self, batches: Iterator[Batch], penalties: Sequence[Tensor] | None
     ) -> Iterator[int]:
-        """One forward and backward pass per member."""
+        """Compute the gradients of each member's loss, plus its penalty, on its batch.
+
+        One forward and backward pass per member. Yields the index in the chunk of each member whose
+        gradients are ready.
+        """
         for index, member in enumerate(self.members):
             batch = next(batches)
             with self._own_draws(index), self.precision():
@@ -188,6 +165,9 @@ class Stacked:
             in_dims=(0, 0, members),
         )(self._parameters, self._buffers, images)
         return outputs
+
+
+Chunk = Looped | Stacked  # members that are in memory together
 
 
 def refuses_vmap(network: nn.Module, shape: Sequence[int], half: bool) -> str | None:

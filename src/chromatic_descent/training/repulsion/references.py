@@ -112,7 +112,7 @@ def choose(
     ]
     if changed:
         raise UserError(
-            f"{member.name} was begun with references that have been trained anew since: "
+            f"{member.name} was begun with references that have been retrained since: "
             f"{', '.join(changed)}. Move {member.folder} away to start it again."
         )
     return chosen

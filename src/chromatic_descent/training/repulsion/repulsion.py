@@ -78,8 +78,8 @@ class Repulsion:
     def __post_init__(self) -> None:
         _check(callable(self.term), "term", self.term, "a function of (own, others, labels)")
         for key, kinds in [("of", Of), ("schedule", Schedule)]:
-            given = getattr(self, key)
-            _check(given in get_args(kinds), key, given, f"one of {', '.join(get_args(kinds))}")
+            value = getattr(self, key)
+            _check(value in get_args(kinds), key, value, f"one of {', '.join(get_args(kinds))}")
         for key in ("joint", "sequential", "labels"):
             _check(isinstance(getattr(self, key), bool), key, getattr(self, key), "true or false")
         _check(_number(self.strength) and self.strength >= 0, "strength", self.strength, "from 0")
@@ -104,14 +104,14 @@ class Repulsion:
     @property
     def requested(self) -> Request:
         """The references that the config asks for."""
-        given = dict(self.references)
+        request = dict(self.references)
         keys = {"from", "count", "choose"}
-        _check(given.keys() == keys, "references", given, "{from, count, choose}")
-        source, count, choose = given["from"], given["count"], given["choose"]
+        _check(request.keys() == keys, "references", request, "{from, count, choose}")
+        source, count, choose = request["from"], request["count"], request["choose"]
         study = f"'{STUDY}', or another study's name or path"
         _check(isinstance(source, str) and source != "", "references.from", source, study)
-        fine = count is None or is_whole(count, 1)
-        _check(fine, "references.count", count, "a number from 1, or null for all")
+        valid = count is None or is_whole(count, 1)
+        _check(valid, "references.count", count, "a number from 1, or null for all")
         options = get_args(Choose)
         _check(choose in options, "references.choose", choose, f"one of {', '.join(options)}")
         return Request(source, count, choose)
@@ -151,9 +151,9 @@ def from_config(cfg: DictConfig) -> Repulsion | None:
     return repulsion if repulsion.strength > 0 else None
 
 
-def _check(fine: bool, key: str, given: object, expected: str) -> None:
-    if not fine:
-        raise UserError(f"repulsion.{key}={given}: expected {expected}.")
+def _check(valid: bool, key: str, value: object, expected: str) -> None:
+    if not valid:
+        raise UserError(f"repulsion.{key}={value}: expected {expected}.")
 
 
 def _number(value: object) -> bool:
