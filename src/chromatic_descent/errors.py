@@ -1,4 +1,4 @@
-"""Errors that users can fix, and two helpers for raising and reading them."""
+"""Errors that users can fix, and helpers for raising and reading them."""
 
 from collections.abc import Iterator
 from typing import TypeGuard
@@ -29,3 +29,9 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 def is_whole(value: object, least: int = 0, most: int | None = None) -> TypeGuard[int]:
     """Whether a value is a whole number from `least` to `most`; True and False are not."""
     return type(value) is int and least <= value and (most is None or value <= most)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message without its full stop, or its type if it is empty."""
+    text = str(error).strip()
+    return text.splitlines()[0].rstrip(". ") if text else type(error).__name__

@@ -11,9 +11,16 @@ from scipy.stats import spearmanr
 
 from chromatic_descent import analysis
 from chromatic_descent.analysis import colour_space
-from chromatic_descent.analysis.colours import MARKERS, colour_members, map_of, member_hashes
+from chromatic_descent.analysis.colours import (
+    MARKERS,
+    colour_members,
+    load_map,
+    map_of,
+    member_hashes,
+    save_map,
+    with_kept_colours,
+)
 from chromatic_descent.analysis.configurations import group_members
-from chromatic_descent.analysis.kept_colours import load_map, save_map, with_kept_colours
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry import classical_mds
 from tests.makers import QUICK, make_population, make_trial
@@ -184,17 +191,21 @@ def analysed(members, **options):
     return analysis.analyse(part, **{**QUICK, **options})
 
 
+def coloured(result, folder):
+    return with_kept_colours(result.population, result.distances, result.colours, folder)
+
+
 def test_an_analysis_is_coloured_and_keeps_its_map(tmp_path):
-    five = with_kept_colours(analysed(5), tmp_path)
-    nine = with_kept_colours(analysed(9), tmp_path)
-    colours = nine.colours
+    five = coloured(analysed(5), tmp_path)
+    nine = analysed(9)
+    colours = coloured(nine, tmp_path)
     assert (colours.distance, colours.known) == ("hellinger", 5)
     assert colours.misfit > 0
     assert colours.table["member"].tolist() == nine.population.names
-    assert colours.hex[:5] == five.colours.hex
+    assert colours.hex[:5] == five.hex
     retrained = analysed(9)
     retrained.population.logits[2] += np.random.default_rng(0).normal(size=(60, 4))
-    assert with_kept_colours(retrained, tmp_path).colours.known == 8
+    assert coloured(retrained, tmp_path).known == 8
     assert [p.name for p in tmp_path.iterdir()] == ["colours-hellinger.json"]
 
 

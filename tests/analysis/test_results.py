@@ -3,11 +3,11 @@ import pytest
 
 from chromatic_descent.analysis.results import (
     Each,
+    Interval,
     NotComputed,
     attempt,
     computed,
     for_each,
-    interval,
 )
 from chromatic_descent.errors import UserError
 
@@ -42,5 +42,5 @@ def test_each_name_is_tried_by_itself():
 
 
 def test_the_central_95_percent():
-    result = interval(np.arange(41.0))
+    result = Interval.of(np.arange(41.0))
     assert (result.mean, result.low, result.high) == (20, 1, 39)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from chromatic_descent.data import Augment, ImageData, Probe, sources
+from chromatic_descent.data.module import split_training
 from chromatic_descent.errors import UserError
 
 SOURCE = functools.partial(sources.synthetic, train_images=100, test_images=40)
@@ -54,6 +55,16 @@ def test_labels_stay_with_their_images():
 def _undo(data, image):
     pixels = image.permute(1, 2, 0) * data.std + data.mean
     return (pixels * 255).round().to(torch.uint8)
+
+
+def test_training_and_heldout_never_overlap():
+    train, heldout = split_training(100, None, 30, seed=0)
+    assert sorted([*train.tolist(), *heldout.tolist()]) == list(range(100))
+    small, same = split_training(100, 10, 30, seed=0)
+    assert torch.equal(same, heldout)  # what is held out does not depend on what is trained on
+    assert set(small.tolist()) <= set(train.tolist())
+    with pytest.raises(UserError, match=r"data\.train_size=80: expected a number from 0 to 70"):
+        split_training(100, 80, 30, seed=0)
 
 
 def test_the_probe_does_not_depend_on_the_members_seed_and_slices_do_not_overlap():

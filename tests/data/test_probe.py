@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from chromatic_descent.data import ImageData, Probe, ProbeSlice, sources
+from chromatic_descent.data.probe import foreign_digits, foreign_noise, pick
 from chromatic_descent.data.shifts import SHIFTS
 from chromatic_descent.errors import UserError
 
@@ -71,6 +72,37 @@ def test_foreign_slices_have_the_shape_of_the_data():
     grey = make(lambda: sources.digits(), probe=Probe(foreign=12))
     assert [part.name for part in grey.slices] == ["foreign-noise"]  # digits are its own data
     assert len(make(probe=Probe(foreign=None)).slices[0].labels) == 1797
+
+
+def test_digits_are_the_digits():
+    images = foreign_digits(torch.tensor([0, 1796]), 8, 8, 3)
+    assert torch.equal(images[0, ..., 2:], sources.digits().train_images[0])
+    assert torch.equal(images[1, ..., :1], sources.digits().test_images[-1])
+    assert foreign_digits(torch.tensor([5]), 32, 28, 1).shape == (1, 32, 28, 1)
+
+
+def test_noise_is_uniform():
+    noise = foreign_noise(50, 32, 32, 3, seed=0)
+    counts = torch.bincount(noise.flatten().long(), minlength=256)
+    assert counts.min() > 0.8 * noise.numel() / 256
+    assert torch.equal(noise, foreign_noise(50, 32, 32, 3, seed=0))
+    assert not torch.equal(noise, foreign_noise(50, 32, 32, 3, seed=1))
+
+
+def test_pick_is_ascending_fixed_by_its_seed_and_distinct():
+    candidates = torch.arange(100, 200)
+    picked = pick(candidates, 10, 0, "probe.size")
+    assert torch.equal(picked, pick(candidates, 10, 0, "probe.size"))
+    assert torch.equal(picked, picked.sort().values)
+    assert len(set(picked.tolist())) == 10
+    assert not torch.equal(picked, pick(candidates, 10, 1, "probe.size"))
+    assert torch.equal(pick(candidates, None, 5, "probe.size"), candidates)
+
+
+@pytest.mark.parametrize("size", [-1, 101])
+def test_too_many_or_negative_names_the_key(size):
+    with pytest.raises(UserError, match=rf"probe\.size={size}: expected a number from 0 to 100"):
+        pick(torch.arange(100), size, 0, "probe.size")
 
 
 @pytest.mark.parametrize(

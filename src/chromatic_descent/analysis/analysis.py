@@ -21,14 +21,12 @@ from chromatic_descent.analysis.factors import Factors, compare_factors
 from chromatic_descent.analysis.groups import Groups, compare_groups
 from chromatic_descent.analysis.inpca import InPCA, lay_out_by_inpca
 from chromatic_descent.analysis.maps import Maps, lay_out_maps
-from chromatic_descent.analysis.members import Members, score_members
+from chromatic_descent.analysis.members import Members, Provenance, provenance, score_members
 from chromatic_descent.analysis.nulls import Nulls, run_null_tests
-from chromatic_descent.analysis.options import check_options
 from chromatic_descent.analysis.per_class import PerClass, score_classes
 from chromatic_descent.analysis.per_image import PerImage, pick_images
-from chromatic_descent.analysis.provenance import Provenance, provenance
 from chromatic_descent.analysis.results import NotComputed
-from chromatic_descent.analysis.sections import section, sections_of
+from chromatic_descent.analysis.sections import check_options, section, sections_of
 from chromatic_descent.analysis.trajectories import Trajectories, follow_trajectories
 from chromatic_descent.files.hashing import content_hash
 from chromatic_descent.own_code import is_own, source
@@ -37,7 +35,7 @@ from chromatic_descent.probe_logits import Population
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """What was computed from a population, section by section, in this order.
+    """The results of each section on a population, in the order in which they are computed.
 
     To add a section, write its file and list it here.
     """
@@ -60,7 +58,7 @@ class Analysis:
 
     @property
     def provenance(self) -> Provenance:
-        """What the members were trained on, and with."""
+        """The data, recipe and machine that the members were trained with."""
         return provenance(self.population)
 
     @property
@@ -87,9 +85,8 @@ def analyse(
 
     Args:
         population: S members on one probe.
-        cache: a folder in which each section is kept with a hash of all it was computed from (the
-            logits, its options, the sections before it, this package's code) and read again while
-            that hash holds.
+        cache: a folder for the results of each section, which are read again as long as their
+            inputs (logits, options, earlier sections, the code of this package) have not changed.
         progress: called with each section's name before it is computed.
         options: by name, see `configs/analyze.yaml`; the others take their defaults.
 
@@ -99,31 +96,25 @@ def analyse(
     check_options(options, OPTIONS)
     results: dict[str, Any] = {}
     keys: dict[str, str] = {}
-    inputs = ""
-    if cache is not None:
-        inputs = content_hash(_population_hash(population), *_own_sources(options))
+    inputs = "" if cache is None else _inputs_hash(population, options)
     for name, part in SECTIONS.items():
         chosen = {option: options.get(option, default) for option, default in part.options.items()}
-        kept = cache / f"{name}.npz" if cache is not None else None
-        if kept is not None:
-            keys[name] = content_hash(
-                *(inputs, _code_hash(), name, repr(sorted(chosen.items()))),
-                *(keys[other] for other in part.needs),
-            )
-            result = storage.load(kept, keys[name], part.result)
-            if result is not None:
-                results[name] = result
-                continue
+        if cache is not None:
+            earlier = (keys[other] for other in part.needs)
+            keys[name] = content_hash(inputs, name, repr(sorted(chosen.items())), *earlier)
+            results[name] = storage.load(cache / f"{name}.npz", keys[name], part.result)
+        if results.get(name) is not None:
+            continue
         if progress is not None:
             progress(name)
-        needed = (results[other] for other in part.needs)
-        results[name] = part.compute(population, *needed, **chosen)
-        if kept is not None:
-            storage.save(kept, results[name], keys[name])
+        results[name] = part.compute(population, *(results[n] for n in part.needs), **chosen)
+        if cache is not None:
+            storage.save(cache / f"{name}.npz", results[name], keys[name])
     return Analysis(population, **results)
 
 
-def _population_hash(population: Population) -> str:
+def _inputs_hash(population: Population, options: Mapping[str, Any]) -> str:
+    """Hash what every section depends on: the members, and the code, the user's own included."""
     arrays: list[NDArray[Any]] = [population.logits, population.labels]
     if population.trajectories is not None and population.epochs is not None:
         arrays += [population.trajectories, population.epochs]
@@ -131,20 +122,14 @@ def _population_hash(population: Population) -> str:
         arrays += [np.array(name), part.logits, part.labels]
     keys = ("member", "seed", "config", "wall_time")
     members = [[record.get(key) for key in keys] for record in population.records]
-    return content_hash(repr(members), *arrays)
-
-
-def _own_sources(options: Mapping[str, Any]) -> list[bytes]:
-    """The files of the user's own functions that options name."""
     named = [name for key in ("distances", "combiners") for name in options.get(key, ())]
-    return [source(name) for name in named if is_own(name)]
+    own = [source(name) for name in named if is_own(name)]
+    return content_hash(repr(members), *arrays, *own, _code_hash())
 
 
 @once
 def _code_hash() -> str:
     """Hash all code that results depend on: an edit invalidates what was computed before."""
     package = Path(__file__).parents[1]
-    sources = (
-        sorted((package / room).rglob("*.py")) for room in ("geometry", "ensemble", "analysis")
-    )
-    return content_hash(*(path.read_bytes() for room in sources for path in room))
+    rooms = (package / room for room in ("geometry", "ensemble", "analysis"))
+    return content_hash(*(p.read_bytes() for room in rooms for p in sorted(room.rglob("*.py"))))

@@ -1,4 +1,4 @@
-"""OKLab: which colours sRGB has, and how large a layout of members fits into it."""
+"""OKLab: the colours within sRGB, and the largest layout of members that fits into them."""
 
 from itertools import product
 
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.analysis.results import Array
 
-CENTRE = np.array([0.7, 0.0, 0.0])  # the grey around which sRGB has most room in all directions
+CENTRE = np.array([0.7, 0.0, 0.0])  # the grey with the most room around it in sRGB
 LIGHTNESS = 0.35, 0.9  # visible on white and on black
 _OUTSIDE = 20  # one member in so many may lie outside sRGB before it is mapped into it
 
@@ -29,7 +29,7 @@ _TO_LINEAR = np.array(
 
 
 def in_gamut(oklab: ArrayLike) -> NDArray[np.bool_]:
-    """Which colours [..., 3] are in sRGB, and neither too dark nor too light to be seen [...]."""
+    """Whether colours [..., 3] are in sRGB, and neither too dark nor too light to be seen [...]."""
     lab = np.asarray(oklab, dtype=np.float64)
     linear = (lab @ _TO_LMS.T) ** 3 @ _TO_LINEAR.T
     low, high = LIGHTNESS
@@ -75,12 +75,12 @@ def largest_scale(layout: Array) -> tuple[float, Array]:
         return 0.0, np.ones(3)
     signs = np.array(list(product([1.0, -1.0], repeat=3)))  # [8, 3]
     size = np.abs(layout).max()
-    ways = signs[:, None] * layout / size  # [8, S, 3]
-    low, high = np.zeros(ways.shape[:2]), np.ones(ways.shape[:2])  # OKLab of sRGB is within 1
-    high /= np.maximum(np.linalg.norm(ways, axis=-1), 1e-3)
+    rays = signs[:, None] * layout / size  # [8, S, 3]
+    low, high = np.zeros(rays.shape[:2]), np.ones(rays.shape[:2])  # OKLab of sRGB is within 1
+    high /= np.maximum(np.linalg.norm(rays, axis=-1), 1e-3)
     for _ in range(40):  # bisection, each member along its own ray from the centre
         middle = (low + high) / 2
-        inside = in_gamut(CENTRE + middle[..., None] * ways)
+        inside = in_gamut(CENTRE + middle[..., None] * rays)
         low, high = np.where(inside, middle, low), np.where(inside, high, middle)
     scales = np.sort(low, axis=1)[:, len(layout) // _OUTSIDE]  # [8]
     best = int(np.argmax(scales))

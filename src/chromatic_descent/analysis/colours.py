@@ -2,12 +2,14 @@
 
 The first three axes of the classical MDS become three axes of OKLab, all at one scale, so that the
 difference between two colours (ΔE OK, a distance in OKLab) follows the distance between two
-members. Three axes are not all there is: `Colours` says how far the colours can be trusted.
+members. Function space has further axes: `Colours` measures how far the colours can be trusted.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,24 +22,28 @@ from chromatic_descent.analysis.distances import Distances
 from chromatic_descent.analysis.maps import Maps
 from chromatic_descent.analysis.results import Array
 from chromatic_descent.errors import UserError
+from chromatic_descent.files.atomic import write_text
 from chromatic_descent.files.hashing import content_hash
+from chromatic_descent.files.plain_json import read_json
 from chromatic_descent.probe_logits import Population
 
-DISTANCE = "hellinger"  # blind to what changes no prediction, bounded, and Euclidean
-MARKERS = "osD^vP*X"  # matplotlib's, as easy to tell apart as there are
+DISTANCE = "hellinger"  # unaffected by changes that leave predictions alone; bounded, Euclidean
+MARKERS = "osD^vP*X"  # matplotlib's, chosen to be easy to tell apart
 _FEWEST_KNOWN = 4  # members that fix a frame of three axes
 _TINTS = ["bluer, darker", "bluer, lighter", "yellower, darker", "yellower, lighter"]
-_SAFE = "#31558f", "#fde737"  # dark blue to light yellow: read alike by all kinds of colour vision
+_SAFE = "#31558f", "#fde737"  # dark blue to light yellow: works for all kinds of colour vision
+_SCHEMA_VERSION = 1  # of the file of a `ColourMap`
+_FARTHEST, _LARGEST_SCALE = 10.0, 1e30  # accepted from a file: OKLab of sRGB is within 1
 
 
 @dataclass(frozen=True)
 class ColourMap:
-    """What is kept of a chromatic map, so that a later one can agree with it."""
+    """The part of a chromatic map that is saved, so that later maps can agree with it."""
 
     scale: float  # ΔE OK per unit of the distance; 0 if all members coincide
     reach: float  # the largest |a|, half the length of the ramp of safe colours
-    # OKLab before it is mapped into sRGB, by a hash of a member's logits: a member that was trained
-    # anew is another member.
+    # OKLab before it is mapped into sRGB, by a hash of a member's logits: a retrained member is a
+    # different member.
     places: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
 
@@ -46,30 +52,26 @@ class Colours:
     """A colour for each of S members.
 
     Attributes:
-        distance: the one whose map gives the colours.
         table: a row per member: member, hex (`#rrggbb` in sRGB), safe (axis 1 alone on a ramp from
             dark blue to light yellow, for every kind of colour vision and for grey printers),
-            marker (matplotlib's: by what `safe` lacks, the side of grey by b and by lightness; or
+            marker (matplotlib's; what `safe` does not show: the side of grey in b and lightness; or
             by configuration, in a study of two to eight), lightness, a, b (OKLab, as shown).
-        shapes: what each marker stands for.
         correlation: Spearman's, over pairs of members, of ΔE OK with the distance; NaN if fewer
-            than three members, or all pairs are alike.
+            than three members, or all pairs are equal.
         stress: Kruskal's stress-1 of ΔE OK with the distance at its best scale,
             √(1 − (Σδd)²/(Σδ²Σd²)) over pairs: 0 is perfect; NaN where all members coincide.
-        known: how many members have their colour from an earlier analysis.
         misfit: the largest ΔE OK from a known member's colour to where this analysis alone would
             have put it; NaN if none is known.
-        scale, reach: of the map, see `ColourMap`.
     """
 
-    distance: str
+    distance: str  # whose map gives the colours
     table: pd.DataFrame
-    shapes: dict[str, str]
+    shapes: dict[str, str]  # the meaning of each marker
     correlation: float
     stress: float
-    known: int
+    known: int  # members that have their colour from an earlier analysis
     misfit: float
-    scale: float
+    scale: float  # of the `ColourMap`
     reach: float
     places: Array  # [S, 3], OKLab before it is mapped into sRGB
     coordinates: Array  # [S, 3] on the first three axes of the classical MDS, 0 beyond the last
@@ -100,20 +102,33 @@ class Colours:
 def choose_colours(
     population: Population, maps: Maps, distances: Distances, *, colours: str | None = None
 ) -> Colours:
-    """Colour members by one of the maps: `colours`, Hellinger's by default, or else the first."""
+    """Colour members by one of the maps: `colours`, by default Hellinger's, otherwise the first."""
     if colours is not None and colours not in maps.computed():
         raise UserError(f"colours={colours}: expected one of maps, {', '.join(maps)}.")
     candidates = [DISTANCE, *maps] if colours is None else [colours]
-    measured = distances.matrices.computed()
-    distance = next((name for name in candidates if name in measured), candidates[0])
-    squared = squared_of(distances, distance, len(population.logits))
-    return colour_members(population, distance, squared)
+    computed = distances.matrices.computed()
+    distance = next((name for name in candidates if name in computed), candidates[0])
+    return colour_members(population, distance, _squared(population, distances, distance))
 
 
-def squared_of(distances: Distances, name: str, members: int) -> Array:
-    """The squared distances by which members are coloured: zeros where they are not computed."""
-    matrix = distances.matrices.computed().get(name)
-    return np.zeros((members, members)) if matrix is None else matrix.squared
+def with_kept_colours(
+    population: Population, distances: Distances, colours: Colours, folder: Path
+) -> Colours:
+    """The same colours in agreement with those of earlier analyses.
+
+    The map is read from `colours-<distance>.json` in the folder and written there again with the
+    members that are new.
+    """
+    hashes = member_hashes(population)
+    path = folder / f"colours-{colours.distance}.json"
+    earlier = load_map(path)
+    if earlier is not None:
+        squared = _squared(population, distances, colours.distance)
+        colours = colour_members(population, colours.distance, squared, earlier, hashes)
+    colour_map = map_of(colours, hashes, earlier)
+    if colour_map != earlier:
+        save_map(path, colour_map)
+    return colours
 
 
 def colour_members(
@@ -128,12 +143,12 @@ def colour_members(
         place = (0.7, 0, 0) + scale · (±x₃, ±x₁, ±x₂) in OKLab
 
     with x the coordinates of classical MDS: axis 1 runs from green to red, axis 2 from blue to
-    yellow, axis 3 from dark to light. Signs mean nothing, so those with the largest scale are
-    taken at which 19 members in 20 (all of fewer than 20) lie within sRGB.
+    yellow, axis 3 from dark to light. Signs are arbitrary: they are chosen to allow the largest
+    scale at which 19 members in 20 (all of fewer than 20) lie within sRGB.
 
     Members of the earlier map keep their places. New ones are placed by the new layout, turned or
     mirrored (Procrustes, at the earlier scale) to lie on the known ones. If these are fewer than
-    four, or fewer than half, they do not fix a frame for the others, and the map starts anew.
+    four, or fewer than half, they do not fix a frame for the others, and the map starts afresh.
 
     Args:
         population: S members.
@@ -146,43 +161,36 @@ def colour_members(
     """
     squared = np.asarray(squared, dtype=np.float64)
     coordinates, shares = _three_axes(squared)
-    kept, places, misfit = _places(coordinates[:, [2, 0, 1]], hashes, earlier)
+    colour_map, places, misfit = _places(coordinates[:, [2, 0, 1]], hashes, earlier)
     oklab, shown = into_gamut(places)
-    along = places[:, 1] / (2 * kept.reach) if kept.reach > 0 else np.zeros(len(places))
+    reach = colour_map.reach
+    along_axis_1 = places[:, 1] / (2 * reach) if reach > 0 else np.zeros(len(places))
     markers, shapes = _markers(places, group_members(population))
     pairs = np.triu_indices(len(squared), 1)
-    apart = np.linalg.norm(oklab[:, None] - oklab, axis=-1)[pairs]
-    correlation, stress = _fidelity(apart, np.sqrt(squared)[pairs])
-    known = [member for member in hashes if member in kept.places]  # none in a new map
+    measured = np.sqrt(squared)[pairs]
+    seen = np.linalg.norm(oklab[:, None] - oklab, axis=-1)[pairs]
+    correlation, stress = _fidelity(seen, measured)
+    columns = {"member": population.names, "hex": shown}
+    columns |= {"safe": ramp(0.5 + along_axis_1, *_SAFE), "marker": markers}
     return Colours(
         distance=distance,
-        table=pd.DataFrame(
-            {
-                "member": population.names,
-                "hex": shown,
-                "safe": ramp(0.5 + along, *_SAFE),
-                "marker": markers,
-                "lightness": oklab[:, 0],
-                "a": oklab[:, 1],
-                "b": oklab[:, 2],
-            }
-        ),
+        table=pd.DataFrame(columns | dict(zip(("lightness", "a", "b"), oklab.T, strict=True))),
         shapes=shapes,
         correlation=correlation,
         stress=stress,
-        known=len(known),
+        known=sum(member in colour_map.places for member in hashes),  # 0 in a new map
         misfit=misfit,
-        scale=kept.scale,
-        reach=kept.reach,
+        scale=colour_map.scale,
+        reach=reach,
         places=places,
         coordinates=coordinates,
         shares=shares,
-        pairs=np.stack([np.sqrt(squared)[pairs], apart], axis=1),
+        pairs=np.stack([measured, seen], axis=1),
     )
 
 
 def map_of(colours: Colours, hashes: Sequence[str], earlier: ColourMap | None = None) -> ColourMap:
-    """The map to keep: these members, and those of the earlier map if the colours agree with it."""
+    """The map to save: these members, and the earlier map's if the colours agree with it."""
     places = {
         member: (float(lightness), float(a), float(b))
         for member, (lightness, a, b) in zip(hashes, colours.places, strict=True)
@@ -192,8 +200,40 @@ def map_of(colours: Colours, hashes: Sequence[str], earlier: ColourMap | None = 
 
 
 def member_hashes(population: Population) -> list[str]:
-    """What identifies each member: a hash of its logits."""
+    """A hash of each member's logits, which identifies the member."""
     return [content_hash(np.ascontiguousarray(logits)) for logits in population.logits]
+
+
+def save_map(path: Path, colour_map: ColourMap) -> None:
+    """Save a map as JSON, whole or not at all."""
+    content = {"schema_version": _SCHEMA_VERSION, **vars(colour_map)}
+    write_text(path, json.dumps(content, indent=1, allow_nan=False))
+
+
+def load_map(path: Path) -> ColourMap | None:
+    """Read a map that `save_map` wrote.
+
+    Returns None if there is no file or it is broken: the colours are then chosen afresh.
+    """
+    try:
+        content = read_json(path)
+        places = {
+            str(m): (float(x), float(y), float(z)) for m, (x, y, z) in content["places"].items()
+        }
+        scale, reach = float(content["scale"]), float(content["reach"])
+        lab = np.array([reach, *sum(places.values(), ())])
+        valid = 0 <= scale <= _LARGEST_SCALE and reach >= 0 and (np.abs(lab) <= _FARTHEST).all()
+        known = content["schema_version"] == _SCHEMA_VERSION
+        return ColourMap(scale, reach, places) if known and valid else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return None
+
+
+def _squared(population: Population, distances: Distances, name: str) -> Array:
+    """The squared distances by which members are coloured: zeros where they are not computed."""
+    members = len(population.records)
+    matrix = distances.matrices.computed().get(name)
+    return np.zeros((members, members)) if matrix is None else matrix.squared
 
 
 def _three_axes(squared: Array) -> tuple[Array, list[float]]:
@@ -209,7 +249,7 @@ def _three_axes(squared: Array) -> tuple[Array, list[float]]:
 def _places(
     layout: Array, hashes: Sequence[str], earlier: ColourMap | None
 ) -> tuple[ColourMap, Array, float]:
-    """The map that holds, places in OKLab [S, 3], and the misfit of members known to it."""
+    """The map in force, places in OKLab [S, 3], and the misfit of members known to the map."""
     known = [k for k, member in enumerate(hashes) if earlier and member in earlier.places]
     enough = len(known) >= min(len(layout), max(_FEWEST_KNOWN, len(layout) / 2))
     if earlier is None or not enough or (earlier.scale == 0 and layout.any()):
@@ -217,45 +257,37 @@ def _places(
         places = CENTRE + scale * signs * layout
         return ColourMap(scale, float(np.abs(places[:, 1]).max())), places, math.nan
     places = np.array([earlier.places.get(member, CENTRE) for member in hashes])
-    aligned = _turned_onto(places, earlier.scale * layout, known)
+    # The layout moved, and turned or mirrored, to lie on the known places as well as it can.
+    scaled, goal = earlier.scale * layout, places[known].mean(axis=0)
+    centred = scaled - scaled[known].mean(axis=0)
+    v, _, wt = np.linalg.svd(centred[known].T @ (places[known] - goal))
+    aligned = centred @ (v @ wt) + goal
     misfit = float(np.linalg.norm((aligned - places)[known], axis=1).max())
     new = np.setdiff1d(np.arange(len(layout)), known)
     places[new] = aligned[new]
     return earlier, places, misfit
 
 
-def _turned_onto(places: Array, layout: Array, known: Sequence[int]) -> Array:
-    """The layout moved, and turned or mirrored, to lie on the known places as well as it can."""
-    here, there = layout[known].mean(axis=0), places[known].mean(axis=0)
-    v, _, wt = np.linalg.svd((layout[known] - here).T @ (places[known] - there))
-    turned: Array = (layout - here) @ (v @ wt) + there
-    return turned
-
-
 def _markers(
     places: Array, groups: Mapping[str, Sequence[int]]
 ) -> tuple[list[str], dict[str, str]]:
-    """A marker for each member, and what markers stand for: configurations, or the tint."""
+    """A marker for each member, and the meaning of markers: configurations, or tints."""
     if 1 < len(groups) <= len(MARKERS):
-        marker_of = {k: m for m, who in zip(MARKERS, groups.values(), strict=False) for k in who}
-        markers = [marker_of[k] for k in range(len(places))]
-        return markers, dict(zip(MARKERS, groups, strict=False))
+        shapes = dict(zip(MARKERS, groups, strict=False))
+        marker_of = {member: m for m, group in shapes.items() for member in groups[group]}
+        return [marker_of[k] for k in range(len(places))], shapes
     tints = 2 * (places[:, 2] > 1e-9) + (places[:, 0] - CENTRE[0] > 1e-9)
     return [MARKERS[tint] for tint in tints], dict(zip(MARKERS, _TINTS, strict=False))
 
 
-def _fidelity(apart: Array, distances: Array) -> tuple[float, float]:
+def _fidelity(seen: Array, measured: Array) -> tuple[float, float]:
     """Spearman's correlation and stress-1 of ΔE OK with the distances, over pairs."""
-    size = float((apart**2).sum() * (distances**2).sum())
-    explained = float(apart @ distances) ** 2 / size if size > 0 else math.nan
-    stress = math.sqrt(1 - min(1.0, explained)) if size > 0 else math.nan
-    if len(distances) < 3 or _alike(apart) or _alike(distances):
-        return math.nan, stress
     from scipy.stats import spearmanr
 
-    return float(spearmanr(apart, distances).statistic), stress
-
-
-def _alike(values: Array) -> bool:
-    """Whether all values are the same, up to round-off."""
-    return bool(values.max() - values.min() <= 1e-9 * np.abs(values).max())
+    size = float((seen**2).sum() * (measured**2).sum())
+    explained = float(seen @ measured) ** 2 / size if size > 0 else math.nan
+    stress = math.sqrt(1 - min(1.0, explained)) if size > 0 else math.nan
+    pairs = np.stack([seen, measured])  # [2, P]
+    if len(measured) < 3 or (np.ptp(pairs, axis=1) <= 1e-9 * pairs.max(axis=1)).any():
+        return math.nan, stress  # no ranks where all are the same, up to round-off
+    return float(spearmanr(seen, measured).statistic), stress

@@ -11,7 +11,7 @@ from chromatic_descent.analysis.maps import Maps
 from chromatic_descent.analysis.results import Array, Each, NotComputed, attempt, for_each
 from chromatic_descent.probe_logits import Population
 
-_CURVE_DRAWS = 49  # from each null, at every size: it is the curve's course that is read
+_CURVE_DRAWS = 49  # from each null, at every size: only the shape of the curve matters
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +36,14 @@ def estimate_dimension(
     draws: int = 99,
     seed: int = 0,
 ) -> Dimensions:
-    """Estimate the dimension under each distance, and how it grows with members and images."""
+    """Estimate the dimension under each distance, and its dependence on members and images."""
     logits = population.logits
 
     def estimate(name: str) -> Dimension:
-        distance = distances.bound(population, name)
-        spectra = geometry.null_spectra(logits, distance, draws=draws, seed=seed)
+        inputs = (logits, distances.bound(population, name))
+        spectra = geometry.null_spectra(*inputs, draws=draws, seed=seed)
         estimates = geometry.dimension_estimates(
-            *(logits, distance), resamples=bootstrap, nulls=spectra, draws=draws, seed=seed
+            *inputs, resamples=bootstrap, nulls=spectra, draws=draws, seed=seed
         )
         shares = {null: _shares(drawn)[:, : len(logits) - 1] for null, drawn in spectra.items()}
         return Dimension(
@@ -51,11 +51,7 @@ def estimate_dimension(
             null_quantiles={n: np.quantile(s, 0.95, axis=0).tolist() for n, s in shares.items()},
             null_bands={n: np.quantile(s, [0.025, 0.975], axis=0) for n, s in shares.items()},
             curve=attempt(
-                geometry.dimension_curve,
-                logits,
-                distance,
-                draws=min(draws, _CURVE_DRAWS),
-                seed=seed,
+                geometry.dimension_curve, *inputs, draws=min(draws, _CURVE_DRAWS), seed=seed
             ),
         )
 
@@ -63,7 +59,7 @@ def estimate_dimension(
 
 
 def _shares(spectra: Array) -> Array:
-    """Shares of variance by axis; negative eigenvalues count as none."""
+    """Shares of variance by axis; negative eigenvalues count as zero."""
     positive = np.maximum(spectra, 0)
     shares: Array = positive / positive.sum(axis=-1, keepdims=True)
     return shares

@@ -1,4 +1,4 @@
-"""How far apart members are under each distance, and how alike the distances are."""
+"""How far apart members are under each distance, and how similar the distances are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Mantel:
 
 @dataclass(frozen=True, eq=False)
 class Distances:
-    """Distances between members, by name, and Mantel's r between those that are defined."""
+    """Distances between members, by name, and Mantel's r between the distances that are defined."""
 
     matrices: Each[Matrix]
     mantel: Mantel | NotComputed
@@ -61,18 +61,20 @@ def measure_distances(
             "own."
         )
 
+    logits = population.logits
     inputs = {"labels": population.labels, "temperature": members.temperature}
-    bound = {name: geometry.distance(name, **inputs) for name in distances}
+    bound = [geometry.distance(name, **inputs) for name in distances]
 
-    def measure(name: str) -> Matrix:
-        return _matrix(geometry.distance_matrix(population.logits, bound[name]))
+    def measure(distance: geometry.Distance) -> Matrix:
+        return _matrix(geometry.distance_matrix(logits, distance))
 
     try:  # all in one pass over the logits
-        squared = geometry.distance_matrices(population.logits, list(bound.values()))
+        squared = geometry.distance_matrices(logits, bound)
         matrices = Each({name: _matrix(squared[name]) for name in distances})
-    except UserError:  # at least one is not defined for these members: find out which
+    except UserError:  # at least one is undefined for these members: try each alone
         # A mistake in a function of the user's own is an error.
-        matrices = Each({n: measure(n) if is_own(n) else attempt(measure, n) for n in distances})
+        named = zip(distances, bound, strict=True)
+        matrices = Each({n: measure(d) if is_own(n) else attempt(measure, d) for n, d in named})
     defined = {name: matrix.squared for name, matrix in matrices.computed().items()}
     mantel = attempt(_mantel, defined, permutations, seed)
     return Distances(matrices, mantel, members.temperature)
@@ -87,9 +89,5 @@ def _mantel(squared: dict[str, Array], permutations: int, seed: int) -> Mantel:
     if len(squared) < 2:
         raise UserError("Mantel's r compares distances: at least two must be defined.")
     mantel = geometry.mantel_matrix(squared, permutations=permutations, seed=seed)
-    return Mantel(
-        names=list(mantel.names),
-        r=mantel.correlation.tolist(),
-        p=mantel.p_value.tolist(),
-        permutations=permutations,
-    )
+    r, p = mantel.correlation.tolist(), mantel.p_value.tolist()
+    return Mantel(list(mantel.names), r, p, permutations)

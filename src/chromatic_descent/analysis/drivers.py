@@ -1,7 +1,8 @@
-"""What drives the axes of each map."""
+"""The drivers of the axes of each map."""
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ _CLASS = re.compile(r"^(class \w+): (\d+)$")  # a driver of one class, by its nu
 
 @dataclass(frozen=True, eq=False)
 class AxisDrivers:
-    """What drives the axes under one distance."""
+    """The drivers of the axes of the map under one distance."""
 
     table: pd.DataFrame  # axis, group, driver, r, low, high, p, p_holm
     groups: pd.DataFrame  # of drivers: axis, group, drivers, r2, p, p_holm
@@ -39,30 +40,23 @@ def correlate_drivers(
     splits: int = 20,
     seed: int = 0,
 ) -> Drivers:
-    """Correlate each axis with each driver, and see what interventions on the logits remove."""
-    recipe = {
-        factor: np.array(levels, dtype=float)
-        for factor, levels in varied(population).items()
-        if factor != "seed"
-    }
+    """Correlate each axis with each driver, and measure what interventions on the logits remove."""
+    factors = varied(population).items()
+    recipe = {name: np.array(levels, dtype=float) for name, levels in factors if name != "seed"}
 
     def with_class_name(driver: str) -> str:
         return _CLASS.sub(lambda m: f"{m[1]}: {population.classes[int(m[2])]}", driver)
 
     def correlate(name: str) -> AxisDrivers:
-        distance = distances.bound(population, name)
-        inputs = (population.logits, population.labels, distance)
-        drivers = geometry.drive_axes(
-            *inputs, temperature=distances.temperature, recipe=recipe, splits=splits, seed=seed
-        )
+        inputs = (population.logits, population.labels, distances.bound(population, name))
+        known: dict[str, Any] = {"temperature": distances.temperature, "seed": seed}
+        drivers = geometry.drive_axes(*inputs, recipe=recipe, splits=splits, **known)
         return AxisDrivers(
             table=drivers.drivers.assign(driver=drivers.drivers["driver"].map(with_class_name)),
             groups=drivers.groups,
             permutations=drivers.permutations,
             left_out=[with_class_name(driver) for driver in drivers.left_out],
-            interventions=geometry.interventions(
-                *inputs, temperature=distances.temperature, resamples=bootstrap, seed=seed
-            ),
+            interventions=geometry.interventions(*inputs, resamples=bootstrap, **known),
         )
 
     return Each(for_each(maps, correlate))

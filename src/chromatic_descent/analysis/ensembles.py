@@ -1,9 +1,9 @@
-"""What ensembles of members are worth, why they gain, and which members to pick."""
+"""How good ensembles of members are, why they gain, and which members to pick."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,6 @@ from chromatic_descent.probe_logits import Population
 
 GAIN_DISTANCE = "hellinger"  # by which members are picked and their spread is measured
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
 class ImageMean:
@@ -31,12 +29,9 @@ class ImageMean:
 
 
 @dataclass(frozen=True, eq=False)
-class Diversity:
-    """Diversity of the members' predicted classes, by measure."""
+class Diversity(ensemble.Diversity):
+    """Diversity of the members' predicted classes, and the best that they could do together."""
 
-    means: dict[str, float]  # over pairs of members
-    standard_errors: dict[str, float]  # of the means, over probe images
-    pairs: dict[str, Array]  # [S, S]
     oracle_accuracy: float  # share of images that at least one member gets right
 
 
@@ -62,7 +57,7 @@ class Gain:
 
 @dataclass(frozen=True, eq=False)
 class Ensembles:
-    """What ensembles of these members are worth, and why."""
+    """Scores of ensembles of these members, and what explains them."""
 
     curves: pd.DataFrame  # a row per combiner, stage (raw, calibrated), size and metric
     reliability: pd.DataFrame | NotComputed  # of, calibrated, confidence, accuracy, count
@@ -83,18 +78,14 @@ def score_ensembles(
     permutations: int = 999,
     seed: int = 0,
 ) -> Ensembles:
-    """Score ensembles by size and combiner, and ask why they gain and which members to pick."""
+    """Score ensembles by size and combiner; explain their gain; select members."""
     logits, labels = population.logits, population.labels
     for name, combine in check_combiners(combiners).items():
         if is_own(name):  # a mistake in it is an error, not something that the data do not allow
             combine(logits[:, :1])
 
-    with one_thread_a_core() as threads:
-
-        def start(compute: Callable[[], T]) -> Future[T | NotComputed]:
-            return threads.submit(attempt, compute)
-
-        curves = threads.submit(
+    parts: dict[str, Callable[[], Any]] = {
+        "curves": partial(
             ensemble.size_curves,
             *(logits, labels),
             combiners=combiners,
@@ -102,60 +93,49 @@ def score_ensembles(
             resamples=bootstrap,
             calibrate=len(labels) > 1,
             seed=seed,
-        )
-        reliability = start(lambda: _reliability(population, seed))
-        uncertainty = start(lambda: _uncertainty(population))
-        diversity = start(lambda: _diversity(population))
-        decompositions = start(lambda: _decompositions(population))
-        selection = start(lambda: _selection(population, bootstrap, seed))
-        gain = start(lambda: _gain(population, distances, permutations, seed))
-    return Ensembles(
-        curves=curves.result(),
-        reliability=reliability.result(),
-        uncertainty=uncertainty.result(),
-        diversity=diversity.result(),
-        decompositions=decompositions.result(),
-        selection=selection.result(),
-        gain=gain.result(),
-    )
+        ),
+        "reliability": partial(attempt, _reliability, population, seed),
+        "uncertainty": partial(attempt, _uncertainty, population),
+        "diversity": partial(attempt, _diversity, population),
+        "decompositions": partial(attempt, _decompositions, population),
+        "selection": partial(
+            attempt,
+            ensemble.selection_curves,
+            *(logits, labels, partial(geometry.distance_matrix, distance=GAIN_DISTANCE)),
+            resamples=bootstrap,
+            seed=seed,
+        ),
+        "gain": partial(attempt, _gain, population, distances, permutations, seed),
+    }
+    with one_thread_a_core() as threads:
+        started = {name: threads.submit(part) for name, part in parts.items()}
+    return Ensembles(**{name: part.result() for name, part in started.items()})
 
 
 def _reliability(population: Population, seed: int) -> pd.DataFrame:
     """Reliability of all members' predictions pooled, and of their mean probability."""
-    labels = population.labels
-    tables = []
+    labels, tables = population.labels, []
     stacks: dict[str, NDArray[np.floating]] = {
         "members": population.logits,  # [S, N, C]
         "ensemble": ensemble.mean_probability(population.logits)[None],  # [1, N, C]
     }
     for of, logits in stacks.items():
-        for calibrated in (False, True):
-            log_p = (
-                ensemble.cross_calibrated(logits, labels, seed=seed).log_probs
-                if calibrated
-                else ensemble.log_softmax(logits)
-            )
+        calibrated = ensemble.cross_calibrated(logits, labels, seed=seed).log_probs
+        for stage, log_p in enumerate((ensemble.log_softmax(logits), calibrated)):
             bins = ensemble.reliability(np.concatenate(list(log_p)), np.tile(labels, len(log_p)))
-            tables.append(
-                pd.DataFrame(
-                    {
-                        "of": of,
-                        "calibrated": calibrated,
-                        "confidence": bins.confidence,
-                        "accuracy": bins.accuracy,
-                        "count": bins.counts,
-                    }
-                )
-            )
+            columns = {"confidence": bins.confidence, "accuracy": bins.accuracy}
+            table = pd.DataFrame({"of": of, "calibrated": stage == 1, **columns})
+            tables.append(table.assign(count=bins.counts))
     return pd.concat(tables, ignore_index=True)
 
 
 def _uncertainty(population: Population) -> dict[str, ImageMean]:
     parts = vars(ensemble.uncertainty(population.logits))  # [N] each
-    return {
-        name: ImageMean(float(values.mean()), float(values.std() / np.sqrt(len(values))))
-        for name, values in parts.items()
-    }
+    return {name: _over_images(values) for name, values in parts.items()}
+
+
+def _over_images(values: Array) -> ImageMean:
+    return ImageMean(float(values.mean()), float(values.std() / np.sqrt(len(values))))
 
 
 def _diversity(population: Population) -> Diversity:
@@ -171,20 +151,11 @@ def _decompositions(population: Population) -> dict[str, Decomposition]:
             combiner=split.combiner,
             ensemble=float(split.ensemble.mean()),
             members=float(split.members.mean()),
-            diversity=float(split.diversity.mean()),
-            diversity_standard_error=float(split.diversity.std() / np.sqrt(len(split.diversity))),
+            diversity=(diversity := _over_images(split.diversity)).mean,
+            diversity_standard_error=diversity.standard_error,
         )
         for loss, split in splits.items()
     }
-
-
-def _selection(population: Population, bootstrap: int, seed: int) -> pd.DataFrame:
-    return ensemble.selection_curves(
-        *(population.logits, population.labels),
-        lambda half: geometry.distance_matrix(half, GAIN_DISTANCE),
-        resamples=bootstrap,
-        seed=seed,
-    )
 
 
 def _gain(

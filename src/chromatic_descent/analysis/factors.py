@@ -1,7 +1,7 @@
-"""Which recipe factors set members apart."""
+"""The recipe factors that separate members."""
 
 import json
-from collections import defaultdict
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -33,11 +33,9 @@ def compare_factors(
     matrices = distances.matrices.computed()
 
     def compare(name: str) -> pd.DataFrame:
-        rows = []
+        rows, squared = [], matrices[name].squared
         for factor, levels in factors.items():
-            test = geometry.permanova(
-                matrices[name].squared, levels, permutations=permutations, seed=seed
-            )
+            test = geometry.permanova(squared, levels, permutations=permutations, seed=seed)
             rows.append((factor, len(set(levels)), test.observed, test.r_squared, test.p_value))
         return pd.DataFrame(rows, columns=["factor", "levels", "pseudo_f", "r_squared", "p_value"])
 
@@ -55,34 +53,24 @@ def varied(population: Population) -> dict[str, list[int]]:
     keys = dict.fromkeys(key for config in configs for key in config)
     columns: dict[str, list[Any]] = {key: [config.get(key) for config in configs] for key in keys}
     columns["seed"] = list(population.seeds)
-    alike: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    factors: dict[tuple[int, ...], tuple[list[str], list[int]]] = {}
     for key, values in columns.items():
         texts = [json.dumps(value, sort_keys=True) for value in values]
         if 1 < len(set(texts)) < len(texts):
-            alike[tuple(_numbered(values, texts))].append(key)
-    partitions: dict[tuple[int, ...], tuple[list[str], tuple[int, ...]]] = {}
-    for coded, names in alike.items():  # the same partition with its levels in another order
-        first = tuple(pd.factorize(np.array(coded))[0].tolist())
-        partitions.setdefault(first, ([], coded))[0].extend(names)
-    return {_shared_name(names): list(coded) for names, coded in partitions.values()}
+            partition = tuple(pd.factorize(np.array(texts))[0].tolist())  # in whichever order
+            factors.setdefault(partition, ([], _levels(values, texts)))[0].append(key)
+    return {_shared_name(keys): levels for keys, levels in factors.values()}
 
 
-def _numbered(values: list[Any], texts: list[str]) -> list[int]:
+def _levels(values: list[Any], texts: list[str]) -> list[int]:
     """The level of each value: in numerical order for numbers, otherwise in order of appearance."""
-    if all(isinstance(value, (int, float)) for value in values):
-        levels = sorted(set(texts), key=json.loads)
-    else:
-        levels = list(dict.fromkeys(texts))
+    numbers = all(isinstance(value, (int, float)) for value in values)
+    levels = sorted(set(texts), key=json.loads) if numbers else list(dict.fromkeys(texts))
     return [levels.index(text) for text in texts]
 
 
 def _shared_name(keys: list[str]) -> str:
-    """What dotted names share from the left, or the first of them if they share nothing."""
-    if len(keys) == 1:
-        return keys[0]
-    shared = []
-    for parts in zip(*(key.split(".") for key in keys), strict=False):
-        if len(set(parts)) > 1:
-            break
-        shared.append(parts[0])
-    return ".".join(shared) or keys[0]
+    """The dotted prefix that all keys share, or the first key if they share none."""
+    parts = zip(*(key.split(".") for key in keys), strict=False)
+    shared = takewhile(lambda names: len(set(names)) == 1, parts)
+    return ".".join(names[0] for names in shared) or keys[0]

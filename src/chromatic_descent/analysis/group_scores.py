@@ -6,6 +6,7 @@ can be compared on the same resampled images.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,34 +19,32 @@ from chromatic_descent.ensemble.metrics import BINS, bin_index
 from chromatic_descent.probe_logits import FOREIGN, SHIFTED, Population, ProbeSliceLogits
 
 SPREADS = ("logit_mse_centred", "logit_mse_matched", "hellinger")  # blind to shifts of logits
+_SCORES = {"accuracy": ensemble.accuracy, "nll": ensemble.nll}  # on shifted images
+_UNCERTAINTIES = ("entropy", "max_probability", "mutual_information")
+
+Row = dict[str, Any]
+Rows = list[Row]
 
 
 @dataclass(frozen=True)
-class Images:
+class Weights:
     """How often each image counts: of the probe [W, N], and of its shifted images [W, M]."""
 
     probe: NDArray[np.float32]
     shifted: NDArray[np.float32]
 
 
-def once_each(population: Population) -> Images:
-    """Every image counts once: W is 1."""
-    return Images(
-        np.ones((1, len(population.labels)), dtype=np.float32),
-        np.ones((1, _shifted_images(population)), dtype=np.float32),
-    )
-
-
-def resampled(population: Population, resamples: int, seed: int) -> Images:
+def weights(population: Population, resamples: int, seed: int) -> Weights:
     """Every image counts once, then `resamples` draws of them: W is 1 + resamples."""
-    whole = once_each(population)
-    drawn = [
-        np.concatenate([one, geometry.resampled_counts(one.shape[1], resamples, seed)])
-        if one.size
-        else np.empty((1 + resamples, 0), dtype=np.float32)
-        for one in (whole.probe, whole.shifted)
-    ]
-    return Images(*drawn)
+    shifted = (len(part.labels) for part in slices_of(population, SHIFTED).values())
+
+    def drawn(images: int) -> NDArray[np.float32]:
+        once = np.ones((1, images), dtype=np.float32)
+        if not resamples or not images:
+            return np.tile(once, (1 + resamples, 1))
+        return np.concatenate([once, geometry.resampled_counts(images, resamples, seed)])
+
+    return Weights(drawn(len(population.labels)), drawn(next(shifted, 0)))
 
 
 def slices_of(population: Population, kind: str) -> dict[str, ProbeSliceLogits]:
@@ -55,61 +54,44 @@ def slices_of(population: Population, kind: str) -> dict[str, ProbeSliceLogits]:
         for name, part in population.slices.items()
         if name.startswith(kind)
     }
-    sizes = {len(part.labels) for part in slices.values()}
-    return slices if len(sizes) == 1 else {}
+    return slices if len({len(part.labels) for part in slices.values()}) == 1 else {}
 
 
 def members_alone(population: Population, members: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """One row per member: its scores on the probe and on the shifted images, and its seconds.
+    """One row per member, from the table of the section `members` and the shifted images.
 
-    Args:
-        population: S members.
-        members: the table of the section `members`.
-        seed: of the probe's halves, for calibration.
+    The seed is of the probe's halves, for calibration.
     """
-    logits, labels = population.logits, population.labels
-    shifts = slices_of(population, SHIFTED)
+    labels, shifts = population.labels, slices_of(population, SHIFTED).values()
     rows = []
     for member, record in enumerate(population.records):
-        calibrated = ensemble.cross_calibrated(logits[member], labels, seed=seed).log_probs
-        row = {
-            "member_calibrated_nll": float(ensemble.nll(calibrated, labels)),
-            "seconds": record.get("wall_time", {}).get("train", np.nan),
-        }
+        logits = population.logits[member]
+        calibrated = ensemble.cross_calibrated(logits, labels, seed=seed).log_probs
+        row = {"member_calibrated_nll": float(ensemble.nll(calibrated, labels))}
+        row["seconds"] = record.get("wall_time", {}).get("train", np.nan)
         if shifts:
-            log_p = [ensemble.log_softmax(part.logits[member]) for part in shifts.values()]
-            for name, score in [("accuracy", ensemble.accuracy), ("nll", ensemble.nll)]:
-                scores = [score(p, s.labels) for p, s in zip(log_p, shifts.values(), strict=True)]
-                row[f"member_shifted_{name}"] = float(np.mean(scores))
+            log_p = [(ensemble.log_softmax(part.logits[member]), part.labels) for part in shifts]
+            for name, score in _SCORES.items():
+                row[f"member_shifted_{name}"] = float(np.mean([score(p, y) for p, y in log_p]))
         rows.append(row)
-    table = pd.DataFrame(
-        {
-            "member_accuracy": members["accuracy"],
-            "member_nll": members["nll"],
-            "member_ece": members["ece"],
-            "temperature": members["temperature"],
-        }
-    )
-    return pd.concat([table, pd.DataFrame(rows, dtype=float)], axis=1)
+    table = members[["accuracy", "nll", "ece"]].add_prefix("member_")
+    return pd.concat([table, members["temperature"], pd.DataFrame(rows, dtype=float)], axis=1)
 
 
 def together(
-    population: Population,
-    who: Sequence[int],
-    temperature: Array,
-    images: Images,
-    seed: int,
+    population: Population, members: Sequence[int], temperature: Array, images: Weights, seed: int
 ) -> dict[str, Array]:
     """Scores of the ensemble of some members, and how far apart they are: [W] each.
 
     Args:
         population: S members.
-        who: the indices of at least 2 of them.
+        members: the indices of at least 2 of them.
         temperature: [S] fitted.
         images: how often each image counts, W times.
         seed: of the probe's halves; the temperatures are fitted on every image once.
     """
-    logits, labels = population.logits[list(who)], population.labels
+    chosen = list(members)
+    logits, labels = population.logits[chosen], population.labels
     weights, total = images.probe, images.probe.sum(axis=1, dtype=np.float64)
 
     log_p = np.stack([ensemble.log_softmax(member) for member in logits])  # [S, N, C]
@@ -125,16 +107,13 @@ def together(
         "accuracy_gain": right - (1 - wrong_alone).mean(axis=0),
         "nll_gain": losses.mean(axis=0) - loss,
     }
-    fitted = temperature[list(who)]
-    per_image |= {name: _spread(logits, name, fitted) for name in SPREADS}
+    per_image |= {name: _spread(logits, name, temperature[chosen]) for name in SPREADS}
     means = weights @ np.stack(list(per_image.values()), axis=1) / total[:, None]  # [W, K]
     scores = dict(zip(per_image, means.T, strict=True))
     scores["ensemble_ece"] = _ece(combined, right, weights) / total
     scores |= _disagreement(logits, wrong_alone, weights)
-    if shifts := slices_of(population, SHIFTED):
-        mixed = [
-            (ensemble.mean_probability(s.logits[list(who)]), s.labels) for s in shifts.values()
-        ]
+    if shifts := slices_of(population, SHIFTED).values():
+        mixed = [(ensemble.mean_probability(s.logits[chosen]), s.labels) for s in shifts]
         at = images.shifted / images.shifted.sum(axis=1, keepdims=True)
         hit = np.mean([p.argmax(-1) == y for p, y in mixed], axis=0)  # [M], a mean over shifts
         scores["ensemble_shifted_accuracy"] = at @ hit
@@ -142,71 +121,52 @@ def together(
     return scores
 
 
-def unweighted(population: Population, who: Sequence[int]) -> dict[str, float]:
+def unweighted(population: Population, members: Sequence[int]) -> dict[str, float]:
     """Scores of an ensemble that are not means over images: its temperature, and AUROCs."""
-    logits = population.logits[list(who)]
+    logits = population.logits[list(members)]
     combined = ensemble.mean_probability(logits)
     scores = {"ensemble_temperature": float(ensemble.fit_temperature(combined, population.labels))}
     if foreign := slices_of(population, FOREIGN):
-        inside = _unsureness(logits)
+        inside = _uncertainty(logits)
         for kind, part in foreign.items():
-            outside = _unsureness(part.logits[list(who)])
+            outside = _uncertainty(part.logits[list(members)])
             for score, values in inside.items():
                 scores[f"auroc_{score}_{kind}"] = ensemble.auroc(values, outside[score])
     return scores
 
 
-def on_shifts(population: Population, who: Sequence[int]) -> pd.DataFrame:
+def on_shifts(population: Population, members: Sequence[int]) -> Rows:
     """Under each corruption at each severity: members' mean accuracy and NLL, the ensemble's."""
     rows = []
     for name, part in slices_of(population, SHIFTED).items():
-        logits = part.logits[list(who)]
-        alone = np.stack([ensemble.log_softmax(member) for member in logits])
+        alone = np.stack([ensemble.log_softmax(logits) for logits in part.logits[list(members)]])
         shift, _, severity = name.rpartition("-")
         row = {"shift": shift, "severity": int(severity)}
-        for score in (ensemble.accuracy, ensemble.nll):
-            row[f"member_{score.__name__}"] = score(alone, part.labels).mean()
-        for score in (ensemble.accuracy, ensemble.nll):
-            together = score(log_mean_exp(alone), part.labels) if len(who) > 1 else np.nan
-            row[f"ensemble_{score.__name__}"] = float(together)
+        for of, log_p in {"member": alone, "ensemble": log_mean_exp(alone)}.items():
+            known = of == "member" or len(members) > 1
+            for score, function in _SCORES.items():
+                mean = np.mean(function(log_p, part.labels)) if known else np.nan
+                row[f"{of}_{score}"] = float(mean)
         rows.append(row)
-    return pd.DataFrame(rows)
+    return rows
 
 
-def on_foreign(
-    population: Population, who: Sequence[int], scores: dict[str, float]
-) -> pd.DataFrame:
+def on_foreign(population: Population, members: Sequence[int], scores: dict[str, float]) -> Rows:
     """On each kind of other data: the ensemble's entropy and mutual information, and AUROCs."""
     rows = []
     for kind, part in slices_of(population, FOREIGN).items():
-        means = ensemble.uncertainty(part.logits[list(who)]).means
-        rows.append(
-            {
-                "data": kind,
-                "entropy": means["total"],
-                "mutual_information": means["mutual_information"],
-                **{
-                    f"auroc_{score}": scores[f"auroc_{score}_{kind}"]
-                    for score in ("entropy", "max_probability", "mutual_information")
-                },
-            }
-        )
-    return pd.DataFrame(rows)
+        means = ensemble.uncertainty(part.logits[list(members)]).means
+        aurocs = {f"auroc_{score}": scores[f"auroc_{score}_{kind}"] for score in _UNCERTAINTIES}
+        means = {"entropy": means["total"], "mutual_information": means["mutual_information"]}
+        rows.append({"data": kind, **means, **aurocs})
+    return rows
 
 
-def _shifted_images(population: Population) -> int:
-    shifts = slices_of(population, SHIFTED)
-    return len(next(iter(shifts.values())).labels) if shifts else 0
-
-
-def _unsureness(logits: NDArray[np.floating]) -> dict[str, Array]:
+def _uncertainty(logits: NDArray[np.floating]) -> dict[str, Array]:
     """Scores [N] of an ensemble that should be high for images unlike those it was trained on."""
-    split = ensemble.uncertainty(logits)
-    return {
-        "entropy": split.total,
-        "max_probability": -ensemble.mean_probability(logits).max(axis=-1),
-        "mutual_information": split.mutual_information,
-    }
+    split, largest = ensemble.uncertainty(logits), ensemble.mean_probability(logits).max(axis=-1)
+    scores = (split.total, -largest, split.mutual_information)
+    return dict(zip(_UNCERTAINTIES, scores, strict=True))
 
 
 def _ece(log_p: Array, right: Array, weights: NDArray[np.float32]) -> Array:
@@ -223,15 +183,16 @@ def _disagreement(
 ) -> dict[str, Array]:
     """Mean over pairs of disagreement and its normalised form [W], as in `ensemble.diversity`."""
     upper = np.triu_indices(len(logits), k=1)
-    apart = geometry.reweighted_distances(logits, "disagreement", weights)[:, *upper]  # [W, pairs]
+    differing = geometry.reweighted_distances(logits, "disagreement", weights)[
+        :, *upper
+    ]  # [W, pairs]
     error = weights @ wrong.T / weights.sum(axis=1, keepdims=True, dtype=np.float64)  # [W, S]
     both = (error[:, upper[0]] + error[:, upper[1]]) / 2
     known = both > 1e-12
-    ratio = np.divide(apart, both, out=np.zeros_like(apart), where=known)
+    ratio = np.divide(differing, both, out=np.zeros_like(differing), where=known).sum(axis=1)
     count = known.sum(axis=1)
-    normalised = np.full(len(ratio), np.nan)
-    np.divide(ratio.sum(axis=1), count, out=normalised, where=count > 0)
-    return {"disagreement": apart.mean(axis=1), "normalised_disagreement": normalised}
+    normalised = np.divide(ratio, count, out=np.full(len(ratio), np.nan), where=count > 0)
+    return {"disagreement": differing.mean(axis=1), "normalised_disagreement": normalised}
 
 
 def _spread(logits: NDArray[np.floating], name: str, temperature: Array) -> Array:

@@ -27,8 +27,4 @@ def lay_out_by_inpca(population: Population, distances: Distances) -> InPCA | No
 
 def _inpca(squared: Array) -> InPCA:
     layout = geometry.inpca(squared, min(_KEPT_AXES, len(squared)))
-    return InPCA(
-        coordinates=layout.coordinates,
-        eigenvalues=layout.eigenvalues.tolist(),
-        explained_stress=layout.explained_stress.tolist(),
-    )
+    return InPCA(layout.coordinates, layout.eigenvalues.tolist(), layout.explained_stress.tolist())

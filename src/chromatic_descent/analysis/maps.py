@@ -1,34 +1,23 @@
-"""Where members lie under each Euclidean distance, and how far that depends on the probe images."""
+"""Maps of members under each Euclidean distance, and how much they depend on the probe images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from chromatic_descent import geometry
-from chromatic_descent.analysis.clustering import Clustering, cluster
 from chromatic_descent.analysis.distances import Distances
-from chromatic_descent.analysis.results import (
-    Array,
-    Each,
-    Interval,
-    NotComputed,
-    attempt,
-    for_each,
-    interval,
-)
+from chromatic_descent.analysis.results import Array, Each, Interval, NotComputed, attempt, for_each
 from chromatic_descent.errors import UserError
 from chromatic_descent.own_code import is_own
 from chromatic_descent.probe_logits import Population
 
-T = TypeVar("T")
-
 FEWEST_FOR_NEIGHBOURS = 10  # t-SNE and UMAP of fewer members mean nothing
 MAPS = ("logit_mse", "logit_mse_centred", "logit_mse_matched", "hellinger")
 _KEPT_AXES = 10  # of a layout: enough for every figure and for drivers
+_FEW = 300  # members, below which the optimal order of a clustering (S³ steps) is computed
 
 
 @dataclass(frozen=True)
@@ -65,6 +54,14 @@ class Neighbours:
     trustworthiness: list[float | NotComputed]  # of each layout
     r_between_seeds: float | NotComputed  # mean Procrustes r between two layouts
     means_nothing: bool  # too few members
+
+
+@dataclass(frozen=True, eq=False)
+class Clustering:
+    """Average-linkage clustering of S members; leaves are at 0, 1, 2, …, heights are distances."""
+
+    order: NDArray[np.int64]  # [S], members in the order of the leaves
+    tree: Array  # [S − 1, 2, 4], the corners of each join: positions and heights
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,33 +102,46 @@ def lay_out_maps(
     umap: int = 0,
     seed: int = 0,
 ) -> Maps:
-    """Lay the members out under each distance, and ask how far the probe images matter."""
+    """Lay the members out under each distance, and test how much depends on the probe images."""
     logits = population.logits
-    if unknown := [name for name in maps if not _is_euclidean(name, logits)]:
+    own = (name for name in maps if is_own(name))  # these are tried on the logits
+    euclidean = {
+        *geometry.EUCLIDEAN,
+        *(n for n in own if geometry.distance(n).on(logits).euclidean),
+    }
+    if unknown := [name for name in maps if name not in euclidean]:
         raise UserError(
             f"maps={unknown}: expected names from {list(geometry.EUCLIDEAN)}, or a function of "
             "your own that returns features (docs/extending.md)."
         )
     if missing := [name for name in maps if name not in distances.matrices]:
         raise UserError(f"maps={missing}: add {', '.join(missing)} to `distances` too.")
-    defined = [name for name in maps if name in distances.matrices.computed()]
-    counts = {"tsne": tsne, "umap": umap}
 
     def lay_out(name: str) -> DistanceMap:
         squared = distances.matrices.computed()[name].squared
-        mds = geometry.classical_mds(squared, dimensions=max(2, len(squared) - 1))
         bound = distances.bound(population, name)
+        mds = geometry.classical_mds(squared, dimensions=max(2, len(squared) - 1))
         resampled = geometry.bootstrap_layouts(logits, bound, resamples=bootstrap, seed=seed)
-        plane = mds.coordinates[:, :2]
-        neighbours = {
-            method: attempt(_neighbours, method, squared, range(seed, seed + count))
-            for method, count in counts.items()
-            if count
-        }
-        smacof = attempt(_smacof, squared, plane, seed)
-        layouts = {"mds": plane}
-        for made in (*neighbours.values(), smacof):
-            layouts |= {} if isinstance(made, NotComputed) else made[1]
+        layouts = {"mds": mds.coordinates[:, :2]}
+
+        def neighbours(method: str, count: int) -> Neighbours:
+            embed = geometry.tsne if method == "tsne" else geometry.umap
+            embeddings = [embed(squared, seed + k) for k in range(count)]
+            layouts.update({f"{method} {k}": xy for k, xy in enumerate(embeddings)})
+            return Neighbours(
+                seeds=count,
+                trustworthiness=[attempt(geometry.trustworthiness, squared, e) for e in embeddings],
+                r_between_seeds=attempt(geometry.seed_spread, embeddings),
+                means_nothing=len(squared) < FEWEST_FOR_NEIGHBOURS,
+            )
+
+        def smacof() -> Smacof:
+            fitted = geometry.smacof(squared, seed=seed)
+            aligned = geometry.procrustes(layouts["mds"], fitted.coordinates)
+            layouts["smacof"] = aligned.layout
+            return Smacof(fitted.stress, aligned.correlation)
+
+        counts = {"tsne": tsne, "umap": umap}
         return DistanceMap(
             eigenvalues=mds.eigenvalues.tolist(),
             explained=mds.explained.tolist(),
@@ -139,63 +149,23 @@ def lay_out_maps(
             top_2_share_equidistant=geometry.equidistant_share(len(squared)),
             negative_mass=mds.negative_mass,
             coordinates=mds.coordinates[:, :_KEPT_AXES],
-            stability=Stability(**vars(interval(resampled.correlations)), resamples=bootstrap),
+            stability=Stability(**vars(Interval.of(resampled.correlations)), resamples=bootstrap),
             ellipses=_ellipses(population, resampled),
             split_half=attempt(_split_half, logits, bound, splits, seed),
-            smacof=_without_layouts(smacof),
-            neighbours=Each({method: _without_layouts(m) for method, m in neighbours.items()}),
-            layouts=_layout_table(population, layouts),
-            clustering=cluster(squared),
+            neighbours=Each({m: attempt(neighbours, m, n) for m, n in counts.items() if n}),
+            smacof=attempt(smacof),
+            layouts=_layout_table(population, layouts),  # all, now that the others are added
+            clustering=_cluster(squared),
         )
 
-    return Each(for_each(defined, lay_out))
-
-
-def _is_euclidean(name: str, logits: NDArray[np.floating]) -> bool:
-    """Whether a distance has features; a distance of the user's own is tried on the logits."""
-    if is_own(name):
-        return geometry.distance(name).on(logits).euclidean
-    return name in geometry.EUCLIDEAN
-
-
-def _without_layouts(made: tuple[T, dict[str, Array]] | NotComputed) -> T | NotComputed:
-    return made if isinstance(made, NotComputed) else made[0]
-
-
-def _neighbours(
-    method: str, squared: Array, seeds: Sequence[int]
-) -> tuple[Neighbours, dict[str, Array]]:
-    """t-SNE or UMAP from several seeds: how faithful they are, and the layouts."""
-    place = geometry.tsne if method == "tsne" else geometry.umap
-    layouts = [place(squared, seed) for seed in seeds]
-    faithful = Neighbours(
-        seeds=len(layouts),
-        trustworthiness=[attempt(geometry.trustworthiness, squared, xy) for xy in layouts],
-        r_between_seeds=attempt(geometry.seed_spread, layouts),
-        means_nothing=len(squared) < FEWEST_FOR_NEIGHBOURS,
-    )
-    return faithful, {f"{method} {k}": xy for k, xy in enumerate(layouts)}
-
-
-def _smacof(squared: Array, mds: Array, seed: int) -> tuple[Smacof, dict[str, Array]]:
-    """SMACOF's stress, and its layout turned onto that of the classical MDS."""
-    smacof = geometry.smacof(squared, seed=seed)
-    aligned = geometry.procrustes(mds, smacof.coordinates)
-    return Smacof(smacof.stress, aligned.correlation), {"smacof": aligned.layout}
+    return Each(for_each([n for n in maps if n in distances.matrices.computed()], lay_out))
 
 
 def _ellipses(population: Population, resampled: geometry.Bootstrap) -> pd.DataFrame:
     ellipses = geometry.confidence_ellipses(resampled)
-    return pd.DataFrame(
-        {
-            "member": population.names,
-            "x": ellipses.centres[:, 0],
-            "y": ellipses.centres[:, 1],
-            "half_axis_1": ellipses.half_axes[:, 0],
-            "half_axis_2": ellipses.half_axes[:, 1],
-            "angle": ellipses.angles,
-        }
-    )
+    columns = ["x", "y", "half_axis_1", "half_axis_2", "angle"]
+    values = np.column_stack([ellipses.centres, ellipses.half_axes, ellipses.angles])
+    return pd.DataFrame({"member": population.names, **dict(zip(columns, values.T, strict=True))})
 
 
 def _split_half(
@@ -203,17 +173,32 @@ def _split_half(
 ) -> SplitHalf:
     halves = geometry.split_half(logits, distance, splits=splits, seed=seed)
     return SplitHalf(
-        r=interval(halves.correlations),
-        r_by_chance=interval(halves.chance),
-        axes=[interval(axis) for axis in halves.axes.T],
-        axes_by_chance=[interval(axis) for axis in halves.axes_chance.T],
+        r=Interval.of(halves.correlations),
+        r_by_chance=Interval.of(halves.chance),
+        axes=[Interval.of(axis) for axis in halves.axes.T],
+        axes_by_chance=[Interval.of(axis) for axis in halves.axes_chance.T],
         splits=len(halves.correlations),
     )
 
 
-def _layout_table(population: Population, layouts: Mapping[str, Array]) -> pd.DataFrame:
-    tables = [
-        pd.DataFrame({"member": population.names, "layout": name, "x": xy[:, 0], "y": xy[:, 1]})
-        for name, xy in layouts.items()
-    ]
-    return pd.concat(tables, ignore_index=True)
+def _layout_table(population: Population, layouts: dict[str, Array]) -> pd.DataFrame:
+    member, layout = (
+        population.names * len(layouts),
+        np.repeat(list(layouts), len(population.names)),
+    )
+    x, y = np.concatenate(list(layouts.values())).T
+    return pd.DataFrame({"member": member, "layout": layout, "x": x, "y": y})
+
+
+def _cluster(squared: Array) -> Clustering:
+    from scipy.cluster.hierarchy import dendrogram, linkage
+    from scipy.spatial.distance import squareform
+
+    condensed = squareform(np.sqrt(np.maximum(squared, 0)), checks=False)
+    joined = linkage(condensed, "average", optimal_ordering=len(squared) < _FEW)
+    tree = dendrogram(joined, no_plot=True)
+    positions = (np.array(tree["icoord"]) - 5) / 10  # SciPy has leaves at 5, 15, 25, …
+    return Clustering(
+        order=np.array(tree["leaves"], dtype=np.int64),
+        tree=np.stack([positions, np.array(tree["dcoord"])], axis=1),
+    )

@@ -7,8 +7,10 @@ from typing import Any
 from chromatic_descent import geometry
 from chromatic_descent.analysis.distances import Distances
 from chromatic_descent.analysis.maps import Maps
-from chromatic_descent.analysis.results import Array, Each, for_each, interval
+from chromatic_descent.analysis.results import Array, Each, Interval, for_each
 from chromatic_descent.probe_logits import Population
+
+Test = Callable[[str], geometry.NullTest]  # of the map under a distance
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,7 @@ def run_null_tests(
     seed: int = 0,
 ) -> Nulls:
     """Test the top-2 share under each distance against each null."""
-    logits, labels = population.logits, population.labels
+    logits = population.logits
     _, images, classes = logits.shape
     drawn: dict[str, Any] = {"draws": draws, "seed": seed}
     bound = {name: distances.bound(population, name) for name in maps}
@@ -50,29 +52,26 @@ def run_null_tests(
         free = bound[name].on(logits).degrees(classes)
         return geometry.isotropic(squared[name], degrees=images * free, **drawn)
 
-    ladder: dict[str, Callable[[str], geometry.NullTest]] = {
+    def on_logits(test: Callable[..., geometry.NullTest], *inputs: Any) -> Test:
+        return lambda name: test(logits, *inputs, bound[name], **drawn)
+
+    ladder: dict[str, Test] = {
         "permuted_distances": lambda name: geometry.permuted_distances(
             squared[name], permutations=permutations, seed=seed
         ),
         "isotropic": isotropic,
-        "independent_errors": lambda name: geometry.independent_errors(
-            logits, bound[name], **drawn
-        ),
-        "within_class_shuffles": lambda name: geometry.within_class_shuffles(
-            logits, labels, bound[name], **drawn
-        ),
-        "temperature_and_bias": lambda name: geometry.temperature_and_bias(
-            logits, bound[name], **drawn
-        ),
+        "independent_errors": on_logits(geometry.independent_errors),
+        "within_class_shuffles": on_logits(geometry.within_class_shuffles, population.labels),
+        "temperature_and_bias": on_logits(geometry.temperature_and_bias),
     }
-    # The longest first, so that no core is left to do it alone at the end.
+    # The longest first, so that no core works alone at the end.
     tests = [(null, name) for null in reversed(ladder) for name in reversed(list(maps))]
     results = for_each(tests, lambda test: _in_words(ladder[test[0]](test[1])))
     return {name: Each({null: results[null, name] for null in ladder}) for name in maps}
 
 
 def _in_words(test: geometry.NullTest) -> NullTest:
-    span = interval(test.null)
+    span = Interval.of(test.null)
     return NullTest(
         observed=test.observed,
         null_mean=span.mean,

@@ -22,7 +22,7 @@ SCHEMA_VERSION = 2
 
 @dataclass(frozen=True)
 class Run:
-    """One run of `chromatic-analyze`: what it was asked, of what, and when."""
+    """The study, time, command and options of one run of `chromatic-analyze`."""
 
     study: str
     created: str  # ISO 8601, UTC
@@ -50,7 +50,7 @@ def csv_name(path: str) -> str:
 
 
 def as_json(analysis: Analysis, run: Run) -> dict[str, Any]:
-    """What `analysis.json` holds."""
+    """The content of `analysis.json`."""
     head = {"schema_version": SCHEMA_VERSION, **plain(run)}
     return {**head, "provenance": plain(analysis.provenance), **plain(analysis.results)}
 
@@ -58,7 +58,9 @@ def as_json(analysis: Analysis, run: Run) -> dict[str, Any]:
 def read_numbers(path: Path | str) -> dict[str, Any]:
     """Read an `analysis.json` of this release or an earlier one, with the keys of this one.
 
-    Raises UserError if it cannot be read, is something else, or is of a newer schema.
+    `schema_version` stays that of the file.
+
+    Raises UserError if it cannot be read, is not an analysis.json, or has a newer schema.
     """
     try:
         content = plain_json(Path(path).read_text(encoding="utf-8"))
@@ -72,16 +74,12 @@ def read_numbers(path: Path | str) -> dict[str, Any]:
             f"{path} has schema version {version}, of a newer release: this one reads "
             f"{SCHEMA_VERSION}. Upgrade chromatic-descent, or analyse the study again."
         )
-    return _upgraded(content, version)
-
-
-def _upgraded(content: dict[str, Any], version: int) -> dict[str, Any]:
-    """The same with the keys of the newest schema; `schema_version` stays that of the file."""
     if version < 2:
-        by_image = content.pop("answers", {})
-        content["per_class"] = {"confusion": by_image.pop("confusion", {})}
-        content["per_image"] = by_image
-    return content
+        per_image = content.pop("answers", {})
+        content["per_class"] = {"confusion": per_image.pop("confusion", {})}
+        content["per_image"] = per_image
+    result: dict[str, Any] = content
+    return result
 
 
 def _narrow(array: NDArray[Any]) -> NDArray[Any]:

@@ -36,24 +36,16 @@ def score_classes(population: Population) -> PerClass:
     """Score members class by class."""
     labels, classes = population.labels, population.logits.shape[-1]
     predicted = predicted_classes(population)
-    return PerClass(
-        class_accuracy=_class_accuracy(predicted, labels, classes),
-        confusion=attempt(_confusion, predicted, labels, classes),
-    )
+    images = np.bincount(labels, minlength=classes)
+    right = [np.bincount(labels[row == labels], minlength=classes) for row in predicted]
+    accuracy = np.full((len(right), classes), np.nan)
+    np.divide(right, images, out=accuracy, where=images > 0)
+    return PerClass(accuracy, attempt(_confusion, predicted, labels, classes))
 
 
 def predicted_classes(population: Population) -> NDArray[np.int64]:
     """The class that each member predicts for each image [S, N]."""
     return np.stack([logits.argmax(axis=-1) for logits in population.logits]).astype(np.int64)
-
-
-def _class_accuracy(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> Array:
-    images = np.bincount(labels, minlength=classes)
-    right = np.stack(
-        [np.bincount(labels[row == labels], minlength=classes) for row in predicted]
-    ).astype(float)
-    share: Array = np.divide(right, images, out=np.full_like(right, np.nan), where=images > 0)
-    return share
 
 
 def _confusion(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> Confusion:

@@ -1,7 +1,6 @@
-"""Which images divide members, and which make the axes of the maps."""
+"""The images on which members disagree, and those that define the axes of the maps."""
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from chromatic_descent import ensemble
 from chromatic_descent.analysis.maps import Maps
 from chromatic_descent.analysis.per_class import predicted_classes
-from chromatic_descent.analysis.results import Array, NotComputed, attempt
+from chromatic_descent.analysis.results import NotComputed, attempt
 from chromatic_descent.errors import UserError
 from chromatic_descent.probe_logits import Population
 
@@ -33,7 +32,7 @@ class PerImage:
 
 
 def pick_images(population: Population, maps: Maps) -> PerImage:
-    """Pick the images that divide members, and those that make the axes of each map."""
+    """Pick the images on which members disagree, and those that define the axes of each map."""
     predicted = predicted_classes(population)
     disputed, axis_ends = attempt(_disputed, population, predicted), _axis_ends(population, maps)
     tables = [*axis_ends.values(), *([] if isinstance(disputed, NotComputed) else [disputed])]
@@ -42,7 +41,7 @@ def pick_images(population: Population, maps: Maps) -> PerImage:
 
 
 def _disputed(population: Population, predicted: NDArray[np.int64]) -> pd.DataFrame:
-    """The images on which most pairs of members disagree; of ties, the most mutual information.
+    """The images on which most pairs of members disagree; ties go to more mutual information.
 
     disagreement is the share of pairs, mutual_information H(p̄) − mean_i H(p_i) in nats.
     """
@@ -70,32 +69,27 @@ def _axis_ends(population: Population, maps: Maps) -> dict[str, pd.DataFrame]:
     """By distance, the images whose true class becomes most, and least, probable along each axis.
 
     slope_n = Σ_i x_i p_in / Σ_i x_i², p the probability of the label and x the coordinates: the
-    images of largest slope are those that members at the + end answer better than those at the −
+    images of largest slope are those that members at the + end classify better than those at the −
     end, per unit of the axis.
     """
-
-    @cache  # needed only if there is a map
-    def probability_of_label() -> Array:
-        images = np.arange(len(population.labels))
-        return np.stack(
-            [
-                np.exp(ensemble.log_softmax(logits)[images, population.labels])
-                for logits in population.logits
-            ]
-        )  # [S, N]
-
-    ends = {}
+    images, ends = np.arange(len(population.labels)), {}
+    probability = np.stack(
+        [
+            np.exp(ensemble.log_softmax(member)[images, population.labels])
+            for member in population.logits
+        ]
+    )  # of the labels [S, N]
     for name, view in maps.computed().items():
         rows = []
         for axis, x in enumerate(view.coordinates.T[:_AXES]):
             if not np.square(x).sum() > 0:
                 continue
-            slope = x @ probability_of_label() / np.square(x).sum()
+            slope = x @ probability / np.square(x).sum()
             upwards = np.argsort(slope, kind="stable")
-            for end, images in (("+", upwards[::-1]), ("-", upwards)):
+            for end, ordered in (("+", upwards[::-1]), ("-", upwards)):
                 rows += [
                     (axis + 1, end, n, population.indices[n], population.labels[n], slope[n])
-                    for n in images[:_AT_AN_END]
+                    for n in ordered[:_AT_AN_END]
                 ]
         columns = ["axis", "end", "image", "index", "label", "slope"]
         ends[name] = pd.DataFrame(rows, columns=columns)

@@ -1,13 +1,8 @@
 """Results on disk: one rule for JSON, CSV, `.npz` and the cache.
 
-A result is a tree of dataclasses and mappings. Its leaves are
-
-    plain values and lists of them    JSON
-    data frames                       a CSV each, and JSON
-    arrays                            .npz only: they are bulk (distances, layouts)
-
-In JSON, `NotComputed` is an object with the single key `not_computed`, whose value is the reason;
-a field that is None is left out.
+A result is a tree of dataclasses and mappings. Plain values, and lists of them, are written to
+JSON, data frames to JSON and a CSV each, and arrays to `.npz` only: they are bulk (distances,
+layouts). `NotComputed` is an object with the single key `not_computed`, whose value is the reason.
 """
 
 import json
@@ -30,18 +25,18 @@ from chromatic_descent.files.hashing import content_hash
 Leaf = TypeVar("Leaf")
 
 _NOT_COMPUTED = "not_computed"
-_ARRAY = "array"  # what names of arrays in a cache file begin with
+_ARRAY = "array"  # the prefix of array names in a cache file
 
 
 def plain(value: Any) -> Any:
-    """A result as JSON knows it: frames as records, NaN as None, arrays left out."""
+    """A result as JSON: frames as records, NaN as None, without arrays and fields that are None."""
     inner = _parts(value)
     if inner is not None:
         left_out = (np.ndarray, NoneType) if is_dataclass(value) else np.ndarray
-        kept = {k: plain(v) for k, v in inner.items() if not isinstance(v, left_out)}
-        return {k: v for k, v in kept.items() if v != {} or not _parts(inner[k])}
+        content = {k: plain(v) for k, v in inner.items() if not isinstance(v, left_out)}
+        return {k: v for k, v in content.items() if v != {} or not _parts(inner[k])}
     if isinstance(value, pd.DataFrame):
-        return [plain(record) for record in value.to_dict("records")]
+        return plain(value.to_dict("records"))
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, np.generic):
@@ -62,17 +57,20 @@ def save(path: Path, result: Any, key: str) -> None:
     """Write a result, its hash and the key of its inputs to one `.npz`, whole or not at all."""
     arrays: dict[str, NDArray[Any]] = {}
     tree = json.dumps(_pack(result, arrays))
-    record = {"key": key, "tree": tree, "digest": _digest(tree, arrays)}
+    texts = {
+        "key": np.array(key),
+        "tree": np.array(tree),
+        "digest": np.array(_digest(tree, arrays)),
+    }
     with atomic_path(path) as temporary:
-        texts = {name: np.array(text) for name, text in record.items()}
         np.savez(temporary, allow_pickle=False, **texts, **arrays)
 
 
 def load(path: Path, key: str, kind: Any) -> Any:
-    """Read what `save` wrote as a result of type `kind`.
+    """Read a result of type `kind` that `save` wrote.
 
-    None if there is no file, its inputs had another key, or it is broken: a broken file is no
-    error, its content only has to be computed again.
+    None if there is no file, its inputs had another key, or it is broken: that is not an error, its
+    content is computed again.
     """
     try:
         with open_npz(path) as archive:
@@ -86,7 +84,7 @@ def load(path: Path, key: str, kind: Any) -> Any:
 
 
 def _parts(value: Any) -> dict[str, Any] | None:
-    """What a mapping or a dataclass holds, by key or field; None for a leaf."""
+    """The parts of a mapping or a dataclass, by key or field; None for a leaf."""
     if isinstance(value, NotComputed):
         return {_NOT_COMPUTED: value.reason}
     if isinstance(value, Mapping):
@@ -97,12 +95,11 @@ def _parts(value: Any) -> dict[str, Any] | None:
 
 
 def _digest(tree: str, arrays: Mapping[str, NDArray[Any]]) -> str:
-    """Hash everything that was computed."""
     return content_hash(tree, *(part for name in sorted(arrays) for part in (name, arrays[name])))
 
 
 def _pack(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
-    """A result as JSON, with arrays put aside and replaced by their names."""
+    """A result as JSON, with arrays moved to `arrays` and replaced by their names."""
     if isinstance(value, np.ndarray):
         name = f"{_ARRAY}{len(arrays)}"
         arrays[name] = value
@@ -111,8 +108,7 @@ def _pack(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
         return {str(column): value[column].tolist() for column in value}
     if isinstance(value, (list, tuple)):
         return [_pack(item, arrays) for item in value]
-    inner = _parts(value)
-    if inner is not None:
+    if (inner := _parts(value)) is not None:
         return {key: _pack(part, arrays) for key, part in inner.items()}
     return value.item() if isinstance(value, np.generic) else value
 

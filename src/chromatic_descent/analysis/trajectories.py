@@ -1,9 +1,9 @@
-"""Members' paths through function space, where they were recorded along training."""
+"""Members' paths through function space, if they were recorded during training."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chromatic_descent import geometry
 from chromatic_descent.analysis.results import Array, NotComputed, attempt
@@ -36,41 +36,26 @@ class Trajectories:
 def follow_trajectories(
     population: Population, *, bootstrap: int = 200, seed: int = 0
 ) -> Trajectories | NotComputed:
-    """Lay out all members' checkpoints by InPCA, and ask when members separate."""
+    """Lay out all members' checkpoints by InPCA, and find when members separate."""
     logits, epochs = population.trajectories, population.epochs
     if logits is None or epochs is None:
         return NotComputed("members were not recorded along training: train with probe.every=1")
-    return attempt(_follow, logits, epochs, population.labels, bootstrap, seed)
-
-
-def _follow(
-    logits: NDArray[np.floating],
-    epochs: NDArray[np.int64],
-    labels: NDArray[np.int64],
-    bootstrap: int,
-    seed: int,
-) -> Trajectories:
-    paths = geometry.trajectories(logits, labels, resamples=bootstrap, seed=seed)
+    inputs = logits, population.labels
+    paths = attempt(geometry.trajectories, *inputs, resamples=bootstrap, seed=seed)
+    if isinstance(paths, NotComputed):
+        return paths
+    arrays = {k: value for k, value in vars(paths).items() if isinstance(value, np.ndarray)}
+    coordinates = arrays.pop("coordinates")
 
     def epoch_of(recorded: float) -> float:
-        return float(epochs[int(recorded)]) if recorded < len(epochs) else float("inf")
+        return float(epochs[int(recorded)]) if recorded < len(epochs) else math.inf
 
     return Trajectories(
         epochs=epochs.tolist(),
         explained_stress=paths.embedding.explained_stress.tolist(),
-        coordinates=paths.coordinates,
-        landmarks=paths.landmarks.tolist(),
-        progress=paths.progress.tolist(),
-        path_length=paths.path_length.tolist(),
-        path_low=paths.path_low.tolist(),
-        path_high=paths.path_high.tolist(),
-        straightness=paths.straightness.tolist(),
-        between=paths.between.tolist(),
-        step=paths.step.tolist(),
-        ratio=paths.ratio.tolist(),
-        ratio_low=paths.ratio_low.tolist(),
-        ratio_high=paths.ratio_high.tolist(),
+        coordinates=coordinates,
         separation_epoch=epoch_of(paths.separation),
         separation_low=epoch_of(paths.separation_low),
         separation_high=epoch_of(paths.separation_high),
+        **{name: array.tolist() for name, array in arrays.items()},
     )

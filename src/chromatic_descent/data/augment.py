@@ -1,7 +1,7 @@
-"""Augmentation of whole batches, with a draw of its own for each image.
+"""Augmentation of whole batches, drawn separately for each image.
 
-Everything random here is a function of (seed, epoch) and of the image's index alone, drawn on the
-CPU: a continued run, another device or another batch size sees the same augmentations.
+Every draw is a function of (seed, epoch) and of the image's index alone, and is made on the CPU:
+a continued run, another device or another batch size sees the same augmentations.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Flip = Literal["alternating", "random", "none"]
 
 @dataclass(frozen=True)
 class Augment:
-    """What is drawn for each training image in each epoch.
+    """The augmentation of training images, drawn again in each epoch.
 
     Args:
         flip: `random` mirrors each image with probability 1/2 in each epoch. `alternating` draws
@@ -35,10 +35,10 @@ class Augment:
 
 @dataclass(frozen=True)
 class Draws:
-    """One epoch's draws, on the images' device: order, mirrored, shift and cutout centre."""
+    """One epoch's draws, on the images' device, by position in the order of the images."""
 
-    order: Tensor  # [N] int64, the order in which images are seen
-    mirrored: Tensor  # [N] bool, by position in the order, like the rest
+    order: Tensor  # [N] int64, the images' indices
+    mirrored: Tensor  # [N] bool
     shift: Tensor  # [N, 2] int64, pixels down and right
     centre: Tensor  # [N, 2] float32, in [0, 1)
 
@@ -65,8 +65,8 @@ def draw_epoch(
 def gather(images: Tensor, index: Tensor, mirrored: Tensor, shift: Tensor) -> Tensor:
     """Pick images and mirror and translate each by its own draw: [N, H, W, C] -> [B, H, W, C].
 
-    Moving pixels is a choice of where to read, so selection, mirroring and reflected translation
-    are one gather of pixels from the data set. Shifts must be smaller than the image.
+    Selection, mirroring and reflected translation only decide where to read pixels, so they are one
+    gather from the data set. Shifts must be smaller than the image.
     """
     _, height, width, channels = images.shape
     rows = _reflect(torch.arange(height, device=images.device) - shift[:, :1], height)  # [B, H]

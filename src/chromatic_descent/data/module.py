@@ -1,15 +1,16 @@
 """The data module: images on the training device, batches made there, and the fixed probe."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from torch import Tensor
 
 from chromatic_descent.data.augment import Augment, cut_out, draw_epoch, gather, normalise
-from chromatic_descent.data.probe import Probe
+from chromatic_descent.data.probe import Probe, pick
 from chromatic_descent.data.sources import Images
-from chromatic_descent.data.split import split_training
 from chromatic_descent.errors import UserError
 
 Batch = tuple[Tensor, Tensor]
@@ -25,11 +26,11 @@ class ImageData(lightning.LightningDataModule):
         std: as `mean`.
         train_size: training images used, None for all that are not held out.
         heldout_size: training images kept apart from training.
-        split_seed: decides both, independently of the member's seed.
+        split_seed: picks both, independently of the member's seed.
         batch_size: images in a training step.
-        eval_batch_size: images at a time in evaluation; changes no result.
-        augment: what is drawn for each training image.
-        probe: what members are recorded on; by default every test image.
+        eval_batch_size: images at a time in evaluation; does not change results.
+        augment: the augmentation of training images.
+        probe: the images that members are recorded on; by default every test image.
         seed: the member's: its batch order and augmentation are functions of (seed, epoch).
     """
 
@@ -89,9 +90,9 @@ class ImageData(lightning.LightningDataModule):
         self._train_images = self.images.train_images[self.train_indices].to(device)
         self._train_labels = self.images.train_labels[self.train_indices].to(device)
 
-    def train_dataloader(self) -> "EpochBatches":
+    def train_dataloader(self) -> "Epoch":
         """The batches of the trainer's current epoch, after a restart too."""
-        return EpochBatches(self)
+        return Epoch(self, self.batches)
 
     def batches(self, epoch: int, seed: int | None = None) -> Iterator[Batch]:
         """The augmented batches of one epoch, a function of (seed, epoch) alone.
@@ -119,35 +120,74 @@ class ImageData(lightning.LightningDataModule):
             yield normalise(part.to(device), mean, std)
 
 
-class EpochBatches:
-    """One epoch's batches for Lightning: a new pass asks the trainer for the current epoch."""
+class JointData(ImageData):
+    """A data set for members trained together, each with the batches it would have alone.
 
-    def __init__(self, data: ImageData):
-        self.data = data
+    Args:
+        source: returns the data set.
+        seeds: the members'.
+        options: as for `ImageData`.
+    """
+
+    def __init__(self, source: Callable[[], Images], *, seeds: Sequence[int], **options: Any):
+        super().__init__(source, seed=seeds[0], **options)
+        self.seeds = tuple(seeds)
+
+    def train_dataloader(self) -> "Epoch":
+        """The steps of the trainer's current epoch, after a restart too."""
+        return Epoch(self, self.steps)
+
+    def steps(self, epoch: int) -> Iterator[Iterator[Batch]]:
+        """For each step of an epoch an iterator over the members' batches, in the members' order.
+
+        Each batch is made when it is drawn: a dozen members' would not fit in a CPU's cache.
+        """
+        streams = [self.batches(epoch, seed) for seed in self.seeds]
+        for _ in range(self.batches_per_epoch):
+            yield (next(stream) for stream in streams)
+
+
+class Epoch:
+    """An epoch's steps for Lightning: each pass asks the trainer for the current epoch."""
+
+    def __init__(self, data: ImageData, steps: Callable[[int], Iterator[Any]]):
+        self.data, self.steps = data, steps
 
     def __len__(self) -> int:
         return self.data.batches_per_epoch
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Any]:
         # A generator, so that the trainer is asked when the first batch is drawn: Lightning makes
         # the iterator of a continued run before it knows which epoch it continues.
         assert self.data.trainer is not None
-        yield from self.data.batches(self.data.trainer.current_epoch)
+        yield from self.steps(self.data.trainer.current_epoch)
+
+
+def split_training(
+    images: int, train_size: int | None, heldout_size: int, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Split the training images into those trained on and those held out, which never overlap.
+
+    Returns two ascending int64 tensors of indices. Raises UserError if there are too few images.
+    """
+    everything = torch.arange(images)
+    heldout = pick(everything, heldout_size, seed, "data.heldout_size")
+    rest = torch.from_numpy(np.setdiff1d(everything.numpy(), heldout.numpy()))
+    return pick(rest, train_size, seed, "data.train_size"), heldout
 
 
 def _statistics(
     images: Tensor, mean: Sequence[float] | None, std: Sequence[float] | None
 ) -> tuple[Tensor, Tensor]:
-    """Per-channel mean and SD of pixels in [0, 1], float32 [C]; measured where not given.
+    """Per-channel mean and SD of pixels in [0, 1], float32 [C]; measured unless both are given.
 
-    A histogram of the 256 values, so that no float copy of the data set is made.
+    They are measured on a histogram of the 256 values: a float copy of the data would be large.
     """
     channels = images.shape[-1]
     if mean is None or std is None:
         values = torch.arange(256, dtype=torch.float64) / 255
-        counts = torch.stack(
-            [torch.bincount(c.reshape(-1), minlength=256) for c in images.unbind(-1)]
-        )
+        flat = (channel.reshape(-1) for channel in images.unbind(-1))
+        counts = torch.stack([torch.bincount(channel, minlength=256) for channel in flat])
         share = counts.double() / counts.sum(1, keepdim=True)  # [C, 256]
         measured = share @ values
         spread = ((share @ values**2) - measured**2).clamp_min(1e-12).sqrt()

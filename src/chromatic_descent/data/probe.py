@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torchvision.transforms.v2 import functional
 
-from chromatic_descent.data.foreign import DIGITS, foreign_digits, foreign_noise
 from chromatic_descent.data.shifts import SEVERITIES, SHIFTS, corrupt
-from chromatic_descent.data.sources import Images
-from chromatic_descent.data.split import pick
-from chromatic_descent.errors import UserError
+from chromatic_descent.data.sources import Images, digits
+from chromatic_descent.data.streams import Stream, stream
+from chromatic_descent.errors import UserError, is_whole
 from chromatic_descent.files.hashing import content_hash
 from chromatic_descent.probe_logits import FOREIGN, SHIFTED
+
+_DIGITS = 1797  # images in scikit-learn's digits
 
 
 @dataclass(frozen=True)
@@ -25,22 +27,22 @@ class ProbeSlice:
     indices: Tensor
 
     def hash(self, mean: Tensor, std: Tensor) -> str:
-        """SHA-256 of what the network is shown: pixels and their normalisation, labels, indices."""
+        """SHA-256 of the images, the statistics that normalise them, labels, indices and name."""
         arrays = (self.images, self.labels, self.indices, mean, std)
         return content_hash(self.name, *(array.cpu().numpy() for array in arrays))
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Which images members are recorded on, a function of the data and of `seed` alone.
+    """The choice of images to record members on, a function of the data and of `seed` alone.
 
     Args:
         size: test images in the probe itself, None for all.
-        seed: picks all of these images, independently of a member's seed.
+        seed: picks all images, independently of a member's seed.
         train: training images recorded beside the probe.
         heldout: held-out training images recorded beside the probe.
         shifted: test images recorded under each corruption at each severity, None for all.
-        foreign: images of each kind of other data, None for 1,797, which is every digit.
+        foreign: images of each kind of other data (digits, noise), None for all 1,797 digits.
     """
 
     size: int | None = None
@@ -54,18 +56,16 @@ class Probe:
         """The probe, named `test`, then every further slice.
 
         `train` and `heldout` are the indices of the training images that are trained on and held
-        out. Raises UserError for more images than there are, or none; it names the config key.
+        out. Raises UserError, which names the config key, for more images than there are, and for
+        an empty probe.
         """
         test = torch.arange(len(data.test_labels))
         probe = pick(test, self.size, self.seed, "probe.size")
         if len(probe) == 0:
             raise UserError("probe.size=0: there is nothing to record.")
         slices = [ProbeSlice("test", data.test_images[probe], data.test_labels[probe], probe)]
-        for name, candidates, size in [
-            ("train", train, self.train),
-            ("heldout", heldout, self.heldout),
-        ]:
-            if size != 0:
+        for name, candidates in [("train", train), ("heldout", heldout)]:
+            if (size := getattr(self, name)) != 0:
                 indices = pick(candidates, size, self.seed, f"probe.{name}")
                 images, labels = data.train_images[indices], data.train_labels[indices]
                 slices.append(ProbeSlice(name, images, labels, indices))
@@ -73,9 +73,37 @@ class Probe:
             indices = pick(test, self.shifted, self.seed, "probe.shifted")
             slices.extend(_shifted(data, indices, self.seed))
         if self.foreign != 0:
-            indices = pick(torch.arange(DIGITS), self.foreign, self.seed, "probe.foreign")
+            indices = pick(torch.arange(_DIGITS), self.foreign, self.seed, "probe.foreign")
             slices.extend(_foreign(data, indices, self.seed))
         return slices
+
+
+def pick(candidates: Tensor, size: int | None, seed: int, key: str) -> Tensor:
+    """`size` of the candidates (None: all), picked by `seed` alone, in ascending order.
+
+    Raises UserError, naming the config key, if there are fewer or `size` is not a whole number.
+    """
+    size = len(candidates) if size is None else size
+    if not is_whole(size, 0, len(candidates)):
+        raise UserError(f"{key}={size}: expected a number from 0 to {len(candidates)}.")
+    order = torch.randperm(len(candidates), generator=stream(Stream.CHOICE, seed))
+    return candidates[order[:size]].sort().values
+
+
+def foreign_digits(indices: Tensor, height: int, width: int, channels: int) -> Tensor:
+    """scikit-learn's digits, upscaled bilinearly and repeated in every channel.
+
+    `indices` [N] are from 0 to 1,796; the images are uint8 [N, height, width, channels].
+    """
+    images = torch.cat([digits().train_images, digits().test_images])[indices]
+    scaled = functional.resize(images.permute(0, 3, 1, 2), [height, width], antialias=True)
+    return scaled.permute(0, 2, 3, 1).expand(-1, -1, -1, channels).contiguous()  # type: ignore[no-any-return]
+
+
+def foreign_noise(count: int, height: int, width: int, channels: int, seed: int) -> Tensor:
+    """Noise: independent values, uniform from 0 to 255, as uint8 [N, height, width, channels]."""
+    shape, draws = (count, height, width, channels), stream(Stream.FOREIGN_NOISE, seed)
+    return torch.randint(256, shape, dtype=torch.uint8, generator=draws)
 
 
 def _shifted(data: Images, indices: Tensor, seed: int) -> Iterator[ProbeSlice]:
@@ -87,15 +115,15 @@ def _shifted(data: Images, indices: Tensor, seed: int) -> Iterator[ProbeSlice]:
             yield ProbeSlice(name, corrupt(images, shift, severity, seed), labels, indices)
 
 
-def _foreign(data: Images, digits: Tensor, seed: int) -> Iterator[ProbeSlice]:
-    """`foreign-digits`, unless the data are the digits, and as many of `foreign-noise`.
+def _foreign(data: Images, indices: Tensor, seed: int) -> Iterator[ProbeSlice]:
+    """`foreign-digits`, unless the data are the digits, and as many images of `foreign-noise`.
 
-    The images belong to none of the data's classes: their labels are 0 and mean nothing.
+    The images belong to none of the data's classes: their labels are placeholders, all 0.
     """
-    count, (_, height, width, channels) = len(digits), data.test_images.shape
+    count, (_, height, width, channels) = len(indices), data.test_images.shape
     labels = torch.zeros(count, dtype=torch.int64)
     if data.name != "digits":
-        images = foreign_digits(digits, height, width, channels)
-        yield ProbeSlice(f"{FOREIGN}digits", images, labels, digits)
+        images = foreign_digits(indices, height, width, channels)
+        yield ProbeSlice(f"{FOREIGN}digits", images, labels, indices)
     noise = foreign_noise(count, height, width, channels, seed)
     yield ProbeSlice(f"{FOREIGN}noise", noise, labels, torch.arange(count))

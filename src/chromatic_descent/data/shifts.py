@@ -1,11 +1,11 @@
-"""Corruptions of test images, in small steps: what members were not trained for.
+"""Mild corruptions of test images, which members were not trained for.
 
-They take uint8 images to uint8 images, which pass through the evaluation transform as the probe
-does, and are functions of `probe.seed` alone: every member is shown the same images.
+A corruption maps uint8 images to uint8 images, which then pass through the evaluation transform as
+the probe does. It is a function of `probe.seed` alone: every member is shown the same images.
 
-A new corruption is a function here and a line in `SHIFTS`. In kind the corruptions follow
-Hendrycks & Dietterich 2019 (arXiv:1903.12261), with strengths of this project's own: what is
-measured on them compares within this project only.
+A new corruption is a function here and a line in `SHIFTS`. The kinds of corruption follow
+Hendrycks & Dietterich 2019 (arXiv:1903.12261), but the amounts are this project's own: measurements
+on them can be compared within this project only.
 """
 
 import math
@@ -26,13 +26,8 @@ Shift = Callable[[Tensor, float, torch.Generator], Tensor]  # images [N, C, H, W
 def corrupt(images: Tensor, shift: str, severity: int, seed: int) -> Tensor:
     """Corrupt images: uint8 [N, H, W, C] -> uint8 [N, H, W, C].
 
-    What is random is drawn for each image, as a function of (seed, shift, severity).
-
-    Args:
-        images: uint8 [N, H, W, C].
-        shift: one of `SHIFTS`.
-        severity: 1 or 2.
-        seed: `probe.seed`.
+    `shift` is one of `SHIFTS`, `severity` 1 or 2. Random draws differ between images and are a
+    function of (seed, shift, severity); `seed` is `probe.seed`.
     """
     apply, amounts = SHIFTS[shift]
     draws = stream(Stream.CORRUPTION, seed, list(SHIFTS).index(shift), severity)

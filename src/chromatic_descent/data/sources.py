@@ -1,7 +1,7 @@
-"""Data sets as tensors: every image of a data set in memory at once, as uint8.
+"""Data sets as tensors: every image of a data set is in memory, as uint8.
 
-CIFAR-10 is 180 MB this way, less than one worker process of a typical data loader. A source is a
-function without required arguments (Hydra binds the rest) that returns `Images`. The images are
+CIFAR-10 takes 180 MB, less than one worker process of a typical data loader. A source is a function
+that returns `Images` and needs no arguments once Hydra has bound those of its config. Sources are
 cached, so that a sweep in one process reads the disk once.
 """
 
@@ -16,7 +16,7 @@ import torchvision
 from torch import Tensor
 from torchvision.transforms import v2
 
-from chromatic_descent.errors import UserError
+from chromatic_descent.errors import UserError, first_line
 from chromatic_descent.files.hashing import content_hash
 
 
@@ -46,14 +46,12 @@ def torchvision_images(name: str, root: str, download: bool = False) -> Images:
     """
     dataset = getattr(torchvision.datasets, name)
     by_split = name == "SVHN"
+    options = [{"split": p} if by_split else {"train": p == "train"} for p in ("train", "test")]
     try:
-        train, test = (
-            dataset(root, download=download, **({"split": part} if by_split else {"train": train}))
-            for part, train in [("train", True), ("test", False)]
-        )
+        train, test = (dataset(root, download=download, **part) for part in options)
     except (RuntimeError, URLError, OSError) as error:
         raise UserError(
-            f"{name} was not found in {Path(root).resolve()} ({_first_line(error)}).\n"
+            f"{name} was not found in {Path(root).resolve()} ({first_line(error)}).\n"
             "  to download it there:    data.source.download=true\n"
             "  to use a copy, offline:  paths.data=FOLDER or CHROMATIC_DATA_DIR=FOLDER, where\n"
             "                           FOLDER is what torchvision would download into\n"
@@ -96,9 +94,9 @@ def folder(root: str, image_size: int) -> Images:
             torchvision.datasets.ImageFolder(str(Path(root) / part), transform)
             for part in ("train", "test")
         )
-    except (FileNotFoundError, OSError) as error:
+    except OSError as error:
         raise UserError(
-            f"No image folder in {Path(root).resolve()} ({_first_line(error)}). Expected "
+            f"No image folder in {Path(root).resolve()} ({first_line(error)}). Expected "
             "train/CLASS/*.png and test/CLASS/*.png (or .jpg, ...) in data.source.root."
         ) from error
     if train.classes != test.classes:
@@ -124,9 +122,8 @@ def synthetic(
     noise = rng.normal(0, 60, (total, *patterns.shape[1:]))
     images = (patterns[labels] + noise).clip(0, 255).astype(np.uint8)
     x, y, n = torch.from_numpy(images), torch.from_numpy(labels), train_images
-    return Images(
-        "synthetic", tuple(f"class {c}" for c in range(classes)), x[:n], y[:n], x[n:], y[n:]
-    )
+    names = tuple(f"class {c}" for c in range(classes))
+    return Images("synthetic", names, x[:n], y[:n], x[n:], y[n:])
 
 
 def _channels_last(images: Tensor, channels_first: bool) -> Tensor:
@@ -137,7 +134,3 @@ def _channels_last(images: Tensor, channels_first: bool) -> Tensor:
         images = images.permute(0, 2, 3, 1)
     # torchvision's CIFAR is a transposed view; gathering pixels needs their channels side by side.
     return images.contiguous()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(". ") if str(error) else type(error).__name__

@@ -1,7 +1,7 @@
 """Every random stream of this project, by name.
 
-A stream is a generator on the CPU that is a function of its key alone, whatever was drawn before:
-a continued run, another device and another batch size draw the same.
+A stream is a generator on the CPU that depends on its key alone, not on earlier draws: a continued
+run, another device and another batch size draw the same values.
 """
 
 import hashlib
@@ -11,9 +11,9 @@ import torch
 
 
 class Stream(Enum):
-    """A stream: its number, what it is a function of, and what it draws.
+    """A stream: its number, its key, and what it draws.
 
-    The numbers are part of what a seed means. Changing one changes every member.
+    Changing a number changes every member.
     """
 
     INITIALISATION = 0, ("seed",), "the weights before training"

@@ -1,6 +1,6 @@
-"""The geometry of function space: distances between members, layouts, and whether they are real.
+"""The geometry of function space: distances between members, layouts, and tests of their structure.
 
-Pure functions on NumPy arrays; a `.npy` of logits [S, N, C] from any source is enough.
+Pure functions on NumPy arrays; a `.npy` file of logits [S, N, C] from any source is enough.
 """
 
 from chromatic_descent.geometry.checks import check_logits
@@ -45,7 +45,6 @@ from chromatic_descent.geometry.nulls.distance_nulls import (
     isotropic,
     permuted_distances,
 )
-from chromatic_descent.geometry.nulls.null_test import NullTest
 from chromatic_descent.geometry.nulls.scale_and_bias import temperature_and_bias
 from chromatic_descent.geometry.nulls.shuffles import independent_errors, within_class_shuffles
 from chromatic_descent.geometry.nulls.spectra import (
@@ -53,6 +52,7 @@ from chromatic_descent.geometry.nulls.spectra import (
     isotropic_spectra,
     null_spectra,
 )
+from chromatic_descent.geometry.nulls.testing import NullTest
 from chromatic_descent.geometry.permutation_tests.mantel import MantelMatrix, mantel, mantel_matrix
 from chromatic_descent.geometry.permutation_tests.permanova import Permanova, permanova
 from chromatic_descent.geometry.resampling import reflected_interval, resampled_counts
@@ -64,70 +64,19 @@ from chromatic_descent.geometry.stability.bootstrap import (
 )
 from chromatic_descent.geometry.stability.split_half import SplitHalf, split_half
 
-__all__ = [
-    "DISTANCES",
-    "EUCLIDEAN",
-    "INTERVENTIONS",
-    "Alignment",
-    "AxisDrivers",
-    "Bootstrap",
-    "ClassicalMDS",
-    "Distance",
-    "Ellipses",
-    "InPCA",
-    "MantelMatrix",
-    "NewDirections",
-    "NullTest",
-    "Permanova",
-    "Smacof",
-    "SplitHalf",
-    "Trajectories",
-    "TwoNN",
-    "bootstrap_layouts",
-    "check_logits",
-    "classical_mds",
-    "confidence_ellipses",
-    "dimension_curve",
-    "dimension_estimates",
-    "distance",
-    "distance_matrices",
-    "distance_matrix",
-    "drive_axes",
-    "equidistant_share",
-    "explained_stress",
-    "features",
-    "holm",
-    "independent_errors",
-    "independent_errors_spectra",
-    "inpca",
-    "intervene",
-    "interventions",
-    "isotropic",
-    "isotropic_spectra",
-    "mantel",
-    "mantel_matrix",
-    "member_drivers",
-    "new_directions",
-    "null_spectra",
-    "outside_share",
-    "parallel_analysis",
-    "participation_ratio",
-    "permanova",
-    "permuted_distances",
-    "procrustes",
-    "progress",
-    "reflected_interval",
-    "resampled_counts",
-    "reweighted_distances",
-    "seed_spread",
-    "smacof",
-    "split_half",
-    "temperature_and_bias",
-    "title_of",
-    "trajectories",
-    "trustworthiness",
-    "tsne",
-    "two_nn",
-    "umap",
-    "within_class_shuffles",
-]
+__all__ = ["check_logits", "reflected_interval", "resampled_counts"]
+__all__ += ["DISTANCES", "EUCLIDEAN", "Distance", "distance", "features", "title_of"]
+__all__ += ["distance_matrices", "distance_matrix", "reweighted_distances"]
+__all__ += ["Alignment", "ClassicalMDS", "InPCA", "Smacof", "Trajectories", "classical_mds"]
+__all__ += ["explained_stress", "inpca", "procrustes", "progress", "seed_spread", "smacof"]
+__all__ += ["trajectories", "trustworthiness", "tsne", "umap"]
+__all__ += ["Bootstrap", "Ellipses", "SplitHalf", "bootstrap_layouts", "confidence_ellipses"]
+__all__ += ["split_half"]
+__all__ += ["NullTest", "equidistant_share", "independent_errors", "independent_errors_spectra"]
+__all__ += ["isotropic", "isotropic_spectra", "null_spectra", "permuted_distances"]
+__all__ += ["temperature_and_bias", "within_class_shuffles"]
+__all__ += ["NewDirections", "TwoNN", "dimension_curve", "dimension_estimates", "new_directions"]
+__all__ += ["outside_share", "parallel_analysis", "participation_ratio", "two_nn"]
+__all__ += ["MantelMatrix", "Permanova", "mantel", "mantel_matrix", "permanova"]
+__all__ += ["INTERVENTIONS", "AxisDrivers", "drive_axes", "holm", "intervene", "interventions"]
+__all__ += ["member_drivers"]

@@ -1,6 +1,6 @@
-"""Checks of inputs: logits in memory or on disk, labels, temperatures, weights, squared distances.
+"""Checks of inputs, each made once, where the input enters, with a message that names the problem.
 
-Every input is checked once, where it enters, with a message that names the problem.
+In messages, `name` is the function or distance that needs an argument that is missing.
 """
 
 import os
@@ -22,8 +22,8 @@ LARGEST = 1e100  # beyond any float32
 def check_logits(logits: Logits, members: int = 2) -> Floats:
     """Return `logits` as an array, or raise UserError unless it is finite [S, N>=1, C>=2].
 
-    A path is opened: a `.npy` file is memory-mapped, so it may be larger than memory; from
-    an `.npz` file the array `logits` is read. Nothing is ever unpickled.
+    A `.npy` file is memory-mapped, so it may be larger than memory; from an `.npz` file the array
+    `logits` is read. Nothing is ever unpickled.
 
     Args:
         logits: [S, N, C] of any real type, or the path of a `.npy` or `.npz` file that holds it.
@@ -33,10 +33,8 @@ def check_logits(logits: Logits, members: int = 2) -> Floats:
         [S, N, C] in its own floating type (integers become float64); not copied.
 
     Raises:
-        UserError: a file that is missing or unreadable; the wrong shape; values that are not real
-            or not finite.
+        UserError: a missing or unreadable file; the wrong shape; values not real or not finite.
 
-    >>> import numpy as np
     >>> check_logits(np.zeros((2, 3, 4), dtype=np.float32)).dtype
     dtype('float32')
     """
@@ -62,19 +60,21 @@ def check_logits(logits: Logits, members: int = 2) -> Floats:
                 f"logits must be finite; {bad} of {values.size} values of member {member}{where} "
                 "are NaN or infinite: leave that member out, or train it again"
             )
-        if array.dtype.itemsize > 4 and np.abs(values).max() > LARGEST:
+        if array.dtype.itemsize > 4 and (largest := np.abs(values).max()) > LARGEST:
             raise UserError(
                 f"logits must not exceed {LARGEST:g}, so that their squares do not overflow; found "
-                f"{np.abs(values).max():g} in member {member}{where}"
+                f"{largest:g} in member {member}{where}"
             )
     checked: Floats = array
     return checked
 
 
-def check_labels(labels: ArrayLike | None, name: str, items: int, classes: int) -> NDArray[np.intp]:
+def check_labels(
+    labels: ArrayLike | None, name: str, items: int, classes: int | None
+) -> NDArray[np.intp]:
     """Return `labels` as an array, or raise UserError unless it is [N] of 0 to C − 1.
 
-    `name` is what the message for missing labels says needs them.
+    Without `classes`, any whole numbers will do.
     """
     if labels is None:
         raise UserError(f"{name} needs `labels`, the true class of each of the {items} probe items")
@@ -84,7 +84,7 @@ def check_labels(labels: ArrayLike | None, name: str, items: int, classes: int) 
             f"labels must be {items} whole numbers, one per probe item; found shape "
             f"{list(array.shape)} of dtype {array.dtype}"
         )
-    if array.min() < 0 or array.max() >= classes:
+    if classes is not None and (array.min() < 0 or array.max() >= classes):
         raise UserError(
             f"labels must be from 0 to {classes - 1}, as there are {classes} classes; found "
             f"{array.min()} to {array.max()}"
@@ -93,10 +93,7 @@ def check_labels(labels: ArrayLike | None, name: str, items: int, classes: int) 
 
 
 def check_temperature(temperature: ArrayLike | None, members: int, name: str = "this") -> Array:
-    """Return `temperature` as an array, or raise UserError unless it is [S], positive.
-
-    `name` is what the message for missing temperatures says needs them.
-    """
+    """Return `temperature` as an array, or raise UserError unless it is [S], positive."""
     if temperature is None:
         raise UserError(
             f"{name} needs `temperature`, one per member: fit it with "
@@ -133,8 +130,8 @@ def check_weights(weights: ArrayLike, shape: tuple[int | None, ...]) -> Floats:
 def check_squared(squared: ArrayLike) -> Array:
     """Return `squared` as float64, or raise UserError unless it is a matrix of squared distances.
 
-    That is: [S>=2, S], finite, symmetric to 1e-9 of its largest entry, non-negative, and zero on
-    the diagonal.
+    Such a matrix is [S>=2, S], finite, symmetric to 1e-9 of its largest entry, non-negative, and
+    zero on the diagonal.
     """
     array = np.asarray(squared, dtype=np.float64)
     if array.ndim != 2 or array.shape[0] != array.shape[1] or len(array) < 2:
@@ -152,8 +149,7 @@ def check_squared(squared: ArrayLike) -> Array:
     asymmetry = abs(array - array.T).max()
     if asymmetry > 1e-9 * array.max():
         raise UserError(
-            f"squared distances must be symmetric; found entries {asymmetry:g} apart from their "
-            "mirror image"
+            f"squared distances must be symmetric; found entries that differ by {asymmetry:g}"
         )
     return array
 
@@ -171,7 +167,7 @@ def check_dimensions(dimensions: int, most: int) -> None:
 
 
 def check_apart(squared: Array, consequence: str) -> None:
-    """Raise UserError if all members coincide, and say what follows from it."""
+    """Raise UserError, stating the `consequence`, if all members coincide."""
     if not squared.any():
         raise UserError(f"all distances are zero: the members are identical, {consequence}")
 
@@ -179,10 +175,7 @@ def check_apart(squared: Array, consequence: str) -> None:
 def check_labelled(
     logits: Logits, labels: ArrayLike, temperature: ArrayLike | None, name: str
 ) -> tuple[Floats, NDArray[np.intp], Array | None]:
-    """Return logits, labels and temperatures (None if not given) that fit each other.
-
-    `name` is what needs them. Raises UserError as the separate checks do.
-    """
+    """Return logits, labels and temperatures (None if not given) that fit each other."""
     array = check_logits(logits)
     y = check_labels(labels, name, *array.shape[1:])
     return array, y, None if temperature is None else check_temperature(temperature, len(array))

@@ -1,9 +1,16 @@
-"""What all bootstraps over items share: counts and intervals."""
+"""Resampling of items, the intervals that follow from it, and permutations of members."""
+
+from collections.abc import Iterator
+from itertools import permutations as all_permutations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.checks import Array, check_count
+from chromatic_descent.geometry.cores import batches, length
+
+_ENUMERATED = 6  # up to this many members, every permutation is used, and tests are exact
 
 
 def resampled_counts(items: int, resamples: int, seed: int) -> NDArray[np.float32]:
@@ -30,8 +37,7 @@ def reflected_interval(value: Array, again: Array) -> tuple[Array, Array]:
 
     A resample repeats items, so its distances carry more noise than those of the whole probe, by as
     much as the whole probe carries more than infinitely many items would. Percentiles would count
-    the shift that this noise causes (a steeper spectrum, a longer path) twice; reflection removes
-    it.
+    the shift due to this noise (a steeper spectrum, a longer path) twice; reflection removes it.
 
     Source: Davison & Hinkley 1997, Bootstrap Methods and their Application, section 5.2.
 
@@ -41,3 +47,27 @@ def reflected_interval(value: Array, again: Array) -> tuple[Array, Array]:
     """
     late, early = np.quantile(again, [0.975, 0.025], axis=0)
     return 2 * value - late, 2 * value - early
+
+
+def permuted_members(
+    members: int, permutations: int, seed: int, batch: int
+) -> Iterator[NDArray[np.intp]]:
+    """Yield permutations of the members in batches [B, S], without the identity.
+
+    Up to 6 members: every permutation once, whatever `permutations` says. Beyond that:
+    `permutations` of them at random.
+    """
+    if members < 4:
+        raise UserError(
+            f"permuting members needs at least 4 of them; found {members}: with fewer, no p-value "
+            "can be small; train more"
+        )
+    check_count("permutations", permutations)
+    identity = np.arange(members, dtype=np.intp)
+    if members <= _ENUMERATED:
+        every = np.array(list(all_permutations(identity))[1:])
+        yield from (every[rows] for rows in batches(len(every), batch))
+        return
+    rng = np.random.default_rng(seed)
+    for rows in batches(permutations, batch):
+        yield rng.permuted(np.tile(identity, (length(rows), 1)), axis=1)

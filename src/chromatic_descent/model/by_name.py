@@ -1,13 +1,14 @@
 """Networks of torchvision and timm by their names, fitted to the images and classes at hand.
 
-Both libraries have hundreds, made for ImageNet: colour images of 224 pixels, 1,000 classes. The
-differences from a data set are handled here, in `ByName` and on tensors, so that a network's own
-weights keep their names and shapes.
+Both libraries have hundreds of networks, made for ImageNet: colour images of 224 pixels, 1,000
+classes. `ByName` adapts other images as tensors, so that a network's weights keep their names and
+shapes.
 """
 
 import difflib
 import importlib.util
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from chromatic_descent.errors import UserError, is_whole
+from chromatic_descent.errors import UserError, first_line, is_whole
+from chromatic_descent.model.networks import Head
 
 _AUXILIARY = {"googlenet": ("aux1", "aux2"), "inception_v3": ("AuxLogits",)}  # heads for training
 _LISTED = {
@@ -33,17 +35,17 @@ class ByName(nn.Module):
 
     Args:
         body: the network. Its linear layers with an output for each class compute in float32,
-            without autocast; if its logits are not float32 even so, the whole network does.
+            without autocast; if its logits are still not float32, the whole network does.
         num_classes: of the data set.
         grey: whether images have one channel and `body` takes three: the channel is repeated.
-        resize: the side in pixels to which images are scaled first, bilinearly; None for none.
+        resize: the side in pixels to which images are scaled first, bilinearly; None: not scaled.
     """
 
     def __init__(self, body: nn.Module, num_classes: int, grey: bool, resize: int | None):
         super().__init__()
         for name, layer in list(body.named_modules()):
             if type(layer) is nn.Linear and layer.out_features == num_classes:
-                body.set_submodule(name, _exact(layer))
+                body.set_submodule(name, Head.from_linear(layer))
         self.body, self.grey, self.resize, self.mixed = body, grey, resize, True
 
     def forward(self, images: Tensor) -> Tensor:
@@ -53,11 +55,9 @@ class ByName(nn.Module):
         if self.resize is not None:
             size = (self.resize, self.resize)
             images = F.interpolate(images, size, mode="bilinear", antialias=True)
-        if self.mixed:
+        exact = torch.autocast(images.device.type, enabled=False)
+        with nullcontext() if self.mixed else exact:
             logits: Tensor = self.body(images)
-        else:
-            with torch.autocast(images.device.type, enabled=False):
-                logits = self.body(images)
         return logits
 
 
@@ -76,13 +76,13 @@ def torchvision_network(
         num_classes: of the data set.
         image_size: height and width of its images.
         name: one of `torchvision.models.list_models(module=torchvision.models)`.
-        weights: pretrained ones, `DEFAULT` or such as `IMAGENET1K_V1`; torchvision downloads them.
-            The head is a new one.
-        resize: the side in pixels to which images are scaled, bilinearly.
+        weights: pretrained weights, `DEFAULT` or a name like `IMAGENET1K_V1`, which torchvision
+            downloads, with a new head; None: untrained.
+        resize: see `ByName`.
 
     Raises:
-        UserError: no such network or weights, a failed download, or images that the network cannot
-            take.
+        UserError: an unknown network or weights, a failed download, or images that the network
+            cannot take.
     """
     models = torchvision.models
     names = models.list_models(module=models)
@@ -93,8 +93,7 @@ def torchvision_network(
             "model=timm takes any number."
         )
     if weights is not None:
-        body = _pretrained(fit.name, weights)
-        _replace_head(body, num_classes)
+        body = _pretrained(fit.name, weights, num_classes)
     else:
         options: dict[str, Any] = {"num_classes": num_classes}
         if fit.name in _AUXILIARY:
@@ -119,19 +118,15 @@ def timm_network(
     weights: str | None = None,
     resize: int | None = None,
 ) -> ByName:
-    """A network of timm, which is an extra.
+    """A network of timm, which is an extra. Other arguments are as for `torchvision_network`.
 
     Args:
-        in_channels: any number.
-        num_classes: of the data set.
-        image_size: height and width of its images.
+        in_channels: any number; the first layer is adapted to it.
         name: one of `timm.list_models()`.
-        weights: pretrained ones, `DEFAULT` or a tag such as `a1_in1k`; timm downloads them. The
-            head is a new one, and the first layer is made for `in_channels`.
-        resize: the side in pixels to which images are scaled, bilinearly.
+        weights: pretrained weights, `DEFAULT` or a tag like `a1_in1k`, which timm downloads, with a
+            new head; None: untrained.
 
-    Raises:
-        UserError: timm is not installed; otherwise as `torchvision_network`.
+    Raises UserError if timm is not installed, and where `torchvision_network` does.
     """
     if importlib.util.find_spec("timm") is None:
         raise UserError(
@@ -159,7 +154,7 @@ def timm_network(
         if weights is not None:
             raise UserError(
                 f"model.weights={weights} of {fit.name} could not be loaded "
-                f"({_first_line(error)}). They come from the Hugging Face hub: load them once on "
+                f"({first_line(error)}). They come from the Hugging Face hub: load them once on "
                 "a machine with internet access, and copy its cache (HF_HOME) here."
             ) from error
         raise fit.refused(error) from error
@@ -168,11 +163,11 @@ def timm_network(
 
 @dataclass(frozen=True)
 class _Fit:
-    """A network's name, checked, and the images and classes that the network must fit."""
+    """A checked network name, and the images and classes that the network must fit."""
 
     library: str
-    name: Any  # a text, once it is checked
-    names: Sequence[str]  # that the library has
+    name: Any  # text, once it is checked
+    names: Sequence[str]  # all names in the library
     in_channels: int
     num_classes: int
     image_size: tuple[int, int]
@@ -198,7 +193,7 @@ class _Fit:
         return (height, width) if self.resize is None else (self.resize, self.resize)
 
     def side(self) -> int:
-        """The side of these images; raises UserError if they are not square."""
+        """The side of the images that the network sees; raises UserError if they are not square."""
         height, width = self.size
         if height != width:
             raise UserError(
@@ -231,28 +226,13 @@ class _Fit:
         scaled = "" if self.resize is None else f", scaled to {self.resize}x{self.resize}"
         return UserError(
             f"model.name={self.name} cannot take images of {height}x{width} pixels{scaled} "
-            f"({_first_line(error)}). model.resize=PIXELS scales them first: most networks are "
+            f"({first_line(error)}). model.resize=PIXELS scales them first: most networks are "
             "made for 224."
         )
 
 
-class _Exact(nn.Linear):
-    """A linear layer in float32, without autocast: see SmallCNN.forward."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        with torch.autocast(input.device.type, enabled=False):
-            return super().forward(input.float())
-
-
-def _exact(layer: nn.Linear) -> _Exact:
-    """The same layer, with the same weights, as `_Exact`."""
-    exact = _Exact(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
-    exact.weight, exact.bias = layer.weight, layer.bias
-    return exact
-
-
-def _pretrained(name: str, weights: str) -> nn.Module:
-    """torchvision's network with downloaded weights, for the classes of these weights."""
+def _pretrained(name: str, weights: str, num_classes: int) -> nn.Module:
+    """torchvision's network with downloaded weights and a new last layer."""
     known = torchvision.models.get_model_weights(name).__members__
     if weights not in known:
         raise UserError(f"model.weights={weights}: expected one of {', '.join(known)} for {name}.")
@@ -261,23 +241,13 @@ def _pretrained(name: str, weights: str) -> nn.Module:
     except (OSError, RuntimeError) as error:
         folder = Path(torch.hub.get_dir()) / "checkpoints"
         raise UserError(
-            f"model.weights={weights} of {name} could not be downloaded ({_first_line(error)}). "
+            f"model.weights={weights} of {name} could not be downloaded ({first_line(error)}). "
             f"Without a network, put {Path(known[weights].url).name} into {folder}."
         ) from error
-    return body
-
-
-def _replace_head(body: nn.Module, num_classes: int) -> None:
-    """Replace the last layer of a torchvision network by a new one, for other classes."""
     layers = [pair for pair in body.named_modules() if isinstance(pair[1], (nn.Linear, nn.Conv2d))]
-    name, head = layers[-1]
-    new: nn.Module
+    last, head = layers[-1]
     if isinstance(head, nn.Linear):
-        new = nn.Linear(head.in_features, num_classes, head.bias is not None)
+        body.set_submodule(last, nn.Linear(head.in_features, num_classes, head.bias is not None))
     else:  # SqueezeNet's
-        new = nn.Conv2d(head.in_channels, num_classes, 1)
-    body.set_submodule(name, new)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(". ") if str(error) else type(error).__name__
+        body.set_submodule(last, nn.Conv2d(head.in_channels, num_classes, 1))
+    return body

@@ -1,4 +1,4 @@
-"""Finds studies, and loads what is analysed: the members of one or several, or plain arrays."""
+"""Finds studies, and loads a population to analyse: members of studies, or plain arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,12 +12,12 @@ from chromatic_descent.study.study import Study
 
 @dataclass(frozen=True)
 class Subject:
-    """What is analysed, and where the results go."""
+    """A population to analyse."""
 
     population: Population
-    study: Study  # for the results
-    missing: list[str] = field(default_factory=list)  # a line on each incomplete member
-    sources: list[Study] = field(default_factory=list)  # the members' studies; empty for arrays
+    study: Study  # where the results go
+    missing: list[str] = field(default_factory=list)  # a line on each member that is not complete
+    sources: list[Study] = field(default_factory=list)  # of the members; none for plain arrays
 
 
 def studies(root: Path) -> list[Study]:
@@ -58,15 +58,14 @@ def find_subject(
     multirun: Path,
     outputs: Path,
 ) -> Subject:
-    """Load what the options name: by default the newest study in `multirun`.
+    """Load the members that the options name: by default the newest study in `multirun`.
 
     Results on arrays, and on several studies together, go to `outputs`.
 
-    Raises UserError if the options contradict each other, or if something they name cannot be
-    loaded.
+    Raises UserError if the options contradict each other, or their files cannot be loaded.
     """
-    arrays = logits is not None or labels is not None
-    given = {"study=": study, "studies=": studies, "logits= and labels=": arrays or None}
+    arrays = labels if logits is None else logits
+    given = {"study=": study, "studies=": studies, "logits= and labels=": arrays}
     named = [key for key, value in given.items() if value is not None]
     if len(named) > 1:
         raise UserError(f"Give either {' or '.join(named)}, not both.")
@@ -83,8 +82,8 @@ def find_subject(
         population, missing = load_study(source)
         return Subject(population, source, missing, [source])
     sources = [find_study(name, multirun) for name in studies]
-    population, missing = load_studies(sources)
     together = Study(outputs / "+".join(source.name for source in sources))
+    population, missing = load_studies(sources)
     return Subject(population, together, missing, sources)
 
 
@@ -114,9 +113,8 @@ def load_studies(studies: Sequence[Study]) -> tuple[Population, list[str]]:
         missing += [f"{study.name}, {line}" for line in incomplete]
         probes[study.name] = probe_logits.stack(complete).records[0]["probe_hash"]
         for member in complete:
-            name = f"{member.record['member']}-{study.name}"
-            config = {"study": study.name, **member.record["config"]}
-            record = {**member.record, "member": name, "config": config}
+            record = {**member.record, "member": f"{member.record['member']}-{study.name}"}
+            record["config"] = {"study": study.name, **record["config"]}
             members.append(replace(member, record=record))
     if len(set(probes.values())) > 1:
         lines = "".join(f"\n  {name}: {digest[:12]}" for name, digest in probes.items())

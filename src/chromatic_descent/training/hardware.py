@@ -18,18 +18,17 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of mallopt(3)
 def resolve_precision(precision: str, accelerator: str) -> str:
     """Lightning's name for `precision`; `auto` is bfloat16 where the hardware computes in it.
 
-    That is on CUDA devices that support it, and on CPUs with AVX512-BF16 or AMX. Elsewhere
-    bfloat16 is emulated and slower than float32.
+    CUDA devices that support it do, and CPUs with AVX512-BF16 or AMX. Elsewhere bfloat16 is
+    emulated, and slower than float32.
     """
     if precision != "auto":
         return precision
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+    native = False
+    if resolve_device(accelerator).type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     elif accelerator in ("auto", "cpu") and not torch.backends.mps.is_available():
         features = torch.cpu.get_capabilities()
         native = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
-    else:
-        native = False
     return "bf16-mixed" if native else "32-true"
 
 
@@ -40,10 +39,10 @@ def resolve_device(accelerator: str) -> torch.device:
 
 
 def keep_freed_memory() -> None:
-    """Let the process keep what it frees, for its next step, where the C library is glibc.
+    """Let the process keep freed memory for its next step, if the C library is glibc.
 
     By default glibc returns the memory of each step's activations to the system and gets it back at
-    the next step, page by page: a seventh of the time of a step on a CPU.
+    the next step, page by page, which takes a seventh of the time of a step on a CPU.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:
@@ -52,7 +51,7 @@ def keep_freed_memory() -> None:
 
 
 def use_threads(threads: int | None) -> None:
-    """Let torch use `threads` on the CPU; None: the cores of this process's slot, or all."""
+    """Let torch use `threads` on the CPU; None: the cores of this process's slot, or all cores."""
     slot = own_slot()
     if threads is None and slot is not None:
         threads = min(slot.threads, torch.get_num_threads())
@@ -63,9 +62,11 @@ def use_threads(threads: int | None) -> None:
 def describe_hardware(trainer: Trainer) -> dict[str, Any]:
     """Device, processor and threads, for the probe artefact's record."""
     device = trainer.strategy.root_device
+    name = torch.cpu.get_capabilities().get("cpu_name")
+    processor = str(name or platform.processor() or "unknown")
     return {
         "accelerator": device.type,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor,
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "machine": platform.machine(),
@@ -76,8 +77,3 @@ def describe_hardware(trainer: Trainer) -> dict[str, Any]:
 def describe_versions() -> dict[str, str]:
     """Versions of Python and of the packages that a member's bits depend on."""
     return {"python": platform.python_version(), **{name: version(name) for name in _RECORDED}}
-
-
-def _processor() -> str:
-    features = torch.cpu.get_capabilities()
-    return str(features.get("cpu_name") or platform.processor() or "unknown")

@@ -1,8 +1,8 @@
 """Loggers beyond CSV: TensorBoard, Weights & Biases, MLflow, each grouping a study's members.
 
-An option of `configs/logger/` is a function of `save_dir` that returns a Lightning logger. For a
-member `save_dir` is its folder, for a study's analysis it is `<study>/analysis`; the names of the
-study and of the run are taken from it. Each logger needs the extra of its name.
+An option of `configs/logger/` is a function of `save_dir` that returns a Lightning logger.
+`save_dir` is a member's folder, or `<study>/analysis` for a study's analysis, and names
+the study and the run. Each logger needs the extra of its name.
 """
 
 import importlib.util
@@ -20,7 +20,7 @@ from chromatic_descent.study import Study
 
 
 def tensorboard(save_dir: Path) -> Logger:
-    """Events in `tensorboard/` of the folder: `tensorboard --logdir multirun/<study>` shows all."""
+    """Events in `tensorboard/` of the folder; `tensorboard --logdir multirun/<study>` shows all."""
     _need("tensorboard")
     return TensorBoardLogger(save_dir, name="tensorboard", version="", default_hp_metric=False)
 
@@ -73,9 +73,9 @@ def log_analysis(
     """Log the numbers and figures of a study's analysis as a run beside its members'.
 
     Args:
-        study: the study.
-        numbers: the content of `analysis.json`, whose numbers are logged, but not its tables.
-        figures: files; other formats than PNG go to MLflow only.
+        study: its folder gets the run.
+        numbers: the content of `analysis.json`; numbers outside its tables are logged.
+        figures: files; formats other than PNG go to MLflow only.
         loggers: an option of `configs/logger/`.
     """
     metrics = dict(_scalars(numbers))
@@ -91,7 +91,7 @@ def log_analysis(
 class _OwnRun(WandbLogger):
     """A W&B run for each logger, begun at first use and ended with the log.
 
-    Lightning's logger takes whichever run the process began last and never ends it, so that the
+    Lightning's logger takes the run that the process began last and never ends it, so that the
     members of a sweep would share one run.
     """
 
@@ -144,6 +144,6 @@ def _scalars(node: Any, path: str = "") -> Iterator[tuple[str, float]]:
 def _need(extra: str) -> None:
     if importlib.util.find_spec(extra) is None:
         raise UserError(
-            f"logger={extra} needs {extra}: pip install 'chromatic-descent[{extra}]', or take "
+            f"logger={extra} needs {extra}: pip install 'chromatic-descent[{extra}]', or use "
             "logger=csv."
         )

@@ -20,11 +20,10 @@ _WHITENING_IMAGES = 2000  # training images that a data-dependent first layer is
 
 @runtime_checkable
 class Penalty(Protocol):
-    """A Lightning callback that adds a term to the loss: hooks cannot, so the module calls it."""
+    """A Lightning callback that adds a term to the loss; hooks cannot, so the module calls it."""
 
     def penalty(self, module: "Classifier", batch: Batch, logits: Tensor) -> Tensor:
         """The term for this step, a scalar, already multiplied by its strength."""
-        ...
 
 
 class Classifier(lightning.LightningModule):
@@ -55,8 +54,8 @@ class Classifier(lightning.LightningModule):
     ):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
-        # The compiled network shares the parameters. It is kept out of the module tree, so that
-        # checkpoints do not depend on compilation.
+        # The compiled network shares the parameters. The tuple keeps it out of the module tree, so
+        # that checkpoints do not depend on compilation.
         self._run = (torch.compile(network) if compile_network else network,)
         self._optimizer = optimizer
         self.lr_scale, self.schedule, self.warmup = lr_scale, schedule, warmup
@@ -74,19 +73,21 @@ class Classifier(lightning.LightningModule):
     def on_fit_start(self) -> None:
         """Initialise layers that depend on the data alone, alike for every member and restart."""
         initialise = getattr(self.network, "initialise_from", None)
-        if initialise is not None:
-            if not isinstance(self._data, ImageData):
-                raise UserError(
-                    f"{type(self.network).__name__} is initialised from training images, which "
-                    "this data module does not have: take another model=, or derive the data "
-                    "module from chromatic_descent.data.ImageData."
-                )
-            sample = self._data.images.train_images[self._data.train_indices[:_WHITENING_IMAGES]]
-            batches = list(self._data.evaluation_batches(sample, torch.device("cpu")))
-            initialise(torch.cat(batches).to(self.device))
+        if initialise is None:
+            return
+        data = self._data
+        if not isinstance(data, ImageData):
+            raise UserError(
+                f"{type(self.network).__name__} is initialised from training images, which this "
+                "data module does not have: use another model=, or derive the data module from "
+                "chromatic_descent.data.ImageData."
+            )
+        sample = data.images.train_images[data.train_indices[:_WHITENING_IMAGES]]
+        batches = list(data.evaluation_batches(sample, torch.device("cpu")))
+        initialise(torch.cat(batches).to(self.device))
 
     def on_train_epoch_start(self) -> None:
-        """Make the global generators a function of (seed, epoch), wherever training began."""
+        """Seed the global generators from (seed, epoch), after a restart too."""
         key = stream(Stream.NETWORK, self.seed, self.current_epoch).initial_seed()
         torch.manual_seed(key)
         self._loss, self._correct, self._seen = 0.0, 0, 0
@@ -96,11 +97,11 @@ class Classifier(lightning.LightningModule):
         return self.loss(batch, self(batch[0]))
 
     def loss(self, batch: Batch, logits: Tensor) -> Tensor:
-        """The loss of `logits` [B, classes] on their batch, which is added to the metrics."""
+        """The loss of `logits` [B, classes] on their batch; the metrics count it."""
         _, labels = batch
         self.last = (logits.detach(), labels)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
-        # Summed on their device: reading a value off a GPU at every step would stall it.
+        # Summed on the device: reading a value off a GPU at every step would stall it.
         self._loss += loss.detach() * len(labels)
         self._correct += (logits.detach().argmax(1) == labels).sum()
         self._seen += len(labels)
@@ -122,7 +123,7 @@ class Classifier(lightning.LightningModule):
         }
 
     def configure_optimizers(self) -> Any:
-        """The optimiser, with every rate following the schedule step by step."""
+        """The optimiser, and the schedule that every learning rate follows step by step."""
         optimizer = self._optimizer(self.network, self._data.batch_size)
         steps = self.trainer.estimated_stepping_batches
 

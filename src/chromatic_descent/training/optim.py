@@ -1,8 +1,8 @@
 """Optimisers and learning-rate schedules.
 
-An option of `configs/optim/` is a function of (network, batch size) that returns an optimiser: a
-new one is a function here and its file there. A schedule is a function of the share of steps done;
-it multiplies every learning rate.
+An option of `configs/optim/` names a function of (network, batch size) that returns an optimiser; a
+new optimiser is a function here and a file there. A schedule is a function of the share of steps
+done; it multiplies every learning rate.
 """
 
 import math
@@ -34,10 +34,9 @@ class Muon(Optimizer):
     Args:
         filters: matrices and filter banks, for Muon.
         others: parameter groups for SGD, each with its own `lr` and `weight_decay`.
-        lr, momentum: Muon's.
-        sgd_momentum: SGD's.
+        lr, momentum, sgd_momentum: of Muon, and of SGD.
         dtype: the precision of `orthogonal`. In bfloat16, runs that differ by a rounding error
-            soon diverge; in float32 they stay together for longer, at a higher cost.
+            soon diverge; in float32 they stay together longer, at a higher cost.
     """
 
     def __init__(
@@ -120,25 +119,20 @@ def muon(
     """Muon for the filters of `network`, SGD for its biases and its head.
 
     Filters are the weights of convolutions, linear layers and attention, except for the head, which
-    is the last linear layer. A position embedding does not multiply activations: it is trained as
-    biases are.
+    is the last linear layer. A position embedding does not multiply activations: it is trained like
+    a bias.
 
     `bias_lr` and `head_lr` are per example, as in airbench: the loss here is a mean over the batch,
     so they are multiplied by the batch size. They are meant for a network that scales its head's
     outputs by 1/W, where W is the number of the head's inputs, and has an attribute `output_scale`.
-    For any other network the same step in function space needs `head_lr`/W² and `bias_lr`/W, which
-    are used. `weight_decay` is the relative shrinkage of SGD's weights, per example at the initial
-    rate.
+    Any other network gets `head_lr`/W² and `bias_lr`/W, the same step in function space.
+    `weight_decay` is the relative shrinkage of SGD's weights, per example at the initial rate.
 
     Raises UserError for any other `orthogonalise_in`.
     """
     layers = [layer for layer in network.modules() if isinstance(layer, _MULTIPLY)]
-    weights = {
-        weight
-        for layer in layers
-        for name, weight in layer.named_parameters(recurse=False)
-        if name.endswith("weight")
-    }
+    named = [pair for layer in layers for pair in layer.named_parameters(recurse=False)]
+    weights = {weight for name, weight in named if name.endswith("weight")}
     last = {layer.weight for layer in [m for m in layers if isinstance(m, nn.Linear)][-1:]}
     trained = trained_parameters(network)
     head = [p for p in trained if p in last]
@@ -149,15 +143,10 @@ def muon(
         width = next((weight.shape[1] for weight in last), 512)  # the head may not be linear
         bias_lr, head_lr = bias_lr / width, head_lr / width**2
 
-    def group(parameters: list[nn.Parameter], rate: float) -> dict[str, Any]:
-        rate *= batch_size
-        return {
-            "params": parameters,
-            "lr": rate,
-            "weight_decay": weight_decay * batch_size / rate,
-        }
-
-    others = [group(biases, bias_lr), group(head, head_lr)]
+    others = [
+        {"params": parameters, "lr": rate, "weight_decay": weight_decay * batch_size / rate}
+        for parameters, rate in [(biases, bias_lr * batch_size), (head, head_lr * batch_size)]
+    ]
     if orthogonalise_in not in ("bfloat16", "float32"):
         raise UserError(
             f"optim.optimizer.orthogonalise_in={orthogonalise_in}: expected bfloat16 or float32."
@@ -189,8 +178,8 @@ def trained_parameters(network: nn.Module) -> list[nn.Parameter]:
 def scale(schedule: Schedule, warmup: float, done: float) -> float:
     """The factor of every learning rate after the share `done` in [0, 1] of all steps.
 
-    Rises linearly from 0 to 1 over the first `warmup` share, then `linear` falls to 0 at the end,
-    `cosine` falls as (1 + cos πt)/2, `constant` stays.
+    It rises linearly from 0 to 1 over the first `warmup` share; then `linear` falls to 0, `cosine`
+    falls as (1 + cos πt)/2, and `constant` stays.
     """
     if done < warmup:
         return done / warmup

@@ -10,18 +10,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from chromatic_descent.launch import launchers
 
+_EVERY = 10  # steps between updates; each reads the accuracy off the device
+
 
 class MemberProgress(ProgressBar):
-    """One line per job on a terminal; none in a file, in a pipe, or in a parallel sweep.
+    """One line per job on a terminal; nothing in a file, in a pipe, or in a parallel sweep.
 
-    Args:
-        name: of the member, or of the members trained together.
-        every: steps between updates; each reads the accuracy off the device.
+    `name` is that of the member, or of the members trained together.
     """
 
-    def __init__(self, name: str, every: int = 10):
+    def __init__(self, name: str):
         super().__init__()
-        self.name, self.every = name, every
+        self.name = name
         self._progress: Progress | None = None
 
     def disable(self) -> None:
@@ -41,31 +41,22 @@ class MemberProgress(ProgressBar):
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )
-        self._progress.add_task(
-            self.name,
-            total=trainer.estimated_stepping_batches,
-            completed=self._step(trainer),
-            epoch=self._epoch(trainer),
-            accuracy="–",
-        )
+        total, state = trainer.estimated_stepping_batches, self._state(trainer)
+        self._progress.add_task(self.name, total=total, accuracy="–", **state)
         self._progress.start()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move the bar, every few steps."""
-        step = self._step(trainer)
-        if self._progress is not None and step % self.every == 0:
+        """Update the bar every few steps."""
+        state = self._state(trainer)
+        if self._progress is not None and state["completed"] % _EVERY == 0:
             accuracy = pl_module.running_metrics()["train/accuracy"]  # type: ignore[operator]
-            self._progress.update(
-                self._progress.task_ids[0],
-                completed=step,
-                epoch=self._epoch(trainer),
-                accuracy=f"{accuracy:.3f}",
-            )
+            task = self._progress.task_ids[0]
+            self._progress.update(task, accuracy=f"{accuracy:.3f}", **state)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Leave the line as it is."""
+        """Stop the bar and leave its last line."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
@@ -77,9 +68,6 @@ class MemberProgress(ProgressBar):
         self.teardown(trainer, pl_module, "fit")
 
     @staticmethod
-    def _step(trainer: Trainer) -> int:
-        return trainer.global_step // len(trainer.optimizers)  # Lightning sums over optimisers
-
-    @staticmethod
-    def _epoch(trainer: Trainer) -> str:
-        return f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
+    def _state(trainer: Trainer) -> dict[str, Any]:
+        step = trainer.global_step // len(trainer.optimizers)  # Lightning sums over optimisers
+        return {"completed": step, "epoch": f"{trainer.current_epoch + 1}/{trainer.max_epochs}"}

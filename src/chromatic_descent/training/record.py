@@ -1,5 +1,6 @@
-"""Recording: a trained network's logits on the probe, as the probe artefact."""
+"""Recording: a trained network's logits on the probe, as a probe artefact."""
 
+import logging
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -10,20 +11,24 @@ import torch
 from lightning import Trainer
 from torch import Tensor
 
+from chromatic_descent import probe_logits
 from chromatic_descent.data import ImageData, ProbeSlice
 from chromatic_descent.errors import UserError, is_whole
 from chromatic_descent.probe_logits import ProbeLogits, ProbeSliceLogits, Trajectory
 from chromatic_descent.probe_logits.identity import Identity
 from chromatic_descent.probe_logits.record import SCHEMA_VERSION
+from chromatic_descent.study import Member
 from chromatic_descent.training.hardware import describe_hardware, describe_versions
 from chromatic_descent.training.module import Classifier
+
+log = logging.getLogger(__name__)
 
 
 class RecordTrajectory(lightning.Callback):
     """Records the probe along training: untrained, and after every `every` epochs.
 
-    The recorded logits are kept in the checkpoint, so that a continued member has them. Recording
-    draws no random numbers and leaves the network unchanged: the member ends the same without it.
+    Checkpoints keep the recorded logits, so that a continued member has them. Recording neither
+    draws random numbers nor changes the network: the member ends the same without it.
     """
 
     def __init__(self, every: int, tta: bool):
@@ -33,9 +38,8 @@ class RecordTrajectory(lightning.Callback):
         self._logits: list[Tensor] = []  # [N, C] each
         self._epochs: list[int] = []
 
-    @property
-    def trajectory(self) -> Trajectory:
-        """The recorded logits [T, N, C] after epochs [T]."""
+    def trajectory_of(self, member: str) -> Trajectory:
+        """The member's recorded logits [T, N, C] after epochs [T]."""
         return Trajectory(torch.stack(self._logits).numpy(), np.array(self._epochs, dtype=np.int64))
 
     def on_train_start(self, trainer: Trainer, pl_module: lightning.LightningModule) -> None:
@@ -72,8 +76,8 @@ def slice_logits(
 ) -> ProbeSliceLogits:
     """The network's logits on one probe slice [N, classes], in evaluation mode.
 
-    Images pass through the evaluation transform only, in the precision of training. With `tta`
-    logits are averaged over each image and its mirror image.
+    Images are only normalised, and pass in the precision of training. `tta` averages the logits of
+    each image and its mirror image.
     """
     device = trainer.strategy.root_device
     network = module.network.to(device).eval()
@@ -95,11 +99,10 @@ def record_member(
     *,
     tta: bool,
     seconds: float = 0.0,
-    trajectory: Trajectory | None = None,
 ) -> ProbeLogits:
     """Record a trained member on the probe and on every further slice, with its provenance.
 
-    `tta` is that of `slice_logits`; training took `seconds`.
+    For `tta` see `slice_logits`; training took `seconds`.
     """
     started = time.perf_counter()
     recorded = {
@@ -123,11 +126,18 @@ def record_member(
         "wall_time": {"train": seconds, "record": time.perf_counter() - started},
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
+    along = [c.trajectory_of(identity.name) for c in callbacks if hasattr(c, "trajectory_of")]
+    trajectory = along[0] if along else None
     return ProbeLogits(probe.logits, probe.labels, probe.indices, record, recorded, trajectory)
 
 
-def recorded_trajectory(trainer: Trainer) -> Trajectory | None:
-    """The trajectory that the trainer's `RecordTrajectory` has recorded, if it has one."""
-    callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    along = [c.trajectory for c in callbacks if isinstance(c, RecordTrajectory)]
-    return along[0] if along else None
+def save_member(
+    member: Member, result: ProbeLogits, *, time_spent: str = "trained in", **further: Any
+) -> None:
+    """Write a member's probe artefact, with further entries of its record, and log the accuracy."""
+    result.record.update(further)
+    probe_logits.save(member.artefact, result)
+    accuracy, seconds = result.record["accuracy"], result.record["wall_time"]["train"]
+    values = member.name, accuracy, len(result.labels), time_spent, seconds
+    log.info("%s: accuracy %.4f on %d probe images, %s %.1f s", *values)

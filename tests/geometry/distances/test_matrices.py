@@ -11,7 +11,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.geometry import (
     DISTANCES,
     EUCLIDEAN,
-    batches,
+    cores,
     distance,
     distance_matrices,
     distance_matrix,
@@ -242,8 +242,8 @@ def test_blocks_agree_with_the_whole(name, monkeypatch):
     logits[4] = logits[0] + 1e-6
     logits[4, 0, 0] += 1e-4
     whole = measured(logits, name)
-    monkeypatch.setattr(batches, "BLOCK", 60)  # 3 items at a time
-    monkeypatch.setattr(batches, "COLUMNS", 12)
+    monkeypatch.setattr(cores, "BLOCK", 60)  # 3 items at a time
+    monkeypatch.setattr(cores, "COLUMNS", 12)
     monkeypatch.setattr(divergences, "_VALUES", 12)
     monkeypatch.setattr(divergences, "_MEMBERS", 2)
     np.testing.assert_allclose(measured(logits, name), whole, rtol=1e-9)

@@ -13,7 +13,7 @@ from chromatic_descent.geometry import (
     independent_errors,
     temperature_and_bias,
 )
-from chromatic_descent.geometry.nulls import dealing
+from chromatic_descent.geometry.nulls import testing
 
 NAMES = EUCLIDEAN
 
@@ -98,7 +98,7 @@ def test_the_short_way_for_logits_is_the_long_way(name):
 def test_blocks_do_not_matter(name, monkeypatch):
     logits = tempered()
     whole = temperature_and_bias(logits, name, draws=20)
-    monkeypatch.setattr(dealing, "SHUFFLED", 6 * 4 * 7)  # 7 items at a time
+    monkeypatch.setattr(testing, "SHUFFLED", 6 * 4 * 7)  # 7 items at a time
     np.testing.assert_allclose(
         temperature_and_bias(logits, name, draws=20).null, whole.null, rtol=1e-4
     )

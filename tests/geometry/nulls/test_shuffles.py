@@ -11,7 +11,7 @@ from chromatic_descent.geometry import (
     independent_errors,
     within_class_shuffles,
 )
-from chromatic_descent.geometry.nulls import dealing, shuffles
+from chromatic_descent.geometry.nulls import shuffles, testing
 
 NAMES = EUCLIDEAN
 
@@ -102,7 +102,7 @@ def test_batches_and_blocks_do_not_matter(monkeypatch):
     monkeypatch.setattr(shuffles, "_BATCH", 4 * 36)  # 4 draws at a time
     again = independent_errors(logits, "hellinger", draws=9)
     np.testing.assert_allclose(again.null, whole.null, rtol=1e-5)
-    monkeypatch.setattr(dealing, "SHUFFLED", 6 * 4 * 7)  # 7 items at a time: other draws
+    monkeypatch.setattr(testing, "SHUFFLED", 6 * 4 * 7)  # 7 items at a time: other draws
     again = independent_errors(logits, "hellinger", draws=300)
     monkeypatch.undo()
     other = independent_errors(logits, "hellinger", draws=300, seed=1)
@@ -248,8 +248,8 @@ def test_mistakes_are_named(rung, logits, name, arguments, message):
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (labels(59), r"60 integers.* found shape \[59\]"),
-        (labels() * 1.0, "of float64"),
+        (labels(59), r"60 whole numbers.* found shape \[59\]"),
+        (labels() * 1.0, "of dtype float64"),
         (np.arange(60), "single probe item"),
     ],
 )

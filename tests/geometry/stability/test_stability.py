@@ -15,7 +15,7 @@ from chromatic_descent.geometry import (
     procrustes,
     split_half,
 )
-from chromatic_descent.geometry.stability import weighted_layouts
+from chromatic_descent.geometry.stability import bootstrap
 
 OVER_ITEMS = tuple(name for name in DISTANCES if name != "cka")
 
@@ -34,7 +34,7 @@ def planted(members=8, items=300, classes=5, noise=0.1):
 @pytest.mark.parametrize("name", OVER_ITEMS)
 def test_matches_resampling_by_hand(name, many, monkeypatch):
     if many:  # the path for a hundred members or more
-        monkeypatch.setattr(weighted_layouts, "MANY", 2)
+        monkeypatch.setattr(bootstrap, "MANY", 2)
     logits, temperature = planted(6, 150, 4, noise=1), np.linspace(0.5, 2, 6)
     labels = np.random.default_rng(5).integers(4, size=150)
     fractions = []
@@ -60,6 +60,7 @@ def test_matches_resampling_by_hand(name, many, monkeypatch):
             got.layouts[b], fit.layout, atol=tolerance * abs(reference).max()
         )
         assert got.correlations[b] == pytest.approx(fit.correlation, abs=tolerance)
+    assert got.correlations.shape == (len(got.layouts),)
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
 
@@ -91,7 +92,7 @@ def test_one_item_and_two_members():
 @pytest.mark.parametrize("many", [False, True])
 def test_identical_members_have_no_stability(many, monkeypatch):
     if many:
-        monkeypatch.setattr(weighted_layouts, "MANY", 2)
+        monkeypatch.setattr(bootstrap, "MANY", 2)
     twins = np.repeat(population(members=1), 4, axis=0)
     got = bootstrap_layouts(twins, "hellinger", resamples=3)
     assert not got.layouts.any()
@@ -114,6 +115,7 @@ def test_ellipses_of_a_known_cloud():
     np.testing.assert_allclose(got.half_axes[:2], [[3 * radius, radius]] * 2, rtol=0.03)
     np.testing.assert_allclose(got.angles[:2], turn, atol=0.02)
     assert got.half_axes[2].tolist() == [0, 0]
+    assert (got.half_axes[:, 0] >= got.half_axes[:, 1]).all()
     assert got.angles[2] == 0
     assert got.half_axes[3, 1] == pytest.approx(0)
     assert abs(got.angles[3]) == pytest.approx(math.pi / 2)
@@ -126,7 +128,7 @@ def test_ellipses_of_a_known_cloud():
 @pytest.mark.parametrize("many", [False, True])
 def test_halves_match_halves_by_hand(many, monkeypatch):
     if many:
-        monkeypatch.setattr(weighted_layouts, "MANY", 2)
+        monkeypatch.setattr(bootstrap, "MANY", 2)
     logits = planted(noise=1)
     got = split_half(logits, "hellinger", splits=3, seed=7)
     rng = np.random.default_rng(7)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from chromatic_descent import probe_logits
 from chromatic_descent.analysis import Each, NotComputed
-from chromatic_descent.analysis.provenance import Provenance
+from chromatic_descent.analysis.members import Provenance
 from chromatic_descent.errors import UserError
 from chromatic_descent.report import page, summary
 from chromatic_descent.report.figures.kind import why_not

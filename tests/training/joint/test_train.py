@@ -301,7 +301,7 @@ def test_who_was_trained_together_is_in_the_manifest(train, tmp_path):
         (("repulsion=rbf", "repulsion.strength=-1"), "repulsion.strength=-1: expected"),
         (
             ("repulsion=rbf", "repulsion.strength=1", "repulsion.references.count=2"),
-            "repelled from each other and from no other members",
+            "repelled from each other only",
         ),
         (
             ("repulsion=rbf", "repulsion.strength=1", "population.members=1"),

@@ -157,7 +157,7 @@ def test_references_may_be_of_another_study(train, study):
         (("repulsion=ncl",), "term ncl works only between members"),
         (("repulsion.strength=-1",), "repulsion.strength=-1: expected from 0"),
         (("repulsion.points=probe",), "repulsion.points=probe: expected one of train"),
-        (("repulsion.points=heldout",), "keep some apart, as in data.heldout_size=2000"),
+        (("repulsion.points=heldout",), "hold some out, as in data.heldout_size=2000"),
         (("repulsion.references.from=nowhere",), "repulsion.references.from=nowhere"),
         (("repulsion.references.from=other", "probe.size=64"), "SEED_0000 was recorded on another probe"),
         (("repulsion.references.from=other", "model.widths=[8,16]"), "model.widths: [8, 32] -> [8, 16]"),
@@ -173,7 +173,7 @@ def test_each_mistake_is_one_message_before_any_training(train, study, options, 
 
 
 def test_a_study_without_a_name_is_refused(train):
-    assert "the study has no name" in train("repulsion=rbf", expected=1)
+    assert "this run's study has no name" in train("repulsion=rbf", expected=1)
 
 
 def test_a_missing_or_foreign_checkpoint_is_named(train, study):

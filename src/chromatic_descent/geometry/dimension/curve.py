@@ -1,6 +1,6 @@
-"""Dimension with its uncertainty, and how it grows with the number of members and images.
+"""Dimension with its uncertainty, and its growth with the number of members and images.
 
-Quantities in the tables of this file, all from the spectrum λ of −½ J D² J unless noted:
+The tables list these quantities, from the spectrum λ of −½ J D² J unless noted:
 
     participation_ratio        (Σ λ₊)² / Σ λ₊²
     top_1_share, top_2_share   Σ_{i≤k} λ_i / Σ λ₊
@@ -21,12 +21,8 @@ from numpy.typing import NDArray
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.checks import Array, Logits, check_apart, check_count
-from chromatic_descent.geometry.dimension.estimates import (
-    FEWEST_FOR_TWO_NN,
-    leading_axes,
-    participation_ratio,
-    two_nn,
-)
+from chromatic_descent.geometry.dimension import estimates
+from chromatic_descent.geometry.dimension.estimates import FEWEST_FOR_TWO_NN, leading_axes
 from chromatic_descent.geometry.distances.by_name import resolve
 from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.distances.items import weighted_distances
@@ -37,7 +33,6 @@ from chromatic_descent.geometry.resampling import reflected_interval, resampled_
 
 if TYPE_CHECKING:
     import pandas as pd
-
 
 _QUANTILE = 0.95  # of the nulls, for parallel analysis
 
@@ -53,15 +48,14 @@ def dimension_estimates(
 ) -> "pd.DataFrame":
     """Estimate the dimension of a population in every way, with 95% intervals.
 
-    Intervals of quantities of the spectrum come from a bootstrap over probe items. They are for the
-    value that infinitely many such items would give for these members, and are reflected, since
+    For quantities of the spectrum they come from a bootstrap over probe items. They cover the value
+    that infinitely many items of this kind would give for these members, and are reflected, since
     resampling makes a spectrum steeper (`reflected_interval`). For counts of axes, each eigenvalue
     is reflected. The interval of TwoNN is over members; see `two_nn`.
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
-        distance: any but `cka`, which is not a mean over items; bound if it needs labels or
-            temperatures.
+        distance: any mean over items (not `cka`); bound if it needs labels or temperatures.
         resamples: B, of the items.
         draws: P, from each null.
         seed: of every random draw.
@@ -71,10 +65,7 @@ def dimension_estimates(
         One row per quantity: quantity, value, low, high. Counts of axes, or shares.
 
     Raises:
-        UserError: as `distance_matrix`; identical members, which have no dimension; fewer than 1
-            resample.
-
-    Source: see each function.
+        UserError: as `distance_matrix`; identical members; fewer than 1 resample.
 
     >>> rng = np.random.default_rng(0)
     >>> plane = np.tensordot(rng.normal(size=(12, 2)), rng.normal(size=(2, 300, 4)), 1)
@@ -93,11 +84,10 @@ def dimension_estimates(
     matrices = weighted_distances(array, distance, counts)
     resampled = np.array([_spectrum(matrix) for matrix in matrices])
     rows: list[tuple[str, float, float, float]] = []
-    for quantity, of in _STATISTICS.items():
-        value = of(spectrum[None])[0]
-        # A share lies in [0, 1]; a participation ratio in [1, S − 1].
+    for quantity, statistic in _STATISTICS.items():
+        value = statistic(spectrum[None])[0]
         bounds = (1.0, members - 1.0) if quantity == "participation_ratio" else (0.0, 1.0)
-        low, high = np.clip(reflected_interval(value, of(resampled)), *bounds)
+        low, high = np.clip(reflected_interval(value, statistic(resampled)), *bounds)
         rows.append((quantity, value, low, high))
     if nulls is None:
         nulls = null_spectra(array, distance, draws=draws, seed=seed)
@@ -124,8 +114,8 @@ def dimension_curve(
 ) -> "pd.DataFrame":
     """Estimate the dimension from fewer members, and from fewer images, as a tidy table.
 
-    A dimension that belongs to the population stops growing once there are enough members; one that
-    keeps growing with S belongs to the sample. Each size is measured on random subsets, drawn
+    A dimension of the population stops growing once there are enough members; one that keeps
+    growing with S is a property of the sample. Each size is measured on random subsets, drawn
     without replacement, of members (with all images) and of images (with all members). low and high
     are the 2.5% and 97.5% quantiles *over subsets*. Subsets overlap, so these narrow to nothing at
     the full size and are not a confidence interval. Each size has one set of draws from each null;
@@ -133,8 +123,7 @@ def dimension_curve(
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
-        distance: any but `cka`, which is not a mean over items; bound if it needs labels or
-            temperatures.
+        distance: as for `dimension_estimates`.
         members: sizes from 2 to S; by default six from 3 to S.
         images: sizes from 1 to N; by default N halved up to five times.
         subsets: number of subsets of each size; one of the full size.
@@ -146,8 +135,7 @@ def dimension_curve(
         subsets. NaN where a subset's members are identical.
 
     Raises:
-        UserError: as `distance_matrix`; identical members; a size, `subsets` or `draws` out of
-            range.
+        UserError: as `distance_matrix`; identical members; an argument out of range.
 
     >>> curve = dimension_curve(np.random.default_rng(0).normal(size=(6, 400, 3)), "logit_mse")
     >>> curve[curve.over == "members"]["size"].unique().tolist()
@@ -169,54 +157,51 @@ def dimension_curve(
 
     rows = []
 
-    def add(over: str, size: int, batch: Iterable[Array], nulls: dict[str, Array]) -> None:
-        values = _measure(batch, nulls)
-        for quantity, of_subsets in values.items():
-            low, high = np.quantile(of_subsets, [0.025, 0.975])
-            rows.append((over, size, quantity, of_subsets.mean(), low, high, len(of_subsets)))
+    def add(over: str, size: int, matrices: Iterable[Array], nulls: dict[str, Array]) -> None:
+        for quantity, values in _measure(matrices, nulls).items():
+            low, high = np.quantile(values, [0.025, 0.975])
+            rows.append((over, size, quantity, values.mean(), low, high, len(values)))
 
     for size in members:
         chosen = _subsets(count, size, subsets, [seed, 0, size])  # [M, s]
-        of_one = distance.of_members(chosen[0])
-        nulls = null_spectra(array[chosen[0]], of_one, draws=draws, seed=seed)
-        add("members", size, (squared[np.ix_(some, some)] for some in chosen), nulls)
+        first = distance.of_members(chosen[0])
+        nulls = null_spectra(array[chosen[0]], first, draws=draws, seed=seed)
+        add("members", size, (squared[np.ix_(subset, subset)] for subset in chosen), nulls)
     for size in images:
         chosen = _subsets(items, size, subsets, [seed, 1, size])  # [M, n]
-        of_one = distance.of_items(chosen[0])
-        nulls = null_spectra(array[:, chosen[0]], of_one, draws=draws, seed=seed)
+        first = distance.of_items(chosen[0])
+        nulls = null_spectra(array[:, chosen[0]], first, draws=draws, seed=seed)
         weights = np.zeros((len(chosen), items), dtype=np.float32)
         np.put_along_axis(weights, chosen, 1, axis=1)
-        batch = weighted_distances(array, distance, weights)
-        add("images", size, batch, nulls)
-    return pd.DataFrame(
-        rows, columns=["over", "size", "quantity", "mean", "low", "high", "subsets"]
-    )
+        add("images", size, weighted_distances(array, distance, weights), nulls)
+    columns = ["over", "size", "quantity", "mean", "low", "high", "subsets"]
+    return pd.DataFrame(rows, columns=columns)
 
 
-def _measure(batch: Iterable[Array], nulls: dict[str, Array]) -> dict[str, Array]:
-    """Return every quantity of squared distances [s, s], one value for each, given null spectra."""
-    near, each = [], []
-    for squared in batch:
+def _measure(matrices: Iterable[Array], nulls: dict[str, Array]) -> dict[str, Array]:
+    """Return every quantity of each matrix [s, s] of squared distances, given null spectra."""
+    two_nn, each = [], []
+    for squared in matrices:
         each.append(_spectrum(squared))
         if len(squared) >= FEWEST_FOR_TWO_NN:
-            near.append(_two_nn(squared)[0])
+            two_nn.append(_two_nn(squared)[0])
     spectra = np.array(each)
-    values = {quantity: of(spectra) for quantity, of in _STATISTICS.items()}
+    values = {quantity: statistic(spectra) for quantity, statistic in _STATISTICS.items()}
     for null, drawn in nulls.items():
         count = leading_axes(_shares(spectra), _shares(drawn), _QUANTILE)
         values[f"axes_{null}"] = np.asarray(count, dtype=np.float64)
-    if near:
-        values["two_nn"] = np.array(near)
+    if two_nn:
+        values["two_nn"] = np.array(two_nn)
     return values
 
 
 def _two_nn(squared: Array) -> tuple[float, float, float]:
     """Return TwoNN and its interval; NaN where duplicates leave too few members."""
     try:
-        near = two_nn(squared)
+        estimate = estimates.two_nn(squared)
     except UserError:
         return np.nan, np.nan, np.nan
-    return near.dimension, near.low, near.high
+    return estimate.dimension, estimate.low, estimate.high
 
 
 def _spectrum(squared: Array) -> Array:
@@ -226,7 +211,7 @@ def _spectrum(squared: Array) -> Array:
 
 
 def _shares(spectra: Array) -> Array:
-    """Return eigenvalues as shares of their sum; zeros where the sum is."""
+    """Return eigenvalues as shares of their sum, or zeros if it is zero."""
     total = spectra.sum(axis=-1, keepdims=True)
     shares: Array = np.divide(spectra, total, out=np.zeros_like(spectra), where=total > 0)
     return shares
@@ -243,22 +228,22 @@ def _top_2_stress(spectra: Array) -> Array:
     return np.array([explained_stress(values)[min(2, len(values)) - 1] for values in spectra])
 
 
-# Of a batch of descending spectra: [B, S] -> [B].
+# Functions of a batch of descending spectra: [B, S] -> [B].
 _STATISTICS: dict[str, Callable[[Array], Array]] = {
-    "participation_ratio": participation_ratio,
+    "participation_ratio": estimates.participation_ratio,
     "top_1_share": partial(_top_share, dimensions=1),
     "top_2_share": partial(_top_share, dimensions=2),
     "top_2_stress": _top_2_stress,
 }
 
 
-def _subsets(of: int, size: int, count: int, seed: list[int]) -> NDArray[np.intp]:
-    """Draw subsets without replacement: [count, size], sorted; one of the full size."""
+def _subsets(total: int, size: int, count: int, seed: list[int]) -> NDArray[np.intp]:
+    """Draw subsets without replacement: [count, size], sorted; only one of the full size."""
     rng = np.random.default_rng(seed)
-    drawn = [np.sort(rng.permutation(of)[:size]) for _ in range(count if size < of else 1)]
-    return np.array(drawn)
+    count = count if size < total else 1
+    return np.array([np.sort(rng.permutation(total)[:size]) for _ in range(count)])
 
 
-def _check_sizes(sizes: Sequence[int], least: int, most: int, what: str) -> None:
+def _check_sizes(sizes: Sequence[int], least: int, most: int, name: str) -> None:
     if not len(sizes) or not all(least <= size <= most for size in sizes):
-        raise UserError(f"sizes of {what} must be from {least} to {most}; found {list(sizes)}")
+        raise UserError(f"sizes of {name} must be from {least} to {most}; found {list(sizes)}")

@@ -1,39 +1,37 @@
 """How many dimensions do the members fill? Estimates from a spectrum, and from neighbours.
 
-None is *the* dimension: the participation ratio weights all axes, parallel analysis counts those
-above chance, and TwoNN uses the smallest scale, at which a curved sheet is flat.
+No estimate is *the* dimension: the participation ratio weights all axes, parallel analysis counts
+the axes above chance, and TwoNN uses the smallest scale, at which a curved sheet is flat.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaincinv
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.checks import Array, check_squared
 
 FEWEST_FOR_TWO_NN = 50  # its interval is then about ±36%
 
-# The share of largest ratios that the regression in `two_nn` leaves out: the density is not
-# constant.
-_DISCARDED = 0.1
+_DISCARDED = 0.1  # share of largest ratios that the fit omits: their density is not constant
 
 # The variance of Σ ln μ, relative to members that do not share neighbours: 1.6 ± 0.1 on flat tori
 # of 1, 2, 3 and 5 dimensions, with 50 and 200 members, 600 simulations each.
 _SHARED_NEIGHBOURS = 1.6
 
-# Observed and null eigenvalues that are closer than this, relatively, tie.
-_TIE = 1e-9
+_TIE = 1e-9  # observed and null eigenvalues that are closer than this, relatively, tie
 
 
 @dataclass(frozen=True)
 class TwoNN:
-    """An intrinsic dimension from each member's two nearest neighbours.
+    """An intrinsic dimension from each member's two nearest neighbours; see `two_nn`.
 
     Attributes:
-        dimension: the maximum-likelihood estimate, made unbiased: (S − 1) / Σ ln μ.
+        dimension: the unbiased maximum-likelihood estimate.
         low, high: its interval.
-        fit: the estimate of Facco et al., the slope of −log(1 − F) against ln μ through the origin.
+        fit: the estimate of Facco et al., a slope.
         members: S, after merging duplicates.
     """
 
@@ -45,12 +43,12 @@ class TwoNN:
 
 
 def participation_ratio(eigenvalues: ArrayLike) -> Array:
-    """Return the number of axes over which the same variance would be spread evenly.
+    """Return the number of equally long axes that would be as concentrated as this spectrum.
 
         (Σ λ₊)² / Σ λ₊², λ₊ the positive eigenvalues; from 1 to their number
 
-    S equidistant members have S − 1, whatever the reason: compare with that, and with a null. S
-    members drawn at random from an isotropic Gaussian in d dimensions have about
+    For S equidistant members it is S − 1, whatever the reason: compare with that, and with a null.
+    For S members drawn from an isotropic Gaussian in d dimensions it is about
     1 / (1/(S − 1) + 1/d): the ratio cannot exceed S − 1, and reaches d only when S ≫ d.
 
     Args:
@@ -62,8 +60,7 @@ def participation_ratio(eigenvalues: ArrayLike) -> Array:
     Raises:
         UserError: the eigenvalues are not finite, or there are none.
 
-    Source: Gao et al. 2017, "A theory of multineuronal dimensionality, dynamics and measurement",
-    bioRxiv 214262.
+    Source: Gao et al. 2017, "A theory of multineuronal dimensionality …", bioRxiv 214262.
 
     >>> participation_ratio([[1.0, 1.0, 1.0, 0.0], [4.0, 0.0, 0.0, 0.0]])
     array([3., 1.])
@@ -85,16 +82,14 @@ def parallel_analysis(
 
         max k such that λ_j > q_j for all j <= k, q_j the quantile of the null's j-th eigenvalues
 
-    The count stops at the first axis that is not longer. All axes are compared with the same null,
-    which has all the variance: once one axis takes much of it, the rest are at a disadvantage, and
-    the count tends to be too low. The chance of counting the first axis when the null holds is
-    1 − quantile.
+    All axes are compared with the same null, which has all the variance: if the first axes take
+    much of it, the rest are at a disadvantage, and the count tends to be too low. The chance of
+    counting the first axis when the null holds is 1 − quantile.
 
     Args:
         eigenvalues: [K], in any order.
         null_eigenvalues: [P, K], of P draws from the null (`isotropic_spectra`,
-            `independent_errors_spectra`), each in any order; in the unit of `eigenvalues`, or
-            both as shares of their sums.
+            `independent_errors_spectra`), in any order; in the same unit, or both as shares.
         quantile: of the null, between 0 and 1.
 
     Returns:
@@ -111,7 +106,7 @@ def parallel_analysis(
     values, null = _check_eigenvalues(eigenvalues), _check_eigenvalues(null_eigenvalues)
     if values.ndim != 1 or null.ndim != 2 or null.shape[1] != len(values):
         raise UserError(
-            "eigenvalues must have shape [K] and those of the null [P, K]; found "
+            "eigenvalues must have shape [K], and null eigenvalues [P, K]; found "
             f"{list(values.shape)} and {list(null.shape)}"
         )
     if not 0 < quantile < 1:
@@ -134,8 +129,7 @@ def two_nn(squared: ArrayLike, *, confidence: float = 0.95) -> TwoNN:
     """Estimate the intrinsic dimension from the distances to the two nearest neighbours.
 
     With r₁ and r₂ the distances of a member to its two nearest, and a density that is constant over
-    such distances, μ = r₂/r₁ has the distribution F(μ) = 1 − μ^(−d), so ln μ is exponential with
-    rate d:
+    such distances, μ = r₂/r₁ has the distribution F(μ) = 1 − μ^(−d): ln μ is exponential, rate d:
 
         dimension = (S − 1) / Σ ln μ;  low, high = 1.6 γ / Σ ln μ, γ quantiles of Gamma(S/1.6, 1)
         fit = slope through the origin of −log(1 − F) against ln μ over the smallest 90% of μ,
@@ -145,14 +139,11 @@ def two_nn(squared: ArrayLike, *, confidence: float = 0.95) -> TwoNN:
     sensitive to the largest ratios. For independent ratios Gamma(S, 1) would make the interval
     exact, but members share neighbours, and that interval covers the truth 88% of the time at a
     nominal 95%. The 1.6 is measured, not derived. High dimensions are underestimated, most of all
-    with few members: a second neighbour is then never close enough for a constant density.
+    with few members, where the density is not constant as far as the second neighbour.
 
     Args:
         squared: [S, S] squared distances; members at distance 0 from one another count as one.
         confidence: of the interval, between 0 and 1.
-
-    Returns:
-        A `TwoNN`.
 
     Raises:
         UserError: `squared` is not a matrix of squared distances; fewer than 50 distinct members;
@@ -161,14 +152,11 @@ def two_nn(squared: ArrayLike, *, confidence: float = 0.95) -> TwoNN:
     Source: Facco, d'Errico, Rodriguez & Laio 2017, Scientific Reports 7:12140. `fit` is
     scikit-dimension's `TwoNN()`, `dimension` its `TwoNN(0.0, method="mle")`.
 
-    >>> import numpy as np
     >>> line = np.random.default_rng(1).uniform(size=200)
     >>> estimate = two_nn((line[:, None] - line) ** 2)
     >>> bool(estimate.low < 1 < estimate.high)
     True
     """
-    from scipy.special import gammaincinv
-
     squared = check_squared(squared)
     if not 0 < confidence < 1:
         raise UserError(f"confidence must be between 0 and 1; found {confidence}")
@@ -191,8 +179,8 @@ def two_nn(squared: ArrayLike, *, confidence: float = 0.95) -> TwoNN:
     independent = members / _SHARED_NEIGHBOURS
     tails = gammaincinv(independent, [(1 - confidence) / 2, (1 + confidence) / 2])
     low, high = tails * _SHARED_NEIGHBOURS / total
-    kept = int(members * (1 - _DISCARDED))
-    x, y = log_mu[:kept], -np.log1p(-np.arange(1, kept + 1) / members)
+    fitted = int(members * (1 - _DISCARDED))
+    x, y = log_mu[:fitted], -np.log1p(-np.arange(1, fitted + 1) / members)
     slope = float(x @ y / (x @ x)) if x.any() else np.inf
     return TwoNN((members - 1) / total, float(low), float(high), slope, members)
 

@@ -1,4 +1,4 @@
-"""All distances by name, and how a name becomes a distance that is ready for some logits."""
+"""All distances by name, and the way from a name to a distance checked for some logits."""
 
 from dataclasses import replace
 from typing import Literal
@@ -33,12 +33,12 @@ _ALL = (
     class_distances.ERROR_DISAGREEMENT,
     cka.CKA,
 )
-_BY_NAME = {known.name: known for known in _ALL}
+_BY_NAME = {each.name: each for each in _ALL}
 
 DISTANCES = tuple(_BY_NAME)
 """The names of all distances. The methods page has a table of them."""
 
-EUCLIDEAN = tuple(known.name for known in _ALL if known.euclidean)
+EUCLIDEAN = tuple(each.name for each in _ALL if each.euclidean)
 """The distances whose square root is the Euclidean distance between per-item features."""
 
 
@@ -48,17 +48,15 @@ def distance(
     """Return a distance by its name, bound to what it needs besides logits.
 
     Functions that take a distance accept its name when nothing needs binding. Labels or
-    temperatures that a distance does not need are ignored, so all can be bound alike.
+    temperatures that a distance does not need are ignored, so all can be bound alike; the others
+    are checked when the distance is applied to logits.
 
     Args:
-        name: one of `DISTANCES`, or `module.function` of your own, see the guide to extending; or
-            a distance, to bind it to other labels or temperatures.
+        name: one of `DISTANCES`; `module.function` of your own, see the guide to extending; or a
+            distance, to bind it to other labels or temperatures.
         labels: [N], whole numbers; needed by `error_disagreement`.
         temperature: [S], dimensionless and positive; needed by `logit_mse_matched`. Fit it with
             `chromatic_descent.ensemble.fit_temperature`.
-
-    Returns:
-        A `Distance`. Labels and temperatures are checked when it meets logits.
 
     Raises:
         UserError: unknown name, or a function that cannot be imported.
@@ -66,23 +64,23 @@ def distance(
     >>> distance("logit_mse_matched", temperature=[1.0, 2.0]).title
     'logit MSE, centred, temperature-matched'
     """
-    known = name if isinstance(name, Distance) else _BY_NAME.get(name)
-    if known is None and is_own(name):
-        known = own_distance(str(name))
-    if known is None:
+    bound = name if isinstance(name, Distance) else _BY_NAME.get(name)
+    if bound is None and is_own(name):
+        bound = own_distance(str(name))
+    if bound is None:
         raise UserError(
             f"distance must be one of {', '.join(DISTANCES)}, or module.function of your own; "
             f"found {name!r}"
         )
-    if known.errors_only and labels is not None:
-        known = replace(known, labels=np.asarray(labels))
-    if known.matched and temperature is not None:
-        known = replace(known, temperature=np.asarray(temperature, dtype=np.float64))
-    return known
+    if bound.errors_only and labels is not None:
+        bound = replace(bound, labels=np.asarray(labels))
+    if bound.matched and temperature is not None:
+        bound = replace(bound, temperature=np.asarray(temperature, dtype=np.float64))
+    return bound
 
 
 def title_of(name: str) -> str:
-    """Return what headings call the distance of that name, even one of a user's own.
+    """Return the title of a distance for headings, from its name; a user's own has one too.
 
     >>> title_of("hellinger"), title_of("soft.two_classes")
     ('Hellinger', 'soft.two classes')
@@ -91,7 +89,7 @@ def title_of(name: str) -> str:
 
 
 def distance_table() -> str:
-    """Return the table of all distances, in Markdown: name, one image's part, blind to, unit."""
+    """Return the table of all distances in Markdown, for the methods page."""
     rows = [(f"`{d.name}`", d.formula, d.blind_to, d.unit) for d in _ALL]
     head = [("name", "one image's part", "blind to", "unit, range"), ("---",) * 4]
     return "\n".join(f"| {' | '.join(row)} |" for row in [*head, *rows])
@@ -100,33 +98,29 @@ def distance_table() -> str:
 def resolve(
     logits: Logits, name: str | Distance, needs: Literal["matrix", "means", "features"] = "means"
 ) -> tuple[Floats, Distance]:
-    """Return the logits as an array, and the distance with all it needs for them.
+    """Return the logits as an array, and the distance, each checked for the other.
 
-    Args:
-        logits: [S, N, C], or the path of a .npy or .npz file.
-        name: of the distance, or the distance.
-        needs: what will be done with it: any distance has a matrix, means over items can be
-            weighted or resampled, and features can be shuffled.
+    `needs` is the property that the caller relies on: any distance has a matrix, means over items
+    can be weighted or resampled, and features can be shuffled.
 
     Raises:
-        UserError: unknown name; logits of another shape or not finite; labels or temperatures
-            that are missing or do not fit; a distance that is not a mean over items, or has no
-            features.
+        UserError: as `check_logits`; unknown name; labels or temperatures that are missing or do
+            not fit; a distance that is not a mean over items, or has no features.
     """
-    known = distance(name)
+    bound = distance(name)
     array = check_logits(logits)
-    known = known.on(array)
-    if needs == "features" and not known.euclidean:
+    bound = bound.on(array)
+    if needs == "features" and not bound.euclidean:
         raise UserError(
-            f"{known.name} is not a distance between per-item features; expected one of "
+            f"{bound.name} is not a distance between per-item features; expected one of "
             f"{', '.join(EUCLIDEAN)}, or a function of your own that returns features"
         )
-    if needs == "means" and not known.over_items:
+    if needs == "means" and not bound.over_items:
         raise UserError(
-            f"{known.name} compares whole members and is not a mean over items, so items cannot be "
+            f"{bound.name} compares whole members and is not a mean over items, so items cannot be "
             "weighted or resampled; give distance_matrix the items themselves, logits[:, chosen]"
         )
-    return array, known
+    return array, bound
 
 
 def features(logits: Logits, distance: str | Distance) -> Array:
@@ -143,15 +137,15 @@ def features(logits: Logits, distance: str | Distance) -> Array:
         disagreement:       φ = onehot(argmax f) / √2; of equal logits the first counts
 
     `logit_mse_matched` removes both gauges: the item's shift and the member's temperature. If all
-    classes have equal logits there is no direction, and `logit_cosine` has φ = 0: at ½ from every
-    direction, and at 0 from another item without one.
+    classes have equal logits there is no direction, and `logit_cosine` has φ = 0, at ½ from every
+    direction and at 0 from another φ = 0.
 
     Args:
         logits: [S, N, C], any real type, or the path of a .npy or .npz file.
         distance: one of `EUCLIDEAN`, or a function of features; bound if it needs temperatures.
 
     Returns:
-        [S, N, C] float64; logits per √class, or without unit. Of a user's function [S, N, K].
+        [S, N, C] float64; logits per √class, or without unit. A user's function gives [S, N, K].
 
     Raises:
         UserError: unknown name, or a distance without features; logits of another shape or not
@@ -159,11 +153,10 @@ def features(logits: Logits, distance: str | Distance) -> Array:
 
     Source: the Hellinger distance in Deza & Deza, Encyclopedia of Distances, chapter 14.
 
-    >>> import numpy as np
     >>> features(np.array([[[0.0, 2.0]], [[1.0, 5.0]]]), "logit_mse_centred") * np.sqrt(2)
     array([[[-1.,  1.]],
     <BLANKLINE>
            [[-2.,  2.]]])
     """
-    array, known = resolve(logits, distance, "features")
-    return known.features(array)
+    array, distance = resolve(logits, distance, "features")
+    return distance.features(array)

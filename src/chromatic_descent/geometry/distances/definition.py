@@ -1,12 +1,12 @@
-"""What a distance is: all that the rest of the package needs to know about one, in one object.
+"""The definition of a distance: all that the rest of the package needs to know, in one object.
 
-Almost every distance is a mean over probe items. The *vectors* of an item, [S, n, K], are what is
-compared: D_ij is the mean over items of `by_item`, by default ‖x_in − x_jn‖² over a divisor. Then
+Almost every distance is a mean over probe items. It compares *vectors* [S, n, K], one per member
+and item: D_ij is the mean over items of `by_item`, by default ‖x_in − x_jn‖² over a divisor. Then
 D is one matrix product (a Gram matrix), √D is exactly Euclidean, classical MDS is a principal
 component analysis, and the vectors over √divisor are called *features*.
 
-Shapes: S members, N probe items, C classes. Distances are squared throughout: they stand in for
-the squared distances of classical MDS.
+Shapes: S members, N probe items, C classes. Distances are squared throughout, as classical MDS
+needs them.
 """
 
 from collections.abc import Callable
@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.batches import item_blocks
 from chromatic_descent.geometry.checks import Array, Floats, check_labels, check_temperature
+from chromatic_descent.geometry.cores import item_blocks
 
 Product: TypeAlias = tuple[str, str]  # of two ingredients of the Gram pass
 Report: TypeAlias = Callable[[float], None]  # receives the fraction of the work that is done
@@ -28,8 +28,7 @@ Sides: TypeAlias = tuple[Array, Array]
 def squared_differences(others: Array, one: Array) -> Array:
     """Return Σ_k of squared differences: [others, n, K] and [n, K] -> [others, n].
 
-    From differences and never from a Gram matrix: as good as float64 allows however close two
-    members are.
+    Computed from differences, not from a Gram matrix: exact to float64, however close two members.
     """
     difference = others - one
     squared: Array = np.einsum("jnk,jnk->jn", difference, difference)
@@ -46,13 +45,13 @@ def squared_from_gram(gram: Array) -> Array:
 
 
 def squared_and_scale(gram: Array) -> tuple[Array, Array]:
-    """Return the same, and the scale of its error: ‖a‖² + ‖b‖² − 2a·b keeps digits of that."""
+    """Return `squared_from_gram` and ‖a‖² + ‖b‖², to which its round-off is proportional."""
     scale = np.add.outer(gram.diagonal(), gram.diagonal())
     return squared_from_gram(gram), scale
 
 
 class Totals(Protocol):
-    """What the Gram pass has added up over all items; see `grams`."""
+    """The sums over all items that the Gram pass provides; see `grams`."""
 
     classes: int
     weight: float  # Σ_n w_n
@@ -68,15 +67,15 @@ class Totals(Protocol):
 
 @dataclass(frozen=True)
 class Gram:
-    """How one pass over the items computes a distance."""
+    """The recipe by which one pass over the items computes a distance."""
 
-    # Gram matrices of the ingredients (see `ingredients`) that the distance is made from. Two
-    # different ingredients a, b stand for abᵀ + baᵀ.
+    # The Gram matrices of ingredients (see `ingredients`) that the recipe needs. Two different
+    # ingredients a, b stand for abᵀ + baᵀ.
     products: tuple[Product, ...]
-    # Makes Σ_n w_n of the squared differences of vectors (upper triangle) from the totals, and the
-    # scale of their error: None where there is no error.
+    # Turns the totals into Σ_n w_n of the squared differences of vectors (upper triangle), and the
+    # scale of their error, or None where they are exact.
     finish: Callable[[Totals, "Distance"], tuple[Array, Array | None]]
-    # The recipe that is cheaper once another distance needs its first ingredient anyway.
+    # A recipe that is cheaper if another distance needs its first ingredient anyway.
     beside: "Gram | None" = None
     over: Product | None = None  # what to divide by, in place of Σ_n w_n
     about_mean: str | None = None  # the ingredient whose mean over members `finish` needs as well
@@ -89,14 +88,14 @@ class Gram:
 
 
 def centred_features(x: Array, scale: float, dtype: type[np.floating]) -> Sides:
-    """Return features less their mean over members, which no distance sees and float32 would."""
+    """Return features less their mean over members: no distance sees it, but it costs digits."""
     x -= x.mean(axis=0)
     x /= np.sqrt(scale)
     return x, x
 
 
 def as_they_are(x: Array, scale: float, dtype: type[np.floating]) -> Sides:
-    """Return the vectors themselves as both factors."""
+    """Return the vectors, unchanged, as both factors."""
     return x, x
 
 
@@ -107,14 +106,16 @@ def scalar_products(left: Floats, right: Floats, out: Floats, room: Floats) -> N
 
 @dataclass(frozen=True)
 class Kernel:
-    """How items are compared under many weightings: D_ij = k_ii + k_jj − 2 k_ij on every item."""
+    """A kernel k with D_ij = k_ii + k_jj − 2 k_ij on every item, for many weightings of the items.
 
-    # The two factors, [S, n, K] each, from the vectors (which may be overwritten), their divisor,
-    # and the type that the factors will be turned into.
+    `sides` makes its two factors, [S, n, K] each, from the vectors (which it may overwrite), their
+    divisor, and the type that the factors will be converted to. `combine` writes k / `scale` into
+    its third argument; the fourth is scratch space of twice that size.
+    """
+
     sides: Callable[[Array, float, type[np.floating]], Sides] = centred_features
-    # Writes k / `scale` into its third argument; the fourth is room for two more such arrays.
     combine: Callable[[Floats, Floats, Floats, Floats], None] = scalar_products
-    scale: float = 1.0  # what `combine` leaves out, to be made good in the totals
+    scale: float = 1.0  # a factor that is cheaper to apply to the totals
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -128,7 +129,7 @@ class Distance:
     title: str  # for headings
     formula: str = ""  # one item's part of D, with f̃ = f − mean_c f and p = softmax(f)
     blind_to: str = ""  # what it cannot see
-    unit: str = ""  # and range
+    unit: str = ""  # unit and range
 
     euclidean: bool = False  # √D is the Euclidean distance between per-item features
     over_items: bool = True  # D is a mean over items
@@ -138,22 +139,20 @@ class Distance:
     labels: NDArray[Any] | None = None  # [N], once bound
     temperature: NDArray[Any] | None = None  # [S], once bound
 
-    # How it is computed: the vectors of logits [S, n, C], as a new array, ...
-    vector: Callable[[Floats], Array]
+    vector: Callable[[Floats], Array]  # makes vectors, a new array, from logits [S, n, C]
     by_item: Callable[[Array, Array], Array] = squared_differences
     divisor: float = 1.0
-    of_logits: bool = False  # vectors are logits, centred or divided by T at most; the divisor is C
+    of_logits: bool = False  # vectors are logits, at most centred or divided by T; the divisor is C
     width: int | None = None  # K, where it limits in how many dimensions members may differ
-    # ... along any axis of float64 logits that may be overwritten (features only), ...
+    # Features only: `vector` along any axis of float64 logits, which it may overwrite.
     features_along: Callable[[Array, int], Array] | None = None
-    # ... for many weightings of the items, ...
-    kernel: Kernel = Kernel()
-    # ... and the whole matrix: in the Gram pass that distances share, or in a pass of its own, from
-    # logits [S, N, C] and weights [N] or None. With neither: from differences, item by item.
+    kernel: Kernel = Kernel()  # for many weightings of the items
+    # The whole matrix comes from the Gram pass that distances share; or from a pass of its own over
+    # logits [S, N, C] and weights [N] or None; or, with neither, from differences item by item.
     gram: Gram | None = None
     alone: "Callable[[Floats, Distance, Floats | None, Report], Array] | None" = None
-    effort: int = 1  # about how long that takes, in matrix products of all logits with themselves
-    # A user's function shows its kind only when called: the distance, once there are logits to try.
+    effort: int = 1  # of the matrix, in matrix products of all logits with themselves
+    # Of a user's function, whose kind only a call reveals: returns the distance of that kind.
     adapt: "Callable[[Floats], Distance] | None" = None
 
     def __repr__(self) -> str:
@@ -163,9 +162,9 @@ class Distance:
     def of_features(
         cls, *, name: str, features: Callable[[Array, int], Array], **rest: Any
     ) -> "Distance":
-        """Return the distance D_ij = mean_n ‖φ_in − φ_jn‖² / divisor, by its features alone.
+        """Return D_ij = mean_n ‖φ_in − φ_jn‖² / divisor, where `features` computes φ along an axis.
 
-        `features` turns float64 logits, which it may overwrite, into φ along an axis.
+        It receives float64 logits, which it may overwrite.
         """
         return cls(
             name=name,
@@ -176,36 +175,34 @@ class Distance:
         )
 
     def on(self, logits: Floats) -> "Distance":
-        """Return the distance for these logits: with labels and temperatures checked against them.
+        """Return the distance for these logits, having checked labels and temperatures for them.
 
         A user's function is tried on a few items, to see what it returns.
-
-        Raises UserError if labels or temperatures are missing or do not fit.
         """
         members, items, classes = logits.shape
-        known = self if self.adapt is None else self.adapt(logits)
+        adapted = self if self.adapt is None else self.adapt(logits)
         labels = temperature = None
-        if known.errors_only:
+        if adapted.errors_only:
             labels = check_labels(self.labels, self.name, items, classes)
-        if known.matched:
+        if adapted.matched:
             temperature = check_temperature(self.temperature, members, self.name)
-        return replace(known, labels=labels, temperature=temperature)
+        return replace(adapted, labels=labels, temperature=temperature)
 
     def of_members(self, chosen: NDArray[np.intp] | slice) -> "Distance":
         """Return the distance between some of the members only."""
-        some = None if self.temperature is None else self.temperature[chosen]
-        return replace(self, temperature=some)
+        temperature = None if self.temperature is None else self.temperature[chosen]
+        return replace(self, temperature=temperature)
 
     def of_items(self, chosen: NDArray[Any] | slice) -> "Distance":
         """Return the distance on some of the items only."""
         return replace(self, labels=None if self.labels is None else self.labels[chosen])
 
     def scale(self, classes: int) -> float:
-        """Return what Σ_k of squared differences of vectors is divided by."""
+        """Return the divisor of Σ_k of squared differences of vectors."""
         return float(classes) if self.of_logits else self.divisor
 
     def degrees(self, classes: int) -> int:
-        """Return in how many dimensions members may differ on one item, at most."""
+        """Return the largest number of dimensions in which members can differ on one item."""
         if self.width is not None:
             return min(classes, self.width)
         return classes if self.sees_shift else classes - 1
@@ -213,13 +210,12 @@ class Distance:
     def vectors(self, logits: Floats, items: slice = slice(None)) -> Array:
         """Return the vectors of a block of items, without checks: [S, N, C] -> a new [S, n, K].
 
-        For features these are the features times √`scale`, since dividing large logits would
-        round them first.
+        Those of features are the features times √`scale`: dividing large logits would round them.
         """
         x = self.vector(logits[:, items])
         if self.temperature is not None:
             x /= self.temperature[:, None, None]
-        if self.labels is not None:  # one-hot predictions: zeros where they are right
+        if self.labels is not None:  # one-hot predictions, zeros where they are correct
             x *= 1 - np.take_along_axis(x, self.labels[None, items, None], axis=-1)
         return x
 
@@ -235,14 +231,13 @@ class Distance:
         With `errors_only`: 1 where both are wrong with different predictions, otherwise 0.
         """
         distances = self.by_item(x[others], x[member])
-        if self.of_logits or self.divisor != 1:
-            distances /= self.scale(x.shape[-1])
+        distances /= self.scale(x.shape[-1])
         return distances
 
     def total_of_pairs(
         self, pairs: NDArray[np.bool_], logits: Floats, weights: Floats | None
     ) -> Array:
-        """Return Σ_n w_n d_nij of the pairs [S, S] that are marked, from differences of vectors."""
+        """Return Σ_n w_n d_nij of the marked pairs [S, S], from differences of vectors."""
         totals = np.zeros(pairs.shape)
         for block in item_blocks(*logits.shape):
             x = self.vectors(logits, block)
@@ -253,7 +248,7 @@ class Distance:
         return marked
 
     def no_common_errors(self, i: int, j: int, where: str) -> UserError:
-        """Return the error for two members without an error in common."""
+        """Return the UserError for two members without an error in common."""
         return UserError(
             f"{self.name} is not defined for members {i} and {j}: there is no item that both get "
             f"wrong{where}; leave one of them out, or use disagreement"

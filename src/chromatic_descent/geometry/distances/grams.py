@@ -1,17 +1,16 @@
 """Distances that are matrix products, any number of them in one pass over the probe items.
 
 A Gram matrix G_ij = Σ_n w_n φ_in·φ_jn gives the distances G_ii + G_jj − 2 G_ij, up to a divisor.
-The mean over members is taken out of the features first: no distance sees it, and an offset that
-all members share would cost digits. Distances share work, as their `gram` says:
+The mean over members is subtracted from the features first: no distance sees it, and an offset that
+all members share would cost digits. Distances share work through their `gram`:
 
-- The Gram matrix of centred logits serves three: raw logits add that of the shifts m times C, and
-  temperatures T divide it by T_i T_j (with terms for the mean).
+- The Gram matrix of centred logits serves three: raw logits add C times the one of the shifts, and
+  matched logits divide it by T_i T_j (with terms for the mean).
 - One softmax serves Hellinger, probabilities and the symmetric KL, which is a product of p and f̃.
-- Wrong predictions and right ones are two products, and give both disagreements.
+- Wrong and correct predictions are two products, and give both disagreements.
 
-Each total is kept as its upper triangle, in strips of columns, so that the cores can share the
-products of a block. Totals are float64, or, for counts of predictions, float32, which is exact up
-to 2²⁴.
+Each total is stored as its upper triangle, in strips of columns, so that the cores can share the
+products of a block. Totals are float64, or float32 for counts of predictions, exact up to 2²⁴.
 """
 
 from collections import Counter
@@ -22,9 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chromatic_descent.geometry.batches import batches, item_blocks, length
 from chromatic_descent.geometry.checks import Array, Floats
-from chromatic_descent.geometry.cores import one_thread_a_core
+from chromatic_descent.geometry.cores import batches, item_blocks, length, one_thread_a_core
 from chromatic_descent.geometry.distances.definition import Distance, Gram, Product, Report
 from chromatic_descent.geometry.distances.ingredients import COUNTED, MAKERS, PER_ITEM
 
@@ -34,19 +32,15 @@ _CLOSE = 1e-6
 
 _EXACT_FLOAT32 = 2**24  # whole numbers below it are exact, and so are their sums
 _CHUNK = 32  # members whose features are computed at a time
-_STRIPS = 8  # of a Gram matrix; more would waste less below the diagonal, but on smaller products
+_STRIPS = 8  # of a Gram matrix; more strips waste less below the diagonal, in smaller products
 
 
 def gram_distances(
     logits: Floats, distances: Sequence[Distance], weights: Floats | None, report: Report
 ) -> dict[str, Array]:
-    """Return distances that have a `gram`, without checks: [S, S] each, by name.
+    """Return distances that have a `gram`, [S, S] each, by name; without checks.
 
-    Args:
-        logits: [S, N, C]; read block by block.
-        distances: checked for these logits, each once.
-        weights: [N], or None for equal weights.
-        report: receives the fraction that is done.
+    `distances`, each once, are checked for these logits; `weights` is [N], or None if equal.
     """
     sums = _Sums(logits, distances, whole=weights is None)
     with one_thread_a_core() as pool:
@@ -60,8 +54,8 @@ def gram_distances(
         recipe = sums.recipes[distance.name]
         squared, error = recipe.finish(sums, distance)
         scale = distance.scale(logits.shape[-1])
-        # Removing the mean does not help two members that agree among others that do not: their
-        # difference still cancels. Such pairs are few, and are computed again from differences.
+        # Subtracting the mean does not help two members that are close while others are far apart:
+        # their difference still cancels. Such pairs are few: they are recomputed from differences.
         if error is not None and (near := np.triu(squared <= _CLOSE * error, k=1)).any():
             squared[near] = distance.total_of_pairs(near, logits, weights) * scale
         _mirror(squared)
@@ -74,7 +68,7 @@ def gram_distances(
 
 
 class _Sums:
-    """Running totals over items: the distances' recipes say which."""
+    """Running totals over items, of the products in the distances' recipes."""
 
     def __init__(self, logits: Floats, distances: Sequence[Distance], *, whole: bool):
         members, items, classes = logits.shape
@@ -82,7 +76,7 @@ class _Sums:
         self.exact = whole and items < _EXACT_FLOAT32  # predictions are counted, not weighed
         self.recipes = _recipes(distances)
         self.labels = next((d.labels for d in distances if d.labels is not None), None)
-        # How often each total is still to be read; after the last time it is freed.
+        # How often each total is still to be read; the last read frees it.
         self.reads = Counter(
             product
             for recipe in self.recipes.values()
@@ -166,14 +160,14 @@ class _Sums:
         logits: Floats,
         labels: NDArray[np.intp] | None,
     ) -> None:
-        """Fill in what is made of some members: of `logits` [S, n, C], the rows."""
-        here = {name: x[rows] for name, x in made.items()}
+        """Fill in the ingredients of the members `rows` of `logits` [S, n, C]."""
+        part = {name: x[rows] for name, x in made.items()}
         turned = logits[rows].transpose(0, 2, 1)
         for ingredients, make in MAKERS.items():
-            if ingredients & here.keys():
-                make(here, turned, labels)
+            if ingredients & part.keys():
+                make(part, turned, labels)
         for name, features_along in self.features.items():
-            out = here[name]
+            out = part[name]
             f = out if out.shape == turned.shape else np.empty(turned.shape)
             f[:] = turned
             phi = features_along(f, 1)
@@ -181,7 +175,7 @@ class _Sums:
                 out[:] = phi
 
     def gram(self, product: Product) -> Array:
-        """Return a total as a new matrix, of which only the upper triangle counts."""
+        """See `Totals`."""
         self.reads[product] -= 1
         strips = self.grams[product] if self.reads[product] else self.grams.pop(product)
         gram = np.zeros((len(strips[-1]), len(strips[-1])))
@@ -192,7 +186,7 @@ class _Sums:
 
 
 def _recipes(distances: Sequence[Distance]) -> dict[str, Gram]:
-    """Return how each distance is computed, in view of what the others need anyway."""
+    """Return the cheapest recipe of each distance, given the ingredients that the others need."""
     recipes = {d.name: d.gram for d in distances if d.gram is not None}
     needed_by = {name: {x for pair in r.products for x in pair} for name, r in recipes.items()}
     chosen = {}
@@ -205,7 +199,7 @@ def _recipes(distances: Sequence[Distance]) -> dict[str, Gram]:
 
 
 def _nowhere_zero(common: Array, distance: Distance) -> Array:
-    """Return the weight of items that both members get wrong, or raise UserError at a 0."""
+    """Return the weight of the items that both members get wrong, or raise UserError if it is 0."""
     none = np.argwhere(np.triu(common == 0, k=1))
     if len(none):
         i, j = none[0].tolist()

@@ -1,8 +1,8 @@
-"""What the Gram pass computes from a block of logits, once for all the distances that use it.
+"""Ingredients, which the Gram pass computes once per block for all the distances that use them.
 
-Each maker fills in those of its ingredients that are needed: `made` has an array for each, [r, C,
-n], for the rows of some members. Items lie side by side, which makes operations along the classes
-several times faster. An ingredient of any other name is the features of the distance of that name.
+Each maker fills the arrays in `made`, [r, C, n] for r members, one for each ingredient needed.
+Items are contiguous, which makes operations along the classes several times faster. An ingredient
+of any other name is the features of the distance of that name.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,17 +15,15 @@ from chromatic_descent.geometry.checks import Array, Floats
 
 Made: TypeAlias = Mapping[str, NDArray[Any]]
 
-# Centred logits smaller than this share of the logits themselves are round-off: no direction.
-_NO_DIRECTION = 1e-14
+_NO_DIRECTION = 1e-14  # centred logits below this share of the logits are round-off
 
-# One number an item, not one a class: [r, n].
-PER_ITEM = frozenset({"shift", "common_errors"})
-# Of 0 and 1, so that their products are whole numbers.
+PER_ITEM = frozenset({"shift", "common_errors"})  # [r, n], without an axis of classes
+# Zeros and ones, whose products are whole numbers.
 COUNTED = frozenset({"predicted", "wrongly_predicted", "common_errors"})
 
 
 def root_softmax(f: Array, axis: int = -1) -> Array:
-    """Turn logits into √softmax along `axis`, in place: exp(f/2) over its norm never overflows."""
+    """Turn logits into √softmax along `axis`, in place: exp(f/2) over its norm cannot overflow."""
     f -= f.max(axis=axis, keepdims=True)
     f *= 0.5
     np.exp(f, out=f)
@@ -34,7 +32,7 @@ def root_softmax(f: Array, axis: int = -1) -> Array:
 
 
 def directions(f: Array, axis: int = -1) -> Array:
-    """Turn logits into f̃ / ‖f̃‖ along `axis`, in place; zeros where all classes are equal."""
+    """Turn logits into f̃ / ‖f̃‖ along `axis`, in place; into zeros where all classes are equal."""
     largest = np.abs(f).max(axis=axis, keepdims=True)
     f -= f.mean(axis=axis, keepdims=True)
     norm = _norm(f, axis)
@@ -50,7 +48,7 @@ def centred(f: Array, axis: int = -1) -> Array:
 
 
 def one_hot(logits: Floats) -> Array:
-    """Return the one-hot most probable class of logits [..., C]; of equal logits, the first."""
+    """Return the most probable class of logits [..., C] as one-hot; of equal logits, the first."""
     hot = np.zeros(logits.shape)
     np.put_along_axis(hot, logits.argmax(axis=-1)[..., None], 1.0, axis=-1)
     return hot
@@ -83,15 +81,15 @@ def _roots_and_probabilities(made: Made, turned: Floats, labels: NDArray[np.intp
 
 
 def _predictions(made: Made, turned: Floats, labels: NDArray[np.intp] | None) -> None:
-    """Make all predictions, or only the wrong ones and a mark for each of them."""
+    """Fill in all predictions, or only the wrong ones and a 1 for each of them."""
     predicted = turned.transpose(0, 2, 1).argmax(axis=-1)  # [r, n]
-    shown = np.ones(predicted.shape, np.float32)
+    counted = np.ones(predicted.shape, np.float32)
     if "wrongly_predicted" in made:
-        shown = shown * (predicted != labels)
-        made["common_errors"][:] = shown
+        counted *= predicted != labels
+        made["common_errors"][:] = counted
     hot = made["wrongly_predicted" if "wrongly_predicted" in made else "predicted"]
     hot[:] = 0
-    np.put_along_axis(hot, predicted[:, None], shown[:, None], axis=1)
+    np.put_along_axis(hot, predicted[:, None], counted[:, None], axis=1)
 
 
 Maker: TypeAlias = Callable[[Made, Floats, NDArray[np.intp] | None], None]

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chromatic_descent.geometry.batches import batches
 from chromatic_descent.geometry.checks import Array, Floats, Logits, check_weights
+from chromatic_descent.geometry.cores import batches
 from chromatic_descent.geometry.distances.by_name import resolve
 from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.distances.kernels import weighted_kernels
@@ -23,14 +23,13 @@ def reweighted_distances(logits: Logits, distance: str | Distance, weights: Arra
 
         D_bij = Σ_n w_bn d_nij / Σ_n w_bn, d_nij the distance of members i and j on item n
 
-    and for `error_disagreement` the same over the items that both get wrong. The per-item distances
-    of all S(S−1)/2 pairs are computed once, from differences; all weightings are then one matrix
-    product, [B, N] with [N, pairs], done in blocks of items.
+    and for `error_disagreement` over the items that both get wrong. The per-item distances of all
+    S(S−1)/2 pairs are computed once, from differences; all weightings are then one matrix product,
+    [B, N] with [N, pairs], in blocks of items.
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
-        distance: any but `cka`, which is not a mean over items; bound if it needs labels or
-            temperatures.
+        distance: any mean over items (not `cka`); bound if it needs labels or temperatures.
         weights: [B, N], non-negative; for a resample, how often it drew each item.
 
     Returns:
@@ -39,7 +38,6 @@ def reweighted_distances(logits: Logits, distance: str | Distance, weights: Arra
     Raises:
         UserError: as `distance_matrix`; `cka`.
 
-    >>> import numpy as np
     >>> logits = np.array([[[0.0, 2.0], [0.0, 0.0]], [[1.0, 5.0], [0.0, 0.0]]])
     >>> reweighted_distances(logits, "logit_mse", [[1, 1], [0, 2]])[:, 0, 1]
     array([2.5, 0. ])
@@ -78,10 +76,7 @@ def weighted_distances(
 ) -> Iterator[Array]:
     """Yield the squared distances [S, S] under each item weighting [B, N], as for a bootstrap.
 
-    As `reweighted_distances` computes them; with 100 members or more, from float32 kernels.
-
-    Raises:
-        UserError: as `reweighted_distances`.
+    They are those of `reweighted_distances`, or from float32 kernels with 100 members or more.
 
     >>> logits = np.array([[[0.0, 2.0], [0.0, 0.0]], [[1.0, 5.0], [0.0, 0.0]]])
     >>> [float(d[0, 1]) for d in weighted_distances(logits, "logit_mse", np.array([[1.0, 1.0]]))]

@@ -11,17 +11,16 @@ from typing import TypeAlias
 
 import numpy as np
 
-from chromatic_descent.geometry.batches import batches, length
 from chromatic_descent.geometry.checks import Array, Floats
-from chromatic_descent.geometry.cores import one_thread_a_core, processors
+from chromatic_descent.geometry.cores import batches, length, one_thread_a_core, processors
 from chromatic_descent.geometry.distances.definition import Distance, Kernel, Report, as_they_are
 
 _TILE = 64  # members
 _CACHE = 2**18  # bytes of one array of a tile's kernels: three of them stay in a level 2 cache
 _DEPTH = 512  # items in one product of weightings with kernels
 _FORMS = 2**20  # values of vectors held at once: 8 MiB, a fair share of a level 3 cache ...
-_MOST_FORMS = 2**24  # ... or up to so many, for as many items as that product needs
-_TOTALS = 2**30  # bytes of totals held at once; further weightings take another turn
+_MOST_FORMS = 2**24  # ... or up to this many, for as many items as that product needs
+_TOTALS = 2**30  # bytes of totals held at once; further weightings take another pass
 
 _COMMON_ERRORS = Kernel(sides=as_they_are)  # counts the items that both get wrong: not a distance
 
@@ -36,18 +35,13 @@ def weighted_kernels(
     precise: bool = False,
     report: Report = lambda fraction: None,
 ) -> Iterator[Array]:
-    """Yield a kernel [S, S] for each item weighting, without checks: D_ij = K_ii + K_jj − 2 K_ij.
+    """Yield a kernel [S, S] for each item weighting [B, N]: D_ij = K_ii + K_jj − 2 K_ij.
 
-    For distances between features K is their Gram matrix; for others it is −½ D up to terms of one
-    member. Accurate to about 1e-6 of the largest distance (`precise`: 1e-14), which is enough for a
-    bootstrap but not for near twins: for those `reweighted_distances` has all digits.
-
-    Args:
-        logits: [S, N, C].
-        distance: a mean over items, checked for these logits.
-        weights: [B, N].
-        precise: in float64; otherwise items are float32, summed in float64 every few hundred.
-        report: receives the fraction that is done.
+    `distance` must be a mean over items, checked for these logits. For distances between features K
+    is their Gram matrix; for others it is −½ D up to terms of one member. Items are float32, summed
+    in float64 every few hundred, which is accurate to about 1e-6 of the largest distance: enough
+    for a bootstrap, but not for near twins, which need `reweighted_distances`. If `precise`, all is
+    float64, accurate to 1e-14.
     """
     members = len(logits)
     tiles = -(-members // _TILE)
@@ -60,12 +54,12 @@ def weighted_kernels(
 
     for rows in batches(len(weights), _TOTALS // held):
         some = weights[rows]
-        agreed = _tile_totals(logits, distance, distance.kernel, some, dtype, part_done(rows))
+        totals = _tile_totals(logits, distance, distance.kernel, some, dtype, part_done(rows))
         shared = None
         if distance.errors_only:
             shared = _tile_totals(logits, distance, _COMMON_ERRORS, some, dtype, lambda done: None)
         for b, weight in enumerate(some.sum(axis=1, dtype=np.float64)):
-            kernel = _assembled(agreed, b, members)
+            kernel = _assembled(totals, b, members)
             if shared is None:
                 yield kernel * (distance.kernel.scale / weight)
                 continue
@@ -96,8 +90,8 @@ def _tile_totals(
     ]
     area = min(_TILE, members) ** 2
     chunk = max(1, _CACHE // (area * np.dtype(dtype).itemsize))  # items whose kernel fits the cache
-    # A product with many weightings needs many items to be efficient. With few it costs next to
-    # nothing, and is best done while the kernel is still in the cache.
+    # A product with many weightings needs many items to be efficient. With few weightings it costs
+    # little, and is best done while the kernel is still in the cache.
     size = members * classes
     depth = max(chunk, min(_DEPTH, _MOST_FORMS // size) if len(weights) >= 16 else 1)
     block = max(1, _FORMS // (size * depth)) * depth
@@ -154,8 +148,7 @@ def _add(
         for some in batches(length(deep), chunk):
             items = slice(deep.start + some.start, deep.start + some.stop)
             kernel.combine(left[items], right[items], kernels[some], room)
-        here = kernels[: length(deep)].reshape(length(deep), area)
-        total += weights[:, deep] @ here
+        total += weights[:, deep] @ kernels[: length(deep)].reshape(length(deep), area)
 
 
 def _assembled(tiles: list[_Tile], b: int, members: int) -> Array:

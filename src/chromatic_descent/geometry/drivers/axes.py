@@ -1,7 +1,7 @@
-"""What drives the axes of the map? Correlations between different images, not within the same ones.
+"""What drives the axes of the map? Correlations across two halves of the probe.
 
-A driver and an axis computed from the same images share those images' noise, and correlate for that
-reason alone. So each is computed from its own half of the probe, in many splits.
+A driver and an axis computed from the same images share the noise of those images, and correlate
+for that reason alone. So each is computed from a different half of the probe, in many splits.
 """
 
 from collections.abc import Iterator
@@ -12,25 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.batches import batches, length
-from chromatic_descent.geometry.checks import (
-    Array,
-    Floats,
-    Logits,
-    check_apart,
-    check_dimensions,
-    check_labelled,
-)
+from chromatic_descent.geometry import checks
+from chromatic_descent.geometry.checks import Array, Floats, Logits
+from chromatic_descent.geometry.cores import batches, length
 from chromatic_descent.geometry.distances.by_name import distance as bind
 from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.distances.items import weighted_distances
 from chromatic_descent.geometry.distances.matrices import distance_matrix
-from chromatic_descent.geometry.drivers.member_drivers import (
-    Candidates,
-    group_of,
-    recipe_columns,
-    subset_drivers,
-)
+from chromatic_descent.geometry.drivers import member_drivers
+from chromatic_descent.geometry.drivers.member_drivers import Candidates, group_of
 from chromatic_descent.geometry.layouts.alignment import procrustes
 from chromatic_descent.geometry.layouts.mds import classical_mds
 
@@ -38,14 +28,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST_FOR_DRIVERS = 6  # five members have 120 permutations: nothing survives the correction
-
-# Permuted layouts are held in batches of about this many float64 values (16 MiB).
-_BATCH = 2**21
+_BATCH = 2**21  # float64 values of permuted layouts held at once (16 MiB)
 
 
 @dataclass(frozen=True, eq=False)
 class AxisDrivers:
-    """How well each driver, and each group of them, explains each axis.
+    """The correlation of each driver, and of each group of them, with each axis.
 
     Attributes:
         drivers: one row per axis and driver: axis (from 1), group, driver, r, low, high, p, p_holm.
@@ -77,21 +65,21 @@ def drive_axes(
     The probe is split into halves, class by class, `splits` times. With x the k-th axis of the
     classical MDS of one half, and z a driver (`member_drivers`) on the other, over members:
 
-        r = mean over splits, both ways round, of corr(x, z)
+        r = mean over splits, in both directions, of corr(x, z)
 
     The axes of a half are rotated into the frame of the map of all items by an orthogonal matrix.
     An axis or driver that its half does not determine correlates with nothing on the other half,
-    and noise in either pulls r towards 0.
+    and noise in either biases r towards 0.
 
-    p comes from permuting which member has which drivers, in the same way for all splits, and
-    counting |r| permuted ≥ |r|. For a group the statistic is the mean r² of its drivers. The frame
-    is computed from both halves, which lets a little of a half's noise through: among independently
+    p comes from permuting the members' drivers, in the same way for all splits, and counting
+    |r| permuted ≥ |r|. For a group the statistic is the mean r² of its drivers. The frame is
+    computed from both halves, which lets a little of a half's noise through: among independently
     erring members p ≤ 0.05 occurred in 5% of tests, and by group and axis in 3.4% (class bias, axis
     2) to 6.0% (class bias, axis 1), over 4,000 studies with S = 12, N = 500. p_holm is Holm's
     correction over all rows of the same table, drivers × axes or groups × axes. low and high are
-    Fisher's 95% interval for r over members, tanh(atanh r ± 1.96/√(S − 3)). It assumes normality: a
-    guide to how little S members say, not a test. A driver that correlates need not be a cause:
-    `interventions` removes it.
+    Fisher's 95% interval for r over members, tanh(atanh r ± 1.96/√(S − 3)). It assumes normality,
+    and shows how little S members determine; it is not a test. A driver that correlates need not be
+    a cause: `interventions` removes it.
 
     Args:
         logits: [S, N, C], S >= 6, or the path of a .npy or .npz file.
@@ -99,24 +87,19 @@ def drive_axes(
         distance: any but `cka`, which is not a mean over items.
         dimensions: k, axes of the map, from 1 to S − 1.
         splits: of the probe; each is used in both directions.
-        permutations: P; by default 9,999, or 100 per row if that is more, so that the smallest
-            corrected p is at most 0.01 (six or seven members have too few permutations for that).
+        permutations: P; by default 9,999, or 100 per row if that is more, so that with 8 members
+            or more the smallest corrected p is at most 0.01.
         seed: of splits and permutations.
         candidates: `temperature`, `recipe` and `confusion_modes`, as in `member_drivers`. The
-            temperature is a driver, refitted on each half, and what `logit_mse_matched` needs. The
+            temperature is a driver, refitted on each half; `logit_mse_matched` needs it too. The
             recipe is not computed from items, so it is the same in both halves.
-
-    Returns:
-        An `AxisDrivers`.
 
     Raises:
         UserError: fewer than 6 members or 2 items; identical members; no driver that varies;
             as `distance_matrix` and `member_drivers`; an argument out of range.
 
-    Source: Holm 1979, Scandinavian Journal of Statistics 6; Fisher 1915 for the interval; Phipson &
-    Smyth 2010 for p.
+    Source: Fisher 1915 for the interval; Phipson & Smyth 2010 for p; see `holm` for p_holm.
 
-    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> labels = rng.integers(3, size=300)
     >>> sure = np.linspace(1, 3, 10)[:, None, None]  # members that differ in temperature alone
@@ -126,17 +109,17 @@ def drive_axes(
     np.True_
     """
     temperature = candidates.get("temperature")
-    array, y, fitted = check_labelled(logits, labels, temperature, "drive_axes")
+    array, y, fitted = checks.check_labelled(logits, labels, temperature, "drive_axes")
     members, items, _ = array.shape
     if members < FEWEST_FOR_DRIVERS:
         raise UserError(
             f"drivers of the axes need at least {FEWEST_FOR_DRIVERS} members; found {members}"
         )
-    check_dimensions(dimensions, members - 1)
+    checks.check_dimensions(dimensions, members - 1)
     if items < 2 or splits < 1 or (permutations is not None and permutations < 1):
         raise UserError(
-            "need at least 2 items, 1 split and 1 permutation; found "
-            f"{items} items, {splits} splits and {permutations} permutations"
+            f"need at least 2 items, 1 split and 1 permutation; found {items} items, {splits} "
+            f"splits and {permutations} permutations"
         )
     rng = np.random.default_rng(seed)
     first = np.array([_half(y, rng) for _ in range(splits)])
@@ -144,8 +127,10 @@ def drive_axes(
     axes = _axes(array, bind(distance, labels=y, temperature=fitted), halves, dimensions)
 
     modes = candidates.get("confusion_modes", 2)
-    columns = subset_drivers(array, y, ~halves, temperature=fitted, confusion_modes=modes)
-    for factor, values in recipe_columns(candidates.get("recipe"), members).items():
+    columns = member_drivers.subset_drivers(
+        array, y, ~halves, temperature=fitted, confusion_modes=modes
+    )
+    for factor, values in member_drivers.recipe_columns(candidates.get("recipe"), members).items():
         columns[factor] = np.broadcast_to(values, (len(halves), members))
     standard = {driver: _standardised(values) for driver, values in columns.items()}
     used = [driver for driver, z in standard.items() if np.isfinite(z).all()]
@@ -153,52 +138,41 @@ def drive_axes(
         raise UserError("no driver varies between the members: there is nothing to explain")
     drivers = np.stack([standard[driver] for driver in used], axis=-1)  # [H, S, M]
 
-    rows = dimensions * len(used)
-    count = max(9999, 100 * rows) if permutations is None else permutations
-    observed = np.einsum("hsk,hsm->km", axes, drivers) / len(halves)  # [K, M]
-    names = [group_of(driver) for driver in used]
-    groups = list(dict.fromkeys(names))
-    member_of = np.array([[name == group for group in groups] for name in names], dtype=np.float64)
-    member_of /= member_of.sum(axis=0)  # [M, G] averages r² over each group
-    reached = np.zeros_like(observed)
-    reached_groups = np.zeros((dimensions, len(groups)))
+    count = max(9999, 100 * dimensions * len(used)) if permutations is None else permutations
+    r = np.einsum("hsk,hsm->km", axes, drivers) / len(halves)  # [K, M]
+    group = [group_of(driver) for driver in used]
+    groups = list(dict.fromkeys(group))
+    averages = np.array([[name == each for each in groups] for name in group], dtype=np.float64)
+    averages /= averages.sum(axis=0)  # [M, G]
+    r2 = r**2 @ averages  # [K, G]
+    reached, reached_groups = np.zeros_like(r), np.zeros_like(r2)
     for permuted in _permuted(axes, drivers, count, rng):  # [b, K, M]
         # Equality up to round-off counts: a permutation may leave the drivers unchanged.
-        reached += (np.abs(permuted) >= np.abs(observed) * (1 - 1e-9)).sum(axis=0)
-        reached_groups += (permuted**2 @ member_of >= (observed**2 @ member_of) * (1 - 1e-9)).sum(
-            axis=0
-        )
-    with np.errstate(divide="ignore"):  # r = ±1 has an interval of no width
-        centre, width = np.arctanh(np.clip(observed, -1, 1)), 1.96 / np.sqrt(members - 3)
+        reached += (np.abs(permuted) >= np.abs(r) * (1 - 1e-9)).sum(axis=0)
+        reached_groups += (permuted**2 @ averages >= r2 * (1 - 1e-9)).sum(axis=0)
+    with np.errstate(divide="ignore"):  # the interval of r = ±1 is a point
+        centre, width = np.arctanh(np.clip(r, -1, 1)), 1.96 / np.sqrt(members - 3)
     low, high = np.tanh(centre - width), np.tanh(centre + width)
-    sizes = [names.count(group) for group in groups]
+    names = {"group": group, "driver": used}
+    sizes: list[Any] = [group.count(each) for each in groups]
     return AxisDrivers(
-        drivers=_table(
-            reached, count, {"group": names, "driver": used}, r=observed, low=low, high=high
-        ),
-        groups=_table(
-            reached_groups, count, {"group": groups, "drivers": sizes}, r2=observed**2 @ member_of
-        ),
+        drivers=_table(reached, count, names, r=r, low=low, high=high),
+        groups=_table(reached_groups, count, {"group": groups, "drivers": sizes}, r2=r2),
         permutations=count,
         left_out=tuple(driver for driver in columns if driver not in used),
     )
 
 
 def _axes(logits: Floats, distance: Distance, halves: NDArray[np.bool_], dimensions: int) -> Array:
-    """Return the axes of the map of each half, standardised, in the frame of all items: [H, S, k].
-
-    Standardised means centred, with Σ_s x_s² = 1.
-    """
+    """Return the standardised axes of each half's map, in the frame of all items: [H, S, k]."""
     whole = distance_matrix(logits, distance)
-    check_apart(whole, "so their map is a point")
+    checks.check_apart(whole, "so their map is a point")
     reference = classical_mds(whole, dimensions).coordinates
     weights = halves.astype(np.float32)
     axes = np.empty((len(halves), *reference.shape))
     for h, squared in enumerate(weighted_distances(logits, distance, weights)):
         axes[h] = procrustes(reference, classical_mds(squared, dimensions).coordinates).layout
-    return np.nan_to_num(
-        _standardised(axes, axis=1)
-    )  # an axis without extent correlates with nothing
+    return np.nan_to_num(_standardised(axes, axis=1))  # 0 for an axis without extent
 
 
 def _permuted(
@@ -223,15 +197,12 @@ def _table(
 
     axes = len(reached)
     p = (1 + reached.ravel()) / (1 + permutations)
-    return pd.DataFrame(
-        {
-            "axis": np.repeat(np.arange(1, axes + 1), reached.shape[1]),
-            **{name: column * axes for name, column in names.items()},
-            **{name: value.ravel() for name, value in values.items()},
-            "p": p,
-            "p_holm": holm(p),
-        }
-    )
+    columns = {
+        "axis": np.repeat(np.arange(1, axes + 1), reached.shape[1]),
+        **{name: column * axes for name, column in names.items()},
+        **{name: value.ravel() for name, value in values.items()},
+    }
+    return pd.DataFrame({**columns, "p": p, "p_holm": holm(p)})
 
 
 def holm(p_values: ArrayLike) -> Array:
@@ -242,10 +213,7 @@ def holm(p_values: ArrayLike) -> Array:
     Valid for any dependence between the tests.
 
     Args:
-        p_values: [m].
-
-    Returns:
-        [m] float64, in the order given.
+        p_values: [m]; the result has the same order.
 
     Raises:
         UserError: a value is not between 0 and 1.
@@ -275,10 +243,9 @@ def _half(labels: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.bool
 
 
 def _standardised(values: Array, axis: int = -1) -> Array:
-    """Return values centred and of unit norm along an axis; NaN where they do not vary."""
+    """Return values centred and of unit norm along an axis; NaN where they vary by round-off."""
     centred = values - values.mean(axis=axis, keepdims=True)
     norm = np.linalg.norm(centred, axis=axis, keepdims=True)
-    size = np.linalg.norm(values, axis=axis, keepdims=True)
-    varies = norm > 1e-12 * size  # otherwise it is round-off
+    varies = norm > 1e-12 * np.linalg.norm(values, axis=axis, keepdims=True)
     standard: Array = np.divide(centred, norm, out=np.full_like(centred, np.nan), where=varies)
     return standard

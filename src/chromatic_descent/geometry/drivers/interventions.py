@@ -1,17 +1,18 @@
-"""Remove a driver, and see how much of the map disappears with it.
+"""Interventions: remove a driver, and measure how much of the map disappears with it.
 
-A correlation says that an axis varies with, for example, temperature. Removing every member's
-temperature and laying the members out again says how much of the axis *was* temperature.
+A correlation shows that an axis varies with, for example, temperature. Removing every member's
+temperature and laying the members out again shows how much of the axis *was* temperature.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import Array, Floats, Logits, check_apart, check_labelled
+from chromatic_descent.geometry import checks
+from chromatic_descent.geometry.checks import Array, Floats, Logits
 from chromatic_descent.geometry.distances.by_name import distance as bind
 from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.distances.items import weighted_distances
@@ -23,10 +24,8 @@ from chromatic_descent.geometry.resampling import reflected_interval, resampled_
 if TYPE_CHECKING:
     import pandas as pd
 
-Temperature: TypeAlias = Array | None
-
 INTERVENTIONS = ("temperature", "class_bias", "confusion", "all")
-"""What can be removed from members, see `intervene`; `all` is the other three in this order."""
+"""The kinds of `intervene`; `all` is the other three in this order."""
 
 
 def intervene(
@@ -47,7 +46,7 @@ def intervene(
     Both `class_bias` and `confusion` are orthogonal projections of a member's deviation from the
     mean: the first removes everything that is constant over all items, the second the one function,
     constant over the items of a class, in which members differ most. They overlap with each other
-    and with temperature, so what they remove does not add up.
+    and with temperature, so the parts that they remove do not add up.
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
@@ -59,16 +58,14 @@ def intervene(
         [S, N, C] float64, logits.
 
     Raises:
-        UserError: an unknown kind; logits, labels or temperature of another shape or out of range,
-            or the temperature missing.
+        UserError: unknown kind; logits, labels or temperature missing, misshapen or out of range.
 
-    >>> import numpy as np
     >>> logits = np.array([[[3.0, 1.0], [1.0, 1.0]], [[1.0, 1.0], [1.0, 3.0]]])
     >>> intervene(logits, [0, 1], "class_bias")[0]  # member 0 favours class 0 by 0.5
     array([[2.5, 1.5],
            [0.5, 1.5]])
     """
-    array, y, fitted = check_labelled(logits, labels, temperature, "intervene")
+    array, y, fitted = checks.check_labelled(logits, labels, temperature, "intervene")
     _check_kind(kind, fitted)
     f = array.astype(np.float64)
     if kind in ("temperature", "all") and fitted is not None:
@@ -98,11 +95,11 @@ def interventions(
     with λ the eigenvalues of −½ J D² J before and λ' after; in absolute terms, so halving
     everything removes half. If the second pair of axes is nearly as long as the first, as among
     members that share nothing, it takes over, and little can be removed: read `removed` with the
-    spectrum, and with `removed_total`, the same for all axes. Below 0, the axes grew.
+    spectrum, and with `removed_total`, the same for all axes. It is negative if the axes grew.
 
-    The interval comes from a bootstrap over probe items, see `reflected_interval`; what is removed
-    from each member (T_i, b_i, s_i and V) is held fixed, as estimated on all items. Among members
-    without any structure some noise is removed, at most a share C/N of the total.
+    The interval comes from a bootstrap over probe items, see `reflected_interval`; the estimates
+    from all items (T_i, b_i, s_i and V) are held fixed. Among members without any structure some
+    noise is removed, at most a share C/N of the total.
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
@@ -117,12 +114,11 @@ def interventions(
     Returns:
         One row per kind: intervention, before, after (λ₁ + λ₂, in the squared distance's unit),
         removed, low, high, removed_total, top_2_share (after, of all variance), correlation (of the
-        two maps, Procrustes r; NaN when nothing is left).
+        two maps, Procrustes r; NaN when no distances remain).
 
     Raises:
         UserError: as `intervene` and `distance_matrix`; identical members; fewer than 1 resample.
 
-    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> labels = rng.integers(3, size=200)
     >>> temperature = np.linspace(0.5, 2, 8)
@@ -133,7 +129,7 @@ def interventions(
     """
     import pandas as pd
 
-    array, y, fitted = check_labelled(logits, labels, temperature, "interventions")
+    array, y, fitted = checks.check_labelled(logits, labels, temperature, "interventions")
     members, items, _ = array.shape
     distance = bind(distance, labels=y, temperature=fitted)
     if kinds is None:
@@ -142,14 +138,14 @@ def interventions(
         _check_kind(kind, fitted)
     counts = resampled_counts(items, resamples, seed)
 
-    def top_two_again(logits: Floats, distance: Distance) -> Array:
+    def resampled_top_two(logits: Floats, distance: Distance) -> Array:
         return np.array([_top_two(d) for d in weighted_distances(logits, distance, counts)])
 
     dimensions = min(2, members)
     squared = distance_matrix(array, distance)
-    check_apart(squared, "so their map is a point")
+    checks.check_apart(squared, "so their map is a point")
     mds = classical_mds(squared, dimensions)
-    before, before_again = _top_two(squared), top_two_again(array, distance)
+    before, before_again = _top_two(squared), resampled_top_two(array, distance)
 
     rows = []
     for kind in kinds:
@@ -157,25 +153,24 @@ def interventions(
         matched = distance
         if kind in ("temperature", "all") and fitted is not None:
             matched = bind(distance, temperature=np.full(members, _geometric_mean(fitted)))
-        left = distance_matrix(changed, matched)
-        again = top_two_again(changed, matched)
-        left[left < 1e-20 * squared.max()] = 0  # only round-off is left
-        removed = np.array(1 - _top_two(left) / before)
+        remaining = distance_matrix(changed, matched)
+        again = resampled_top_two(changed, matched)
+        remaining[remaining < 1e-20 * squared.max()] = 0  # round-off
+        removed = np.array(1 - _top_two(remaining) / before)
         low, high = reflected_interval(removed, 1 - again / before_again)
-        after = classical_mds(left, dimensions)
-        rows.append(
-            {
-                "intervention": kind,
-                "before": before,
-                "after": _top_two(left),
-                "removed": float(removed),
-                "low": float(low),
-                "high": min(1.0, float(high)),
-                "removed_total": float(1 - left.sum() / squared.sum()),
-                "top_2_share": float(after.explained[-1]),
-                "correlation": procrustes(mds.coordinates, after.coordinates).correlation,
-            }
-        )
+        after = classical_mds(remaining, dimensions)
+        row = {
+            "intervention": kind,
+            "before": before,
+            "after": _top_two(remaining),
+            "removed": float(removed),
+            "low": float(low),
+            "high": min(1.0, float(high)),
+            "removed_total": float(1 - remaining.sum() / squared.sum()),
+            "top_2_share": float(after.explained[-1]),
+            "correlation": procrustes(mds.coordinates, after.coordinates).correlation,
+        }
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -211,11 +206,8 @@ def _centred(values: Array) -> Array:
     return centred
 
 
-def _check_kind(kind: str, temperature: Temperature) -> None:
+def _check_kind(kind: str, temperature: Array | None) -> None:
     if kind not in INTERVENTIONS:
         raise UserError(f"intervention must be one of {', '.join(INTERVENTIONS)}; found {kind!r}")
     if kind in ("temperature", "all") and temperature is None:
-        raise UserError(
-            f"the intervention {kind!r} needs `temperature`, one per member: fit it with "
-            "chromatic_descent.ensemble.fit_temperature(logits, labels)"
-        )
+        checks.check_temperature(None, 0, f"the intervention {kind!r}")

@@ -1,11 +1,11 @@
 """Properties of each member that might explain its position on the map.
 
 Each is a mean over probe items, computed once per item and then averaged over any subset of items,
-so the drivers of two halves of a probe cost little more than those of the whole.
+so halves of a probe cost little more than the whole.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,15 +16,17 @@ from chromatic_descent.geometry.checks import Array, Floats, Logits, check_label
 if TYPE_CHECKING:
     import pandas as pd
 
+Recipe: TypeAlias = "Mapping[str, ArrayLike] | pd.DataFrame | None"
+
 _SURENESS = ("temperature", "confidence", "entropy")
-_TAKEN = (*_SURENESS, "sureness", "accuracy", "class accuracy", "class bias", "confusion")
+_RESERVED = (*_SURENESS, "sureness", "accuracy", "class accuracy", "class bias", "confusion")
 
 
 class Candidates(TypedDict, total=False):
     """The options of `member_drivers`."""
 
     temperature: ArrayLike | None
-    recipe: "Mapping[str, ArrayLike] | pd.DataFrame | None"
+    recipe: Recipe
     confusion_modes: int
 
 
@@ -33,7 +35,7 @@ def member_drivers(
     labels: ArrayLike,
     *,
     temperature: ArrayLike | None = None,
-    recipe: "Mapping[str, ArrayLike] | pd.DataFrame | None" = None,
+    recipe: Recipe = None,
     confusion_modes: int = 2,
 ) -> "pd.DataFrame":
     """Return properties of each member that could determine its position, one column for each.
@@ -67,7 +69,6 @@ def member_drivers(
     Raises:
         UserError: logits, labels, temperature or recipe of another shape or out of range.
 
-    >>> import numpy as np
     >>> logits = np.array([[[2.0, 0.0], [0.0, 2.0]], [[2.0, 0.0], [2.0, 0.0]]])
     >>> table = member_drivers(logits, [0, 1], recipe={"optimiser": ["adam", "sgd"]})
     >>> table[["accuracy", "class accuracy: 1", "class bias: 0", "optimiser: sgd"]]
@@ -79,13 +80,11 @@ def member_drivers(
 
     array, y, fitted = check_labelled(logits, labels, temperature, "member_drivers")
     mask = np.ones((1, len(y)), dtype=bool)
-    columns = subset_drivers(array, y, mask, temperature=fitted, confusion_modes=confusion_modes)
-    table = pd.DataFrame({name: values[0] for name, values in columns.items()})
+    drivers = subset_drivers(array, y, mask, temperature=fitted, confusion_modes=confusion_modes)
+    columns = {name: values[0] for name, values in drivers.items()}
     if fitted is not None:
-        table["temperature"] = fitted  # as given, not as `subset_drivers` refits it
-    factors = recipe_columns(recipe, len(array))
-    table = pd.concat([table, pd.DataFrame(factors)], axis=1) if factors else table
-    return table.dropna(axis=1)
+        columns["temperature"] = fitted  # as given, not as `subset_drivers` refits it
+    return pd.DataFrame(columns | recipe_columns(recipe, len(array))).dropna(axis=1)
 
 
 def subset_drivers(
@@ -99,16 +98,16 @@ def subset_drivers(
     """Return the drivers of `member_drivers`, without the recipe, for subsets of items [H, N].
 
     Each is [H, S], NaN for a class without items in that subset. The temperature of a subset is one
-    Newton step away from that of all items, T, for the subset's own NLL as a function of β = 1/T:
+    Newton step from the temperature T of all items, for the subset's NLL as a function of β = 1/T:
 
         β_h = β − NLL_h'(β) / NLL_h''(β), within a factor of 2 of β
 
-    whose error is of second order in a small difference.
+    Its error is of second order in the small difference.
     """
     members, items, classes = logits.shape
     weight = masks.astype(np.float64)
     weight /= weight.sum(axis=1, keepdims=True)  # [H, N]
-    means: dict[str, list[Array]] = {}
+    means = np.empty((3, len(masks), members))
     bias = np.empty((len(masks), members, classes))
     predicted = np.empty((members, items), dtype=np.intp)
     newton = np.empty((members, 2, len(masks)))
@@ -122,13 +121,9 @@ def subset_drivers(
         p = np.exp(f)
         total = p.sum(axis=1, keepdims=True)
         p /= total
-        by_item = {
-            "confidence": p.max(axis=1),
-            "entropy": np.log(total[:, 0]) - np.einsum("nc,nc->n", p, f),
-            "accuracy": predicted[i] == labels,
-        }
-        for name, values in by_item.items():
-            means.setdefault(name, []).append(weight @ values)
+        entropy = np.log(total[:, 0]) - np.einsum("nc,nc->n", p, f)
+        by_item = p.max(axis=1), entropy, predicted[i] == labels
+        means[:, :, i] = [weight @ values for values in by_item]
         f -= f.mean(axis=1, keepdims=True)
         bias[:, i] = weight @ f
 
@@ -138,7 +133,7 @@ def subset_drivers(
         slope, curvature = newton[:, 0], newton[:, 1]  # [S, H]
         step = np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature > 0)
         columns["temperature"] = (1 / np.clip(beta - step, beta / 2, 2 * beta)).T
-    columns |= {name: np.stack(values, axis=1) for name, values in means.items()}
+    columns |= zip(("confidence", "entropy", "accuracy"), means, strict=True)
 
     correct = np.empty((len(masks), members, classes))
     modes = np.empty((len(masks), members, min(confusion_modes, members - 1)))
@@ -146,29 +141,22 @@ def subset_drivers(
         confusion = confusion_matrices(predicted[:, mask], labels[mask], classes)
         correct[h] = np.diagonal(confusion, axis1=1, axis2=2)
         modes[h] = confusion_modes_of(confusion, modes.shape[2])[1]
-    for prefix, values in (("class accuracy", correct), ("class bias", bias)):
-        for c in range(classes):
-            columns[f"{prefix}: {c}"] = values[:, :, c]
-    for k in range(modes.shape[2]):
-        columns[f"confusion: {k + 1}"] = modes[:, :, k]
+    families = ("class accuracy", correct, 0), ("class bias", bias, 0), ("confusion", modes, 1)
+    for name, values, first in families:
+        columns |= {f"{name}: {first + k}": values[:, :, k] for k in range(values.shape[2])}
     return columns
 
 
 def group_of(driver: str) -> str:
-    """Return a driver's group: the part before its colon, or "sureness", or its own name.
-
-    "class bias: 3" belongs to "class bias"; temperature, confidence and entropy to "sureness".
-    """
+    """Return a driver's group: its name up to any colon, or "sureness" for `_SURENESS`."""
     return "sureness" if driver in _SURENESS else driver.partition(":")[0]
 
 
-def recipe_columns(
-    recipe: "Mapping[str, ArrayLike] | pd.DataFrame | None", members: int
-) -> dict[str, Array]:
+def recipe_columns(recipe: Recipe, members: int) -> dict[str, Array]:
     """Return recipe factors as columns of numbers [S], or raise UserError if they are not [S]."""
     columns = {}
     for name in recipe if recipe is not None else ():
-        if name in _TAKEN:
+        if name in _RESERVED:
             raise UserError(f"recipe factor {name!r} has the name of a driver: rename it")
         values = np.asarray(recipe[name])  # type: ignore[index]
         if values.shape != (members,):
@@ -209,17 +197,15 @@ def confusion_matrices(
     cell = labels * classes + predicted + classes**2 * np.arange(members)[:, None]  # [S, N]
     counts = np.bincount(cell.ravel(), minlength=members * classes**2)
     counts = counts.reshape(members, classes, classes).astype(np.float64)
-    of_class = counts.sum(axis=-1, keepdims=True)
-    confusion: Array = np.divide(
-        counts, of_class, out=np.full_like(counts, np.nan), where=of_class > 0
-    )
+    total, empty = counts.sum(axis=-1, keepdims=True), np.full_like(counts, np.nan)
+    confusion: Array = np.divide(counts, total, out=empty, where=total > 0)
     return confusion
 
 
 def confusion_modes_of(matrices: Array, modes: int) -> tuple[Array, Array]:
     """Return the leading principal components of the members' confusion matrices, and scores.
 
-    [S, C, C] -> [k, C, C], each of length 1 with its largest entry positive, and [S, k].
+    [S, C, C] -> [k, C, C], each of norm 1 with its largest entry positive, and [S, k].
     """
     members, classes, _ = matrices.shape
     flat = np.nan_to_num(matrices.reshape(members, -1))  # in an empty class all members are equal

@@ -1,4 +1,4 @@
-"""Aligning one layout with another: layouts have no origin, scale or orientation of their own."""
+"""Alignment of layouts, whose origin, scale and orientation have no meaning."""
 
 from dataclasses import dataclass
 
@@ -32,24 +32,18 @@ def procrustes(reference: ArrayLike, layout: ArrayLike) -> Alignment:
         aligned = mean(reference) + c·YR, R = WVᵀ, c = Σs/‖Y‖²; r = Σs/(‖X‖‖Y‖), m² = 1 − r²
 
     R may be a reflection, since the sign of an MDS axis has no meaning. c is the least-squares
-    scale, so the aligned layout has r times the reference's size. A layout whose points all
-    coincide has no shape: it is placed at the reference's mean, with r and m² NaN. So is any layout
-    when the reference is a point.
+    scale, so the aligned layout has r times the reference's size. If the points of either one
+    coincide, it has no shape: the layout is moved to the reference's mean, with r and m² NaN.
 
     Args:
         reference: [S, k].
         layout: [S, k].
 
-    Returns:
-        An `Alignment`.
-
     Raises:
         UserError: the two differ in shape, are not [S, k], or are not finite.
 
-    Source: Gower 1975; Peres-Neto & Jackson 2001 for r. `scipy.spatial.procrustes` gives the same
-    m², in another frame.
+    Source: Gower 1975; Peres-Neto & Jackson 2001 for r. SciPy has the same m², in another frame.
 
-    >>> import numpy as np
     >>> square = np.array([[0.0, 0.0], [0.0, 2.0], [2.0, 2.0], [2.0, 0.0]])
     >>> fit = procrustes(square, 5 - 3 * square[:, ::-1])
     >>> round(fit.correlation, 12), bool(np.allclose(fit.layout, square))
@@ -65,13 +59,13 @@ def procrustes(reference: ArrayLike, layout: ArrayLike) -> Alignment:
     if size_x == 0 or size_y == 0:
         return Alignment(np.broadcast_to(centre, x.shape).copy(), np.nan, np.nan)
     v, s, wt = np.linalg.svd(x.T @ y)
-    correlation = min(1.0, float(s.sum() / (size_x * size_y)))  # round-off may pass 1
+    correlation = min(1.0, float(s.sum() / (size_x * size_y)))  # round-off may exceed 1
     aligned = centre + y @ (v @ wt).T * (s.sum() / size_y**2)
     return Alignment(aligned, correlation, 1 - correlation**2)
 
 
 def _centre(points: ArrayLike, name: str) -> tuple[Array, Array, float]:
-    """Return the points about their mean, the mean, and their norm (0 when it is round-off)."""
+    """Return the centred points, their mean, and their norm (0 when it is round-off)."""
     array = np.asarray(points, dtype=np.float64)
     if array.ndim != 2 or array.size == 0 or not np.isfinite(array).all():
         raise UserError(

@@ -1,8 +1,8 @@
 """InPCA: a layout for divergences between probability distributions, with imaginary axes.
 
-A divergence D such as Bhattacharyya's is not a squared Euclidean distance, and for confident
-networks it is far from one. InPCA uses D in place of the squared distance, keeps the negative
-eigenvalues that result, and gives them axes along which squared distances count as negative.
+A divergence D, for example Bhattacharyya's, is not a squared Euclidean distance, and for confident
+networks it is far from one. InPCA uses D in place of the squared distance, keeps the resulting
+negative eigenvalues, and gives them axes along which squared distances count as negative.
 """
 
 from dataclasses import dataclass
@@ -12,24 +12,18 @@ from numpy.typing import ArrayLike
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.checks import Array, check_dimensions, check_squared
-from chromatic_descent.geometry.layouts.mds import (
-    double_centred,
-    explained_stress,
-    turned,
-    without_roundoff,
-)
+from chromatic_descent.geometry.layouts import mds
 
 
 @dataclass(frozen=True, eq=False)
 class InPCA:
-    """An InPCA layout, its spectrum, and what is needed to place further members in it.
+    """An InPCA layout, its spectrum, and the means from which `project` places further members.
 
     Attributes:
         coordinates: [S, k], centred, in the unit of √divergence; axes in order of decreasing |λ|.
         eigenvalues: [S], in the same order, in the unit of the divergence.
         signs: [k], +1 for a real axis, −1 for an imaginary one, 0 for an axis without extent.
-        explained_stress: [k], 1 − √(Σ_{i>k} λ_i² / Σ λ_i²) of the first 1, 2, … k axes; NaN when
-            all members coincide.
+        explained_stress: [k], of the first 1, 2, … k axes; see `geometry.explained_stress`.
         negative_mass: Σ|λ₋| / Σ|λ|, 0 when all members coincide.
         mean_divergence: [S], of each member to all S.
     """
@@ -46,11 +40,11 @@ class InPCA:
 
             b = −½ (d_q − mean(d_q) − D̄ + mean(D̄)),  x_q = (b·u_k) sign(λ_k) / √|λ_k|
 
-        with d_q the divergences of a new member to the S members, D̄ = `mean_divergence` and u the
-        unit eigenvectors. A member of the layout lands on its own coordinates.
+        with d_q the divergences of a new member from the S members, D̄ = `mean_divergence` and u
+        the unit eigenvectors. A member of the layout receives its own coordinates.
 
         Args:
-            divergences: [Q, S], of Q new members to the members of the layout, in their order.
+            divergences: [Q, S], of Q new members from the members of the layout, in their order.
 
         Returns:
             [Q, k] float64, as `coordinates`; 0 along an axis without extent.
@@ -89,24 +83,18 @@ def inpca(divergence: ArrayLike, dimensions: int = 2) -> InPCA:
         W = −½ J D J = UΛUᵀ, coordinates U√|Λ| ordered by |λ|
 
     D takes the place of the squared distance: over all axes Σ_k sign(λ_k) (x_ik − x_jk)² is exactly
-    D_ij. Axes with λ < 0 are imaginary: squared distances along them are subtracted, and a plot of
-    two axes that does not say so misleads. If D is squared Euclidean, all λ ≥ 0 and this is
-    classical MDS. Signs are as in `classical_mds`.
+    D_ij. Axes with λ < 0 are imaginary: squared distances along them are subtracted, and a plot
+    that does not say so misleads. If all λ ≥ 0, this is classical MDS, which has the same signs.
 
     Args:
-        divergence: [S, S], symmetric, S >= 2; the Bhattacharyya divergence for InPCA proper, in
-            nats.
+        divergence: [S, S], symmetric, S >= 2; for InPCA proper that of Bhattacharyya, in nats.
         dimensions: k, from 1 to S.
 
-    Returns:
-        An `InPCA`.
-
     Raises:
-        UserError: `divergence` is not symmetric, finite and non-negative with a zero diagonal, or
-            `dimensions` is out of range.
+        UserError: as `classical_mds`.
 
     Source: Quinn et al. 2019, PNAS, "Visualizing probabilistic models and data with Intensive
-    Principal Component Analysis"; Mao et al. 2024, PNAS.
+    Principal Component Analysis"; Mao et al. 2024, see `trajectories`.
 
     >>> broken = [[0.0, 1.0, 9.0], [1.0, 0.0, 1.0], [9.0, 1.0, 0.0]]  # 1 + 1 < √9: not Euclidean
     >>> inpca(broken).signs
@@ -114,16 +102,16 @@ def inpca(divergence: ArrayLike, dimensions: int = 2) -> InPCA:
     """
     squared = check_squared(divergence)
     check_dimensions(dimensions, len(squared))
-    values, vectors = np.linalg.eigh(double_centred(squared))
+    values, vectors = np.linalg.eigh(mds.double_centred(squared))
     order = np.argsort(-np.abs(values), kind="stable")
-    values, vectors = without_roundoff(values[order]), vectors[:, order]
+    values, vectors = mds.without_roundoff(values[order]), vectors[:, order]
     size = np.abs(values)
     total = size.sum()
     return InPCA(
-        coordinates=turned(vectors[:, :dimensions] * np.sqrt(size[:dimensions])),
+        coordinates=mds.with_fixed_signs(vectors[:, :dimensions] * np.sqrt(size[:dimensions])),
         eigenvalues=values,
         signs=np.sign(values[:dimensions]),
-        explained_stress=explained_stress(values)[:dimensions],
+        explained_stress=mds.explained_stress(values)[:dimensions],
         negative_mass=float(-np.minimum(values, 0).sum() / total) if total > 0 else 0.0,
         mean_divergence=squared.mean(axis=1),
     )

@@ -1,7 +1,7 @@
 """Layouts of members in a few dimensions that keep their distances: classical MDS and SMACOF.
 
-Both start from squared distances [S, S]. Layouts that keep neighbours instead are in `neighbours`;
-the one for divergences that are not distances is in `inpca`.
+Both start from squared distances [S, S]. See `neighbours` for layouts that keep neighbours instead,
+and `inpca` for divergences that are not distances.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.checks import Array, check_count, check_dimensions, check_squared
 
-# Eigenvalues below this share of the largest are round-off. Double centring alone makes one of them
-# zero, which would come out as ±1e-17, with a square root that looks like data.
+# Eigenvalues below this share of the largest are round-off. Double centring makes one of them zero;
+# it is computed as ±1e-17, whose square root would look like data.
 _ROUNDOFF = 1e-12
 
 
@@ -23,7 +23,7 @@ class ClassicalMDS:
     """A classical MDS layout and the spectrum it comes from.
 
     Attributes:
-        coordinates: [S, k], centred, axes in order of decreasing eigenvalue.
+        coordinates: [S, k], centred, in the unit of the distances; longest axis first.
         eigenvalues: [S], descending; the unit is that of the squared distances.
         explained: [k], the cumulative share of the positive spectrum, Σ_{i≤k} λ_i / Σ λ₊. NaN when
             all members coincide: there is no variance to explain.
@@ -42,16 +42,12 @@ def classical_mds(squared: ArrayLike, dimensions: int = 2) -> ClassicalMDS:
         B = −½ J D² J = UΛUᵀ with J = I − 11ᵀ/S, and X = U√Λ₊
 
     For a Euclidean D² this is principal component analysis. Eigenvectors have no sign, so each axis
-    is flipped to make its largest |coordinate| positive (of several within 1e-9 of the largest,
-    the first member's): equal input gives equal output. Axes without a positive eigenvalue are
-    zero; identical members give zeros throughout.
+    is flipped to make its largest |coordinate| positive (of several within 1e-9 of the largest, the
+    first member's). Axes without a positive eigenvalue are zero; identical members give zeros.
 
     Args:
         squared: [S, S] squared distances, S >= 2.
         dimensions: k, from 1 to S (at most S − 1 axes have an extent).
-
-    Returns:
-        A `ClassicalMDS`; coordinates in the unit of the distances (not squared).
 
     Raises:
         UserError: `squared` is not a matrix of squared distances, or `dimensions` is out of range.
@@ -64,17 +60,13 @@ def classical_mds(squared: ArrayLike, dimensions: int = 2) -> ClassicalMDS:
     """
     squared = check_squared(squared)
     check_dimensions(dimensions, len(squared))
-    values, vectors = np.linalg.eigh(double_centred(squared))
-    values, vectors = values[::-1], vectors[:, ::-1]  # eigh sorts upwards
-    values = without_roundoff(values)
+    values, vectors = np.linalg.eigh(double_centred(squared))  # ascending
+    values, vectors = without_roundoff(values[::-1]), vectors[:, ::-1]
     positive = np.maximum(values, 0.0)
-
-    coordinates = turned(vectors[:, :dimensions] * np.sqrt(positive[:dimensions]))  # [S, k]
-
     total = positive.sum()
     explained = np.cumsum(positive)[:dimensions]
     return ClassicalMDS(
-        coordinates=coordinates,
+        coordinates=with_fixed_signs(vectors[:, :dimensions] * np.sqrt(positive[:dimensions])),
         eigenvalues=values,
         explained=explained / total if total > 0 else np.full(dimensions, np.nan),
         negative_mass=float(1 - total / np.abs(values).sum()) if total > 0 else 0.0,
@@ -86,9 +78,9 @@ class Smacof:
     """A metric MDS layout and how far it is from the distances.
 
     Attributes:
-        coordinates: [S, k], centred, on their principal axes.
+        coordinates: [S, k], centred, on their principal axes, in the unit of the distances.
         stress: Kruskal's stress-1, √(Σ_{i<j} (δ_ij − d_ij)² / Σ_{i<j} d_ij²) with δ the distances
-            given and d those of the layout; 0 for a perfect layout, NaN when all members coincide.
+            given and d those of the layout; NaN when all members coincide.
         iterations: of the best start.
     """
 
@@ -104,24 +96,19 @@ def smacof(squared: ArrayLike, dimensions: int = 2, *, seed: int = 0, starts: in
 
     Classical MDS projects, so it makes every distance too short when members fill more than k
     dimensions; SMACOF spreads the error over long and short distances alike. It finds a local
-    minimum, so it starts once from the classical layout and `starts` times at random, and keeps
-    the best result. The axes are the principal axes of the layout, with signs as in
-    `classical_mds`.
+    minimum, so it starts once from the classical layout and `starts` times at random, and keeps the
+    best result. The axes are the principal axes of the layout, with signs as in `classical_mds`.
 
     Args:
         squared: [S, S] squared distances, S >= 2.
         dimensions: k, from 1 to S.
         seed: of the random starts.
-        starts: how many random starts; 0 for the classical start alone.
-
-    Returns:
-        A `Smacof`; coordinates in the unit of the distances (not squared), stress dimensionless.
+        starts: the number of random starts; 0 for the classical start alone.
 
     Raises:
         UserError: `squared` is not a matrix of squared distances, or an argument is out of range.
 
-    Source: de Leeuw 1977; Borg & Groenen 2005, chapter 8; Kruskal 1964 for stress-1.
-    scikit-learn's `smacof`.
+    Source: de Leeuw 1977; Borg & Groenen 2005, chapter 8; Kruskal 1964; scikit-learn's `smacof`.
 
     >>> layout = smacof([[0.0, 9.0, 25.0], [9.0, 0.0, 16.0], [25.0, 16.0, 0.0]])  # 3, 4, 5
     >>> layout.stress < 1e-3
@@ -135,23 +122,17 @@ def smacof(squared: ArrayLike, dimensions: int = 2, *, seed: int = 0, starts: in
     from sklearn.manifold import smacof as run
 
     distances = np.sqrt(squared)
-
-    def layout(**start: Any) -> tuple[Array, float, int]:
-        result: tuple[Array, float, int] = run(
-            distances, metric=True, n_components=dimensions, n_jobs=1, return_n_iter=True, **start
-        )
-        return result
-
-    runs = [layout(init=classical_mds(squared, dimensions).coordinates, n_init=1)]
+    options: dict[str, Any] = {"n_components": dimensions, "n_jobs": 1, "return_n_iter": True}
+    classical = classical_mds(squared, dimensions).coordinates
+    runs = [run(distances, metric=True, init=classical, n_init=1, **options)]
     if starts:
-        runs.append(layout(n_init=starts, random_state=seed))
-    points, _, iterations = min(runs, key=lambda each: each[1])
+        runs.append(run(distances, metric=True, n_init=starts, random_state=seed, **options))
+    points, _, iterations = min(runs, key=lambda result: float(result[1]))  # the least stress
 
     points = points - points.mean(axis=0)
     _, _, axes = np.linalg.svd(points, full_matrices=False)
-    points = turned(points @ axes.T)
-    if points.shape[1] < dimensions:  # no more axes than members
-        points = np.pad(points, ((0, 0), (0, dimensions - points.shape[1])))
+    points = with_fixed_signs(points @ axes.T)
+    points = np.pad(points, ((0, 0), (0, dimensions - points.shape[1])))  # at most S axes so far
     rows, columns = np.triu_indices(len(points), k=1)
     fitted = np.linalg.norm(points[rows] - points[columns], axis=1)
     misfit = np.sum((distances[rows, columns] - fitted) ** 2) / np.sum(fitted**2)
@@ -159,7 +140,7 @@ def smacof(squared: ArrayLike, dimensions: int = 2, *, seed: int = 0, starts: in
 
 
 def explained_stress(eigenvalues: ArrayLike) -> Array:
-    """Return how much of a spectrum the first k axes hold, imaginary ones included, for every k.
+    """Return the part of a spectrum that the first k axes hold, imaginary axes included, for all k.
 
         χ_k = 1 − √(Σ_{i>k} λ_i² / Σ_i λ_i²), the λ ordered by |λ|
 
@@ -176,8 +157,7 @@ def explained_stress(eigenvalues: ArrayLike) -> Array:
     Raises:
         UserError: the eigenvalues are not finite, or not of shape [S].
 
-    Source: Mao et al. 2024, PNAS, "The training process of many deep networks explores the same
-    low-dimensional manifold".
+    Source: Mao et al. 2024, see `trajectories`.
 
     >>> explained_stress([4.0, -3.0, 0.0])
     array([0.4, 1. , 1. ])
@@ -187,12 +167,12 @@ def explained_stress(eigenvalues: ArrayLike) -> Array:
         raise UserError(
             f"eigenvalues must be finite numbers of shape [S]; found shape {list(values.shape)}"
         )
-    power = np.sort((values / max(np.abs(values).max(), np.finfo(float).tiny)) ** 2)  # upwards
+    power = np.sort((values / max(np.abs(values).max(), np.finfo(float).tiny)) ** 2)  # ascending
     if not power.any():
         return np.full(len(values), np.nan)
-    upto = np.cumsum(power)  # from the smallest, so that small ones are not absorbed by large ones
-    missed = np.append(upto[-2::-1], 0.0)  # [S] of the axes after the k-th
-    stress: Array = 1 - np.sqrt(missed / upto[-1])
+    sums = np.cumsum(power)  # from the smallest, so that large ones do not absorb small ones
+    missed = np.append(sums[-2::-1], 0.0)  # [S] of the axes after the k-th
+    stress: Array = 1 - np.sqrt(missed / sums[-1])
     return stress
 
 
@@ -204,11 +184,8 @@ def double_centred(squared: Array) -> Array:
     return -0.5 * centred
 
 
-def turned(coordinates: Array) -> Array:
-    """Return a layout [S, k] with each axis's largest |coordinate| positive.
-
-    Of several within 1e-9 of the largest, the first member's counts, so round-off does not decide.
-    """
+def with_fixed_signs(coordinates: Array) -> Array:
+    """Return a layout [S, k] with the signs that `classical_mds` documents."""
     size = np.abs(coordinates)
     leader = np.argmax(size >= (1 - 1e-9) * size.max(axis=0), axis=0)  # [k] a member per axis
     signs = np.where(coordinates[leader, np.arange(coordinates.shape[1])] < 0, -1.0, 1.0)
@@ -217,6 +194,6 @@ def turned(coordinates: Array) -> Array:
 
 
 def without_roundoff(eigenvalues: Array) -> Array:
-    """Return the eigenvalues with those that are round-off set to zero."""
+    """Return the eigenvalues, with round-off set to zero."""
     size = np.abs(eigenvalues)
     return np.where(size > _ROUNDOFF * size.max(), eigenvalues, 0.0)

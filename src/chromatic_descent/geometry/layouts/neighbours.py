@@ -1,7 +1,7 @@
 """Layouts that keep neighbours rather than distances, and measures of how far to trust them.
 
-t-SNE and UMAP depend on their seed. A plot of either is evidence of nothing without several seeds,
-their spread (`seed_spread`) and the layout's `trustworthiness`.
+t-SNE and UMAP depend on their seed. A plot of either shows nothing without several seeds, their
+agreement (`seed_spread`) and the layout's `trustworthiness`.
 """
 
 import warnings
@@ -12,34 +12,32 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import Array, check_squared
+from chromatic_descent.geometry.checks import Array, check_count, check_squared
 from chromatic_descent.geometry.layouts.alignment import procrustes
 
 
 def tsne(squared: ArrayLike, seed: int, perplexity: float | None = None) -> Array:
     """Lay members out in the plane by t-SNE, which keeps neighbours rather than distances.
 
-    Minimises KL(P‖Q) between neighbour probabilities P of the given distances and Q of the layout.
-    The result depends on the seed, and with fewer than ten members it means nothing: show it for
-    several seeds, with their `seed_spread`.
+    It minimises KL(P‖Q) between neighbour probabilities P of the given distances and Q of the
+    layout. The result depends on the seed, and with fewer than ten members it means nothing: show
+    it for several seeds, with their `seed_spread`.
 
     Args:
         squared: [S, S] squared distances, S >= 4.
         seed: of the random start.
-        perplexity: the effective number of neighbours, 1 <= perplexity < S;
-            by default min(30, (S − 1)/3).
+        perplexity: the effective number of neighbours, 1 to below S; default min(30, (S − 1)/3).
 
     Returns:
         [S, 2] float64, without unit.
 
     Raises:
-        UserError: `squared` is not a matrix of squared distances, too few members, or a perplexity
-            out of range.
+        UserError: `squared` is not a matrix of squared distances; an argument out of range.
 
     Source: van der Maaten & Hinton 2008, JMLR 9; scikit-learn's `TSNE`.
     """
-    squared = check_squared(squared)
-    members = _at_least_four(squared, "t-SNE")
+    distances = _distances(squared, "t-SNE")
+    members = len(distances)
     if perplexity is None:
         perplexity = min(30.0, (members - 1) / 3)
     if not 1 <= perplexity < members:
@@ -53,17 +51,15 @@ def tsne(squared: ArrayLike, seed: int, perplexity: float | None = None) -> Arra
         init="random",  # the default, PCA, needs features
         perplexity=perplexity,
         random_state=seed,
-        method="exact" if members <= 500 else "barnes_hut",  # the approximation only saves time
+        method="exact" if members <= 500 else "barnes_hut",  # an approximation that saves time
     )
-    layout: Array = model.fit_transform(_distances(squared)).astype(np.float64)
-    return layout
+    return np.asarray(model.fit_transform(distances), dtype=np.float64)
 
 
 def umap(squared: ArrayLike, seed: int, neighbours: int = 15) -> Array:
     """Lay members out in the plane by UMAP, which keeps neighbours rather than distances.
 
-    As with `tsne`, the result is a picture, not evidence. Needs `umap-learn`, which compiles for
-    some seconds when first imported.
+    As with `tsne`, the result is a picture, not evidence. Importing `umap-learn` takes seconds.
 
     Args:
         squared: [S, S] squared distances, S >= 4.
@@ -79,37 +75,33 @@ def umap(squared: ArrayLike, seed: int, neighbours: int = 15) -> Array:
 
     Source: McInnes, Healy & Melville 2018, arXiv:1802.03426; umap-learn's `UMAP`.
     """
-    squared = check_squared(squared)
-    members = _at_least_four(squared, "UMAP")
-    if neighbours < 2:
-        raise UserError(f"neighbours must be at least 2; found {neighbours}")
+    distances = _distances(squared, "UMAP")
+    check_count("neighbours", neighbours, least=2)
     # UMAP warns on every import (no TensorFlow) and every use (no inverse transform), by design.
     with warnings.catch_warnings(action="ignore"):
         try:
             from umap import UMAP
         except ImportError as error:
-            raise UserError(
-                "UMAP is not installed: pip install 'chromatic-descent[umap]'"
-            ) from error
+            message = "UMAP is not installed: pip install 'chromatic-descent[umap]'"
+            raise UserError(message) from error
         model = UMAP(
             metric="precomputed",
             init="random",  # the default, spectral, fails with few members
-            n_neighbors=min(neighbours, members - 1),
+            n_neighbors=min(neighbours, len(distances) - 1),
             random_state=seed,
             n_jobs=1,  # implied by a fixed seed
         )
-        layout: Array = model.fit_transform(_distances(squared)).astype(np.float64)
-    return layout
+        return np.asarray(model.fit_transform(distances), dtype=np.float64)
 
 
 def trustworthiness(squared: ArrayLike, layout: ArrayLike, neighbours: int = 5) -> float:
-    """Return how far neighbours in a layout are true neighbours.
+    """Return the degree to which neighbours in a layout are true neighbours.
 
         T = 1 − 2/(S k (2S − 3k − 1)) Σ_i Σ_{j ∈ N_k(i)} max(0, r(i, j) − k)
 
-    with N_k(i) the k nearest to i in the layout and r(i, j) the rank of j among all the others by
-    the given distance from i. 1 when the layout adds no false neighbours; a random layout has about
-    1/2. It says nothing about neighbours that the layout separates.
+    with N_k(i) the k nearest to i in the layout and r(i, j) the rank of j by its given distance
+    from i. It is 1 when the layout adds no false neighbours, and about 1/2 for a random layout. It
+    does not measure which true neighbours the layout separates.
 
     Args:
         squared: [S, S] squared distances.
@@ -120,12 +112,10 @@ def trustworthiness(squared: ArrayLike, layout: ArrayLike, neighbours: int = 5) 
         T in [0, 1], dimensionless.
 
     Raises:
-        UserError: `squared` is not a matrix of squared distances, the layout is not a finite [S,
-            d], or neighbours out of range.
+        UserError: as `tsne`; the layout is not finite or not [S, d]; neighbours out of range.
 
     Source: Venna & Kaski 2001; scikit-learn's `trustworthiness`.
 
-    >>> import numpy as np
     >>> x = np.arange(6.0)
     >>> trustworthiness((x[:, None] - x) ** 2, x[:, None], neighbours=2)
     1.0
@@ -150,21 +140,16 @@ def trustworthiness(squared: ArrayLike, layout: ArrayLike, neighbours: int = 5) 
 
 
 def seed_spread(layouts: Sequence[ArrayLike]) -> float:
-    """Return how similar layouts of the same members from several seeds are.
+    """Return the agreement of layouts of the same members from several seeds.
 
-    The mean of the Procrustes correlation r over all pairs of layouts: 1 when they differ by no
-    more than a move, a turn, a mirror and a scale.
+    It is the mean Procrustes correlation r over all pairs of layouts, in [0, 1]: 1 when they differ
+    only by a translation, rotation, reflection and scale; NaN when a layout is a point.
 
     Args:
         layouts: at least two, each [S, k].
 
-    Returns:
-        The mean r in [0, 1]; NaN when a layout is a point.
-
     Raises:
         UserError: fewer than two layouts, or as `procrustes`.
-
-    Source: Peres-Neto & Jackson 2001 for r.
 
     >>> square = np.array([[0.0, 0.0], [0.0, 2.0], [2.0, 2.0], [2.0, 0.0]])
     >>> round(seed_spread([square, -square, 3 * square + 1]), 12)
@@ -176,18 +161,14 @@ def seed_spread(layouts: Sequence[ArrayLike]) -> float:
     return float(np.mean([procrustes(one, other).correlation for one, other in pairs]))
 
 
-def _distances(squared: Array) -> Array:
-    """Return √squared in a unit that suits float32, in which both methods compute."""
+def _distances(squared: ArrayLike, method: str) -> Array:
+    """Return √squared, checked, in a unit that suits float32, in which both methods compute."""
+    squared = check_squared(squared)
+    if len(squared) < 4:
+        raise UserError(
+            f"{method} needs at least 4 members; found {len(squared)}: use classical_mds instead"
+        )
     exponent = int(np.frexp(squared.max())[1])
     if abs(exponent) > 100:  # a power of two: no digit is lost, and neighbours do not change
         squared = np.ldexp(squared, -2 * (exponent // 2))
     return np.sqrt(squared)
-
-
-def _at_least_four(squared: Array, method: str) -> int:
-    members = len(squared)
-    if members < 4:
-        raise UserError(
-            f"{method} needs at least 4 members; found {members}: use classical_mds instead"
-        )
-    return members

@@ -1,7 +1,7 @@
 """Training trajectories: members recorded at several epochs, [S, T, N, C].
 
-InPCA lays out all S·T points together. Each member's path has a length, each point its progress
-from ignorance to truth, and the population a time at which its members separate.
+InPCA lays out all S·T points together. Each member's path has a length, each point a progress from
+ignorance to truth, and the population an epoch at which its members separate.
 """
 
 from dataclasses import dataclass
@@ -10,36 +10,36 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.batches import batches
 from chromatic_descent.geometry.checks import Array, Floats, check_labels, check_logits
+from chromatic_descent.geometry.cores import batches
 from chromatic_descent.geometry.distances.ingredients import root_softmax
 from chromatic_descent.geometry.distances.kinds.divergences import COEFFICIENT_FLOOR
 from chromatic_descent.geometry.distances.matrices import distance_matrix
 from chromatic_descent.geometry.layouts.inpca import InPCA, inpca
 from chromatic_descent.geometry.resampling import reflected_interval, resampled_counts
 
-# Items are read in blocks of about this many float64 values (4 MiB).
-_BLOCK = 2**19
+_BLOCK = 2**19  # float64 values of items read at a time (4 MiB)
 
 
 @dataclass(frozen=True, eq=False)
 class Trajectories:
-    """Members' paths through function space. Epochs count from 0, the first one recorded.
+    """Members' paths through function space: distances in [0, 1], coordinates in √nats.
+
+    Epochs count from 0, the first one recorded.
 
     Attributes:
         embedding: the InPCA of all S·T points, member by member.
         coordinates: [S, T, k], the same by member and epoch.
-        landmarks: [2, k], where ignorance P₀ and the truth P* lie in that layout.
+        landmarks: [2, k], the positions of ignorance P₀ and the truth P* in that layout.
         progress: [S, T], from 0 (ignorance) to 1 (truth); see `progress`.
-        path_length, path_low, path_high: [S], Σ_t of Hellinger distances between one epoch and the
-            next, and its 95% interval over items.
-        straightness: [S], the distance from first to last epoch as a share of that; NaN for a
-            member that does not move.
+        path_length, path_low, path_high: [S], the sum of Hellinger distances between consecutive
+            epochs, and its 95% interval over items.
+        straightness: [S], distance from first to last epoch / path length; NaN without a path.
         between: [T], root mean squared Hellinger distance between two members at the same epoch.
         step: [T], the same between a member and itself one epoch earlier; NaN for the first epoch.
         ratio, ratio_low, ratio_high: [T], between / step, and its 95% interval over items.
         separation, separation_low, separation_high: the epoch from which on the ratio exceeds 1,
-            and its 95% interval over items; infinite when it does not by the last.
+            and its 95% interval over items; infinite if the last ratio does not exceed 1.
     """
 
     embedding: InPCA
@@ -77,15 +77,13 @@ def trajectories(
         ratio:       √(mean_{i<j} h²(p_it, p_jt) / mean_i h²(p_i,t−1, p_it))
 
     Early in training members move much farther in an epoch than they are apart: they share one
-    path. They have separated when they are farther from each other than from their own positions
-    an epoch ago; `separation` is the first epoch from which on this holds. It depends on how often
-    epochs are recorded, and on the learning rate: if that ends at zero, steps vanish and every
-    ratio ends large. Compare it only between studies recorded in the same way. The length of a
-    path also grows with how often it is recorded.
+    path. They have separated when they are farther from each other than from their own positions an
+    epoch ago; `separation` is the first epoch from which on this holds. It depends on the learning
+    rate (if that decays to zero, steps vanish and every ratio ends large) and, like the length of a
+    path, on how often epochs are recorded: compare only studies recorded in the same way.
 
-    Intervals come from a bootstrap over probe items: reflected for lengths and ratios (see
-    `reflected_interval`), percentiles for the epoch. They speak about other images, not about
-    other members.
+    Intervals come from a bootstrap over probe items, so they are not about other members: reflected
+    for lengths and ratios (see `reflected_interval`), percentiles for the epoch.
 
     Args:
         logits: [S, T, N, C], S >= 2 members at T >= 2 epochs, in order.
@@ -94,20 +92,15 @@ def trajectories(
         resamples: B, of the items.
         seed: of the resampling.
 
-    Returns:
-        A `Trajectories`; distances in [0, 1], coordinates in √nats.
-
     Raises:
-        UserError: logits of another shape or not finite; labels that do not fit; an argument out
-            of range.
+        UserError: logits misshapen or not finite; labels that do not fit; an argument out of range.
 
     Source: Mao et al. 2024, PNAS, "The training process of many deep networks explores the same
-    low-dimensional manifold", for InPCA of trajectories and progress; `separation` is our own.
+    low-dimensional manifold"; `separation` is our own.
 
-    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> labels = rng.integers(3, size=100)
-    >>> own = rng.normal(size=(4, 1, 100, 3))  # what each member adds to the truth
+    >>> own = rng.normal(size=(4, 1, 100, 3))  # each member's deviation from the truth
     >>> epochs = np.arange(5)[:, None, None]
     >>> paths = trajectories(epochs * np.eye(3)[labels] + (epochs > 2) * own, labels)
     >>> paths.separation, bool((np.diff(paths.progress[:, :3]) > 0).all())
@@ -126,32 +119,27 @@ def trajectories(
 
     layout = inpca(distance_matrix(points, "bhattacharyya"), dimensions)
     by_item, overlap, at_truth = _by_item(points, y, members)
-    affinity = np.clip(np.stack([overlap, at_truth]), COEFFICIENT_FLOOR, 1)  # round-off passes 1
-    landmarks = layout.project(-np.log(affinity).mean(axis=2))
-    advance = np.array([_progress(m, t, classes) for m, t in zip(overlap, at_truth, strict=True)])
+    affinity = np.clip(np.stack([overlap, at_truth]), COEFFICIENT_FLOOR, 1)  # round-off exceeds 1
+    progress = np.array([_progress(a, b, classes) for a, b in zip(overlap, at_truth, strict=True)])
 
-    whole = _Measures.of(by_item.mean(axis=1), members, epochs)
-    again = _Measures.of(by_item @ counts.T.astype(np.float64) / items, members, epochs)  # [..., B]
-    path_low, path_high = _interval(whole.path, again.path)
-    ratio_low, ratio_high = _interval(whole.ratio, again.ratio)
-    early, late = np.quantile(again.separation, [0.025, 0.975], method="inverted_cdf")
+    whole = _measures(by_item.mean(axis=1), members, epochs)
+    again = _measures(by_item @ counts.T.astype(np.float64) / items, members, epochs)  # [..., B]
+    path_low, path_high = _interval(whole["path_length"], again["path_length"])
+    ratio_low, ratio_high = _interval(whole["ratio"], again["ratio"])
+    early, late = np.quantile(again["separation"], [0.025, 0.975], method="inverted_cdf")
     return Trajectories(
         embedding=layout,
         coordinates=layout.coordinates.reshape(members, epochs, dimensions),
-        landmarks=landmarks,
-        progress=advance.reshape(members, epochs),
-        path_length=whole.path,
+        landmarks=layout.project(-np.log(affinity).mean(axis=2)),
+        progress=progress.reshape(members, epochs),
         path_low=path_low,
         path_high=path_high,
-        straightness=whole.straightness,
-        between=whole.between,
-        step=whole.step,
-        ratio=whole.ratio,
         ratio_low=ratio_low,
         ratio_high=ratio_high,
-        separation=float(whole.separation),
+        separation=float(whole.pop("separation")),
         separation_low=float(early),
         separation_high=float(late),
+        **whole,
     )
 
 
@@ -165,10 +153,10 @@ def progress(logits: ArrayLike, labels: ArrayLike) -> Array:
         √p^λ = [sin((1−λ)θ) √p⁰ + sin(λθ) √p*] / sin θ
         progress = argmin_{0≤λ≤1} mean_n arccos Σ_c √(p_nc p^λ_nc)
 
-    The mean is convex in λ, and the argmin is found by bisection of its derivative, to 1e-9. With
-    a = Σ_c √p_nc / √C and b = (√p_{n,y} − a cos θ)/sin θ that is θ times the mean of
-    u / √(1 − a² − b² + u²), u = a sin λθ − b cos λθ. Progress is not accuracy: both members that
-    are sure but wrong and members that are right but unsure have made little.
+    The mean is convex in λ, and bisection of its derivative gives the argmin to 1e-9. With
+    a = Σ_c √p_nc / √C and b = (√p_{n,y} − a cos θ)/sin θ, the derivative is θ times the mean of
+    u / √(1 − a² − b² + u²), u = a sin λθ − b cos λθ. Progress is not accuracy: members that are
+    sure but wrong have made little, and so have members that are right but unsure.
 
     Args:
         logits: [..., N, C], any floating type.
@@ -180,8 +168,7 @@ def progress(logits: ArrayLike, labels: ArrayLike) -> Array:
     Raises:
         UserError: logits of another shape or not finite; labels that do not fit.
 
-    Source: Mao et al. 2024, PNAS, "The training process of many deep networks explores the same
-    low-dimensional manifold".
+    Source: see `trajectories`.
 
     >>> progress([[[0.0, 0.0, 0.0]], [[99.0, 0.0, 0.0]]], [0]).round(9)
     array([0., 1.])
@@ -199,8 +186,8 @@ def progress(logits: ArrayLike, labels: ArrayLike) -> Array:
         root = root_softmax(f.copy())
         overlap, at_truth = root.sum(axis=1) / np.sqrt(classes), root[np.arange(items), y]
         positions.append(_progress(overlap, at_truth, classes))
-    advance: Array = np.array(positions).reshape(array.shape[:-2])[()]
-    return advance
+    reshaped: Array = np.array(positions).reshape(array.shape[:-2])[()]
+    return reshaped
 
 
 def _progress(overlap: Array, at_truth: Array, classes: int) -> float:
@@ -208,11 +195,11 @@ def _progress(overlap: Array, at_truth: Array, classes: int) -> float:
     theta = np.arccos(1 / np.sqrt(classes))
     a = overlap
     b = (at_truth - a * np.cos(theta)) / np.sin(theta)
-    off = np.maximum(1 - a**2 - b**2, 0)  # squared sine of the angle from the path's plane
+    off_plane = np.maximum(1 - a**2 - b**2, 0)  # squared sine of the angle to the path's plane
 
-    def slope(at: float) -> float:
-        u = a * np.sin(at * theta) - b * np.cos(at * theta)
-        distance = np.sqrt(off + u**2)
+    def slope(position: float) -> float:
+        u = a * np.sin(position * theta) - b * np.cos(position * theta)
+        distance = np.sqrt(off_plane + u**2)
         return float(np.divide(u, distance, out=np.zeros_like(u), where=distance > 0).mean())
 
     low, high = 0.0, 1.0
@@ -226,43 +213,38 @@ def _progress(overlap: Array, at_truth: Array, classes: int) -> float:
     return (low + high) / 2
 
 
-@dataclass(frozen=True, eq=False)
-class _Measures:
-    """The quantities that `trajectories` bootstraps; trailing axes [...] are resamples."""
+def _measures(means: Array, members: int, epochs: int) -> dict[str, Array]:
+    """Return the fields of `Trajectories` that are bootstrapped, by name.
 
-    path: Array  # [S, ...]
-    straightness: Array  # [S, ...]
-    between: Array  # [T, ...]
-    step: Array  # [T, ...]
-    ratio: Array  # [T, ...]
-    separation: Array  # [...]
-
-    @classmethod
-    def of(cls, means: Array, members: int, epochs: int) -> "_Measures":
-        """Compute them from the means of the rows of `_by_item`, [T + S·(T−1) + S, ...]."""
-        rest = means.shape[1:]
-        between = np.sqrt(means[:epochs])
-        steps = means[epochs : epochs + members * (epochs - 1)]
-        steps = steps.reshape(members, epochs - 1, *rest)  # [S, T−1, ...]
-        path = np.sqrt(steps).sum(axis=1)
-        ends = np.sqrt(means[-members:])
-        step = np.concatenate([np.full((1, *rest), np.nan), np.sqrt(steps.mean(axis=0))])
-        ratio = np.full_like(step, np.nan)
-        np.divide(between, step, out=ratio, where=step > 0)
-        ratio[(step == 0) & (between > 0)] = np.inf  # members that rest, apart from each other
-        apart = ratio > 1  # the first epoch's NaN is not
-        # The epoch after the last at which members were not apart, as they never are at the first.
-        joined = np.where(~apart, np.arange(epochs).reshape(-1, *[1] * len(rest)), -1).max(axis=0)
-        separation = np.where(joined == epochs - 1, np.inf, joined + 1.0)
-        straightness = np.divide(ends, path, out=np.full_like(path, np.nan), where=path > 0)
-        return cls(path, straightness, between, step, ratio, separation)
+    `means` are those of the rows of `_by_item`; any further axes are resamples.
+    """
+    rest = means.shape[1:]
+    between = np.sqrt(means[:epochs])
+    steps = means[epochs : epochs + members * (epochs - 1)]
+    steps = steps.reshape(members, epochs - 1, *rest)  # [S, T−1, ...]
+    path = np.sqrt(steps).sum(axis=1)
+    ends = np.sqrt(means[-members:])
+    step = np.concatenate([np.full((1, *rest), np.nan), np.sqrt(steps.mean(axis=0))])
+    ratio = np.full_like(step, np.nan)
+    np.divide(between, step, out=ratio, where=step > 0)
+    ratio[(step == 0) & (between > 0)] = np.inf  # members that differ but no longer move
+    # Separation is the epoch after the last one with a ratio of at most 1, or NaN as at the first.
+    joined = np.where(ratio > 1, -1, np.arange(epochs).reshape(-1, *[1] * len(rest))).max(axis=0)
+    return {
+        "path_length": path,
+        "straightness": np.divide(ends, path, out=np.full_like(path, np.nan), where=path > 0),
+        "between": between,
+        "step": step,
+        "ratio": ratio,
+        "separation": np.where(joined == epochs - 1, np.inf, joined + 1.0),
+    }
 
 
 def _by_item(points: Floats, labels: NDArray[np.intp], members: int) -> tuple[Array, Array, Array]:
     """Return every item's contributions, in one pass over the items.
 
-    These are squared Hellinger distances [T + S·(T−1) + S, N], between members at each epoch
-    (mean), between each member's consecutive epochs, and between its first and last; Σ_c √p / √C
+    They are squared Hellinger distances [T + S·(T−1) + S, N], between members at each epoch (mean),
+    between each member's consecutive epochs, and between its first and last; Σ_c √p / √C
     [S·T, N]; and √p_y [S·T, N].
     """
     count, items, classes = points.shape
@@ -274,7 +256,7 @@ def _by_item(points: Floats, labels: NDArray[np.intp], members: int) -> tuple[Ar
         overlap[:, block] = root.sum(axis=-1) / np.sqrt(classes)
         at_truth[:, block] = root[:, np.arange(root.shape[1]), labels[block]]
         paths = root.reshape(members, epochs, -1, classes)
-        # The mean over pairs of ½‖a − b‖² is Σ_i ‖a_i − ā‖² / (S − 1).
+        # The mean of ½‖a − b‖² over pairs is Σ_i ‖a_i − ā‖² / (S − 1).
         spread = np.square(paths - paths.mean(axis=0)).sum(axis=(0, -1)) / (members - 1)
         steps = np.square(np.diff(paths, axis=1)).sum(axis=-1) / 2
         ends = np.square(paths[:, -1] - paths[:, 0]).sum(axis=-1) / 2

@@ -2,32 +2,22 @@
 
 Every null asks whether the first k axes of the classical MDS explain more of the variance than they
 would if some hypothesis were true. Five hypotheses form a ladder: `permuted_distances` and
-`isotropic` here, which use only distances, then `independent_errors`, `within_class_shuffles` and
-`temperature_and_bias`, which use the predictions. Rejecting one shows only that it is false; read
-which of them a study does not reject.
-
-A p-value here is (1 + #{null ≥ observed}) / (1 + P) over P draws from the null: never zero, and
-valid at any P (Phipson & Smyth 2010).
+`isotropic`, which use only distances, then `independent_errors`, `within_class_shuffles` and
+`temperature_and_bias`, which use the predictions. Rejecting a null shows only that it is false; the
+nulls that a study does not reject tell more.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.batches import batches
 from chromatic_descent.geometry.checks import check_squared
+from chromatic_descent.geometry.cores import batches, length
 from chromatic_descent.geometry.layouts.mds import double_centred
-from chromatic_descent.geometry.nulls.null_test import (
-    NullTest,
-    check_null,
-    gram_shares,
-    null_test,
-    top_share,
-    wishart_tridiagonal,
-)
+from chromatic_descent.geometry.nulls import testing
+from chromatic_descent.geometry.nulls.testing import NullTest, gram_shares, null_test
 
-# Matrices are decomposed in batches of about this many float64 values (32 MiB).
-_BATCH = 2**22
+_BATCH = 2**22  # float64 values of matrices decomposed at a time (32 MiB)
 
 
 def permuted_distances(
@@ -38,13 +28,12 @@ def permuted_distances(
     The S(S−1)/2 distances above the diagonal are shuffled (and mirrored below it). Statistic:
     Σ_{i≤k} λ_i / Σ λ₊, where λ₊ are the positive eigenvalues of −½ J D² J.
 
-    What it rejects: that the distances are exchangeable, so that *which pair is how far apart* is
-    arbitrary. This is the null of the original experiment, and the weakest rung of the ladder,
-    since a shuffled matrix is usually no longer Euclidean. Isotropic noise in five dimensions
-    rejects it, and so does a single member far from the rest. A small p shows neither that two axes
-    are what matters nor that there is more structure than S independent members have by chance
-    (compare `equidistant_share`). Nor does a large p show that there is none: faint groups often
-    go unnoticed.
+    It rejects that the distances are exchangeable, so that it is arbitrary *which pair is how far
+    apart*. This is the null of the original experiment, and the weakest rung of the ladder, since a
+    shuffled matrix is usually no longer Euclidean: isotropic noise in five dimensions rejects it,
+    and so does a single member far from the rest. A small p shows neither that two axes suffice nor
+    that there is more structure than S independent members have by chance (compare
+    `equidistant_share`). A large p does not show the opposite: faint groups often go unnoticed.
 
     Args:
         squared: [S, S] squared distances, S >= 4.
@@ -52,14 +41,10 @@ def permuted_distances(
         seed: of the shuffles.
         dimensions: k, from 1 to S − 2; beyond that the share is 1 for any data.
 
-    Returns:
-        A `NullTest` of shares in (0, 1].
-
     Raises:
-        UserError: `squared` is not a matrix of squared distances; 3 members or fewer, which a
+        UserError: `squared` is not a matrix of squared distances; fewer than 4 members, which a
             shuffle only renames; all distances zero; dimensions or permutations out of range.
 
-    >>> import numpy as np
     >>> x = np.linspace(0, 1, 8)
     >>> test = permuted_distances((x[:, None] - x) ** 2)
     >>> round(test.observed, 12), test.p_value < 0.05
@@ -72,19 +57,18 @@ def permuted_distances(
             f"permuting the distances of {members} members only renames them, which tests nothing; "
             "train at least 4"
         )
-    check_null(members, dimensions, permutations, "permutations")
-    observed = top_share(squared, dimensions)
+    testing.check_null(members, dimensions, permutations, "permutations")
+    observed = testing.top_share(squared, dimensions)
 
     rows, columns = np.triu_indices(members, k=1)
     entries = squared[rows, columns]  # [pairs]
     rng = np.random.default_rng(seed)
     null = np.empty(permutations)
     for batch in batches(permutations, _BATCH // members**2):
-        draws = null[batch]  # a view, filled below
-        shuffled = rng.permuted(np.tile(entries, (len(draws), 1)), axis=1)
-        matrices = np.zeros((len(draws), members, members))
+        shuffled = rng.permuted(np.tile(entries, (length(batch), 1)), axis=1)
+        matrices = np.zeros((len(shuffled), members, members))
         matrices[:, rows, columns] = matrices[:, columns, rows] = shuffled
-        draws[:] = gram_shares(double_centred(matrices), dimensions)
+        null[batch] = gram_shares(double_centred(matrices), dimensions)
     hypothesis = "the distances are exchangeable: which pair is how far apart is arbitrary"
     return null_test(observed, null, hypothesis, 1e-9 * observed)
 
@@ -96,19 +80,18 @@ def isotropic(
 
     If the S members are independent points of an isotropic Gaussian in `degrees` dimensions, their
     Gram matrix is Wishart with that many degrees of freedom, and double-centring leaves a Wishart
-    matrix of S − 1 members. Its eigenvalues are those of L = BBᵀ, B lower bidiagonal with
+    matrix of S − 1 members. Its eigenvalues are those of LLᵀ, L lower bidiagonal with
 
         independent χ_n, χ_{n−1}, … on the diagonal and χ_{S−2}, …, χ_1 below it, n = degrees
 
     which takes Bartlett's decomposition one step further, to three diagonals. So a draw is exact
-    and costs O(S), however many items and classes `degrees` counts. The share has no unit, so the
-    members' spread does not matter.
+    and costs O(S), for any `degrees`. The members' spread does not affect the share.
 
-    What it rejects: that members spread equally in every direction of function space. For
-    degrees ≫ S the null share is only a little above `equidistant_share`. What it does not show:
-    that anything is shared across items. Real predictions vary more on some items and classes than
-    on others, so they have fewer effective dimensions than entries, and independent members also
-    reject this null; `independent_errors` keeps that variation.
+    It rejects that members spread equally in every direction of function space. For degrees ≫ S the
+    null share is only a little above `equidistant_share`. It does not show that anything is shared
+    across items: real predictions vary more on some items and classes than on others, so they have
+    fewer effective dimensions than entries, and independent members also reject this null;
+    `independent_errors` keeps that variation.
 
     Args:
         squared: [S, S] squared distances, S >= 4.
@@ -118,17 +101,12 @@ def isotropic(
         seed: of the draws.
         dimensions: k, from 1 to S − 2.
 
-    Returns:
-        A `NullTest` of shares in (0, 1].
-
     Raises:
         UserError: `squared` is not a matrix of squared distances, all distances are zero, fewer
             than 4 members, or an argument out of range.
 
-    Source: Bartlett 1933; Dumitriu & Edelman 2002, "Matrix models for beta ensembles", for the
-    bidiagonal form.
+    Source: Bartlett 1933; Dumitriu & Edelman 2002, "Matrix models for beta ensembles", for L.
 
-    >>> import numpy as np
     >>> points = np.random.default_rng(0).normal(size=(12, 5000))
     >>> squared = ((points[:, None] - points) ** 2).sum(-1)
     >>> isotropic(squared, degrees=5000).p_value > 0.05
@@ -136,16 +114,17 @@ def isotropic(
     """
     squared = check_squared(squared)
     members = len(squared)
-    check_null(members, dimensions, draws)
+    testing.check_null(members, dimensions, draws)
     if degrees <= dimensions:
         raise UserError(
             f"degrees must be above the {dimensions} dimensions of the layout; found {degrees}"
         )
     from scipy.linalg import eigvalsh_tridiagonal
 
-    observed = top_share(squared, dimensions)
+    observed = testing.top_share(squared, dimensions)
     null = np.empty(draws)
-    for p, (main, off) in enumerate(wishart_tridiagonal(members, int(degrees), draws, seed)):
+    matrices = testing.wishart_tridiagonal(members, int(degrees), draws, seed)
+    for p, (main, off) in enumerate(matrices):
         largest = (max(0, len(main) - dimensions), len(main) - 1)
         top = eigvalsh_tridiagonal(main, off, select="i", select_range=largest)
         null[p] = top.sum() / main.sum()
@@ -157,14 +136,10 @@ def equidistant_share(members: int, dimensions: int = 2) -> float:
     """Return the top-k explained share of S equidistant points: min(1, k / (S − 1)).
 
     All S − 1 eigenvalues of equidistant points are equal. Members that share nothing are nearly
-    equidistant in many dimensions, so this is what an explained share must be compared with.
-
-    Args:
-        members: S >= 2.
-        dimensions: k >= 1.
+    equidistant in many dimensions, so compare an explained share with this value.
 
     Raises:
-        UserError: an argument is out of range.
+        UserError: fewer than 2 members, or fewer than 1 dimension.
 
     >>> round(equidistant_share(12), 3)
     0.182

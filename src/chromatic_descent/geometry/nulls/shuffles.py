@@ -1,18 +1,17 @@
 """Is the structure real? Nulls that shuffle the members' predictions.
 
-The upper rungs of the ladder that begins in `distance_nulls`. Each keeps part of the predictions,
-shuffles the rest, and asks whether the first k axes of the classical MDS still explain as much:
+These are upper rungs of the ladder that begins in `distance_nulls`. Each keeps part of the
+predictions, shuffles the rest, and asks whether the first k axes still explain as much:
 
 | null                    | keeps                                     | destroys                  |
 |-------------------------|-------------------------------------------|---------------------------|
 | `independent_errors`    | the predictions on every item             | what items have in common |
 | `within_class_shuffles` | every member's predictions on every class | which item got which      |
 
-The third, `temperature_and_bias`, is in `scale_and_bias`. All need a distance between `features`:
+The last, `temperature_and_bias`, is in `scale_and_bias`. All need a distance between `features`:
 logits are turned into features once, in blocks of items, and the features are shuffled. Null draws
 are multiplied in float32 (they are compared, not reported) and summed in float64; the observed
 share is float64 throughout.
-Shapes: S members, N probe items, C classes.
 """
 
 from typing import NamedTuple, cast
@@ -21,23 +20,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.batches import batches
-from chromatic_descent.geometry.checks import Array, Logits
+from chromatic_descent.geometry.checks import Array, Logits, check_labels
+from chromatic_descent.geometry.cores import batches
 from chromatic_descent.geometry.distances.definition import Distance
-from chromatic_descent.geometry.nulls.dealing import (
-    SHUFFLED,
-    TIE,
-    by_item,
-    deal_out,
-    gram_of,
-    observed_share,
-    shuffle_blocks,
-    uncentred_shares,
-)
-from chromatic_descent.geometry.nulls.null_test import NullTest, null_test
+from chromatic_descent.geometry.nulls import testing
+from chromatic_descent.geometry.nulls.testing import NullTest, gram_of, null_test
 
-# Gram matrices of draws are kept in batches of about this many float64 values (128 MiB).
-_BATCH = 2**24
+_BATCH = 2**24  # float64 values of the Gram matrices of draws held at once (128 MiB)
 
 
 def independent_errors(
@@ -52,57 +41,50 @@ def independent_errors(
 
         null: φ'_in = φ_π_n(i)n, π_n a random order of the members, drawn anew for every item n
 
-    Each item's predictions are dealt out among the members. That keeps, on every item, how far and
-    in what way predictions spread; it destroys everything that a member's predictions on different
-    items have in common. They are dealt out (each goes to one member), not drawn with replacement:
-    under the hypothesis every deal is as likely as the data, so the size of the test is exact at
-    any S and N, whereas S draws with replacement would lose 1/S of the spread.
+    Each item's predictions are dealt out among the members. That keeps the spread of the
+    predictions on every item; it destroys everything that a member's predictions on different items
+    have in common. They are dealt out (each goes to one member), not drawn with replacement: under
+    the hypothesis every deal is as likely as the data, so the size of the test is exact at any S
+    and N, whereas S draws with replacement would lose 1/S of the spread.
 
-    What it rejects: that on every item members are exchangeable, independently across items, as
-    they would be if they erred independently. A member that is surer or louder on all items also
+    It rejects that on every item members are exchangeable, independently across items, as they
+    would be if they erred independently. A member that is surer or louder on all items also
     violates this. So a rejection shows that *something* is shared across items, perhaps only a
-    temperature (see `temperature_and_bias`); it does not show that two axes suffice. Items that
-    resemble each other (near-duplicate images) share predictions without any structure among
-    members.
+    temperature (see `temperature_and_bias`); it does not show that two axes suffice. Near-duplicate
+    images share predictions without any structure among members.
 
     Args:
         logits: [S, N, C], S >= 4, or the path of a .npy or .npz file.
-        distance: one of `EUCLIDEAN`, or a function of features; bound if it needs temperatures.
+        distance: one of `EUCLIDEAN`, or a function of features; temperatures are held fixed.
         draws: P.
         seed: of the shuffles.
         dimensions: k, from 1 to S − 2.
 
-    Returns:
-        A `NullTest` of shares in (0, 1].
-
     Raises:
-        UserError: as `features`; fewer than 4 members, identical members, or an argument out of
-            range.
+        UserError: as `features`; fewer than 4 or identical members; an argument out of range.
 
     Source: Jordan 2023, arXiv:2304.01910, for the hypothesis: late in training, accuracy varies
     over seeds as it would if errors were independent.
 
-    >>> import numpy as np
     >>> logits = np.random.default_rng(0).normal(size=(6, 200, 4))
     >>> independent_errors(logits, "hellinger", draws=39).p_value > 0.05
     True
     """
-    logits, known, observed, unit = observed_share(logits, distance, dimensions, draws)
+    logits, distance, observed, unit = testing.observed_share(logits, distance, dimensions, draws)
     members = len(logits)
     rng = np.random.default_rng(seed)
     null = np.empty(draws)
     for batch in batches(draws, _BATCH // members**2):
         grams = np.zeros((len(null[batch]), members, members))
-        for block in shuffle_blocks(*logits.shape):
-            phi = known.features(logits, block)  # [S, n, C]
+        for block in testing.shuffle_blocks(*logits.shape):
+            phi = distance.features(logits, block)  # [S, n, C]
             phi -= phi.mean(axis=0)  # dealing keeps the mean, and no distance sees it
-            phi = _fewer_columns(phi / unit)
-            dealt = by_item(phi)
+            predictions = testing.by_item(_fewer_columns(phi / unit))
             for gram in grams:
-                gram += gram_of(deal_out(dealt, rng))
-        null[batch] = uncentred_shares(grams, dimensions)
+                gram += gram_of(testing.deal_out(predictions, rng))
+        null[batch] = testing.uncentred_shares(grams, dimensions)
     hypothesis = "on every item members are exchangeable, independently across items"
-    return null_test(observed, null, hypothesis, TIE * observed)
+    return null_test(observed, null, hypothesis, testing.TIE * observed)
 
 
 def within_class_shuffles(
@@ -119,42 +101,32 @@ def within_class_shuffles(
         null: φ'_in = φ_iπ_i(n), π_i a random order of the items that keeps classes, one per member
 
     Each member's predictions are permuted among the items of each class. That keeps every member's
-    predictions class by class: accuracy, confusions, temperature, bias. It destroys which item got
-    which prediction.
+    predictions class by class: accuracy, confusions, temperature, bias, but not the item of each.
 
-    What it rejects: that given the class a member's predictions are exchangeable over items, and
-    members are independent. Trained members agree on which images of a class are easy, and disagree
-    more on some images than on others; either violates this. So a small p is expected in any study,
-    and a large one would be remarkable: everything that members share would be class by class. A
-    small p does not show an axis beyond confusions and temperature; `temperature_and_bias` is the
-    null for that.
+    It rejects that given the class a member's predictions are exchangeable over items, and members
+    are independent. Trained members agree on which images of a class are easy, and disagree more on
+    some images than on others; either violates this. So a small p is expected in any study, and a
+    large p would be remarkable: members would share nothing beyond their classes. A small p does
+    not show an axis beyond confusions and temperature; `temperature_and_bias` tests that.
 
     Args:
-        logits: [S, N, C], S >= 4, or the path of a .npy or .npz file.
-        labels: [N] integers.
-        distance: one of `EUCLIDEAN`, or a function of features; bound if it needs temperatures.
-        draws: P.
-        seed: of the shuffles.
-        dimensions: k, from 1 to S − 2.
-
-    Returns:
-        A `NullTest` of shares in (0, 1].
+        labels: [N] integers. The other arguments are as in `independent_errors`.
 
     Raises:
         UserError: as `independent_errors`; labels that are not N integers; no class with two items.
 
-    >>> import numpy as np
     >>> logits = np.random.default_rng(0).normal(size=(6, 200, 4))
     >>> labels = np.arange(200) % 4
     >>> within_class_shuffles(logits, labels, "hellinger", draws=39).p_value > 0.05
     True
     """
-    logits, known, observed, _ = observed_share(logits, distance, dimensions, draws)
+    logits, distance, observed, _ = testing.observed_share(logits, distance, dimensions, draws)
     members, items, _ = logits.shape
-    groups = _together(_items_of_classes(labels, items), max(1, SHUFFLED // logits[:, 0].size))
+    least = max(1, testing.SHUFFLED // logits[:, 0].size)
+    groups = _together(_items_of_classes(labels, items), least)
 
     def about_classes(group: _Group) -> Array:
-        phi = known.features(logits[:, group.items])  # [S, n, C]
+        phi = distance.features(logits[:, group.items])  # [S, n, C]
         for slots in group.slots:  # shuffling keeps this mean, and no distance sees it
             phi[:, slots] -= phi[:, slots].mean(axis=(0, 1))
         return phi
@@ -173,16 +145,16 @@ def within_class_shuffles(
             for gram in grams:
                 order = np.concatenate([rng.permuted(order, axis=1) for order in orders], axis=1)
                 gram += gram_of(rows.take(order + first, axis=0))
-        null[batch] = uncentred_shares(grams, dimensions)
+        null[batch] = testing.uncentred_shares(grams, dimensions)
     hypothesis = "given the class, a member's predictions are exchangeable, and members independent"
-    return null_test(observed, null, hypothesis, TIE * observed)
+    return null_test(observed, null, hypothesis, testing.TIE * observed)
 
 
 def _fewer_columns(phi: Array) -> Array:
     """Return features [S, n, min(S, C)] with the same Gram matrix on every item.
 
-    S vectors span at most S dimensions. A QR decomposition rotates each item's vectors into those,
-    which pays off when there are many classes.
+    S vectors span at most S dimensions; a QR decomposition, worth its time when there are many
+    classes, rotates each item's vectors into those dimensions.
     """
     members, _, classes = phi.shape
     if classes < 2 * members:
@@ -192,13 +164,8 @@ def _fewer_columns(phi: Array) -> Array:
 
 
 def _items_of_classes(labels: ArrayLike, items: int) -> list[NDArray[np.intp]]:
-    """Return the items of each class that occurs."""
-    array = np.asarray(labels)
-    if array.shape != (items,) or array.dtype.kind not in "iu":
-        raise UserError(
-            f"labels must be {items} integers, one per probe item; found shape "
-            f"{list(array.shape)} of {array.dtype}"
-        )
+    """Return the items of each class that has any."""
+    array = check_labels(labels, "within_class_shuffles", items, None)
     _, codes, counts = np.unique(array, return_inverse=True, return_counts=True)
     if counts.max() < 2:
         raise UserError("every class has a single probe item: there is nothing to shuffle")
@@ -219,10 +186,8 @@ def _together(classes: list[NDArray[np.intp]], items: int) -> list[_Group]:
         if sum(map(len, groups[-1])) >= items:
             groups.append([])
         groups[-1].append(chosen)
+    ends = [np.cumsum([len(chosen) for chosen in group]) for group in groups]
     return [
-        _Group(
-            np.concatenate(group),
-            np.split(np.arange(sum(map(len, group))), np.cumsum([len(c) for c in group])[:-1]),
-        )
-        for group in groups
+        _Group(np.concatenate(group), np.split(np.arange(end[-1]), end[:-1]))
+        for group, end in zip(groups, ends, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Spectra of members without common structure, with which parallel analysis compares.
+"""Spectra of members without common structure, for parallel analysis.
 
 All functions return eigenvalues of B = −½ J D² J for P populations drawn from a null hypothesis, in
 the unit of the squared distances. Dealt predictions are multiplied in float32, as in `shuffles`.
@@ -7,20 +7,17 @@ the unit of the squared distances. Dealt predictions are multiplied in float32, 
 import numpy as np
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.batches import batches
 from chromatic_descent.geometry.checks import Array, Floats, Logits, check_count
+from chromatic_descent.geometry.cores import batches
 from chromatic_descent.geometry.distances.by_name import resolve
 from chromatic_descent.geometry.distances.definition import Distance
-from chromatic_descent.geometry.nulls.dealing import by_item, deal_out, gram_of
-from chromatic_descent.geometry.nulls.null_test import wishart_tridiagonal
+from chromatic_descent.geometry.nulls.testing import by_item, deal_out, gram_of, wishart_tridiagonal
 
-# Matrices are decomposed, and items read, in batches of about this many float64 values (16 MiB).
-_BATCH = 2**21
+_BATCH = 2**21  # float64 values of matrices, or of items, held at once (16 MiB)
 
-# This many items, those on which members differ most, are dealt out one by one; the sum over the
-# others is drawn from its limit. With none dealt out, the limit alone would find structure among
-# twelve independently erring members 8% of the time at a nominal 5% (heavy-tailed items, N =
-# 4,000); with 300 dealt out, 5% to 6%.
+# The number of items dealt out one by one; the sum over the others is drawn from its limit. The
+# limit alone would find structure among twelve independently erring members 8% of the time at a
+# nominal 5% (heavy-tailed items, N = 4,000); with 300 items dealt out it is 5% to 6%.
 _DEALT = 2000
 
 
@@ -31,14 +28,12 @@ def isotropic_spectra(
 
         B = J X Xᵀ J, X [S, p] with entries N(0, scale / 2p), so that E D_ij = scale
 
-    The S − 1 eigenvalues that are not zero are those of a Wishart matrix W_{S−1}(p), drawn as in
-    `isotropic`: cost and memory do not grow with p. With p ≫ S they are all nearly equal, like
-    those of equidistant members.
+    The S − 1 eigenvalues other than zero are those of a Wishart matrix W_{S−1}(p), drawn as in
+    `isotropic`: cost and memory do not grow with p. With p ≫ S they are all nearly equal.
 
     Args:
         members: S >= 2.
-        degrees: p >= 1, the dimensions in which members are scattered; N(C − 1) for N probe
-            items.
+        degrees: p >= 1, the dimensions in which members are scattered; N(C − 1) for N items.
         draws: P.
         seed: of the draws.
         scale: the mean squared distance, in its unit.
@@ -48,8 +43,6 @@ def isotropic_spectra(
 
     Raises:
         UserError: an argument is out of range.
-
-    Source: Dumitriu & Edelman 2002, "Matrix models for beta ensembles", for the bidiagonal form.
 
     >>> spectra = isotropic_spectra(5, 10_000, scale=3.0)
     >>> spectra.shape, round(float(spectra.sum(axis=1).mean()), 1)  # E tr B = (S − 1) scale / 2
@@ -81,25 +74,19 @@ def independent_errors_spectra(
 
         B = mean_n P_n G_n P_nᵀ, G_n = J φ_n φ_nᵀ J, φ from `features`
 
-    The 2,000 items on which members differ most are dealt out one by one. The sum over any
-    others is drawn from its limit, which needs one pass over them for any number of draws.
-    A permutation leaves unchanged the trace t of G, the spread a of its diagonal g,
-    a = Σ_i (g_i − t/S)², and the rest of its norm, b = ‖G‖² − t²/(S−1) − a S/(S−2). As
-    permutations act irreducibly on the two parts that vary, each has one variance in the limit (the
-    items dealt out are those with the largest a + b):
+    The 2,000 items with the largest a + b (below) are dealt out one by one. The sum over any others
+    is drawn from its limit, which needs one pass over them for any number of draws. A permutation
+    does not change the trace t of G, the spread a = Σ_i (g_i − t/S)² of its diagonal g, or the rest
+    of its norm, b = ‖G‖² − t²/(S−1) − a S/(S−2). As permutations act irreducibly on the two parts
+    that vary, each has one variance in the limit:
 
         Σ_n P_n G_n P_nᵀ -> (Σt/(S−1)) J + M(u) + R, u ~ N(0, Σa/(S−1) J), E‖R‖² = Σb
 
-    M(u) having diagonal u, entries −(u_i + u_j)/(S−2) and so rows that sum to zero, and R a
-    diagonal and row sums of zero. R is the corresponding part of a Wishart matrix whose degrees of
-    freedom give it the required mean and variance: a sum of squares is skewed, which matters for
-    the longest axes.
+    M(u) has diagonal u and entries −(u_i + u_j)/(S−2), so its rows sum to zero; R has a diagonal
+    and row sums of zero. R is that part of a Wishart matrix whose degrees of freedom give it the
+    required mean and variance; a sum of squares is skewed, which matters for the longest axes.
 
-    Args:
-        logits: [S, N, C], or the path of a .npy or .npz file.
-        distance: one of `EUCLIDEAN`, or a function of features; bound if it needs temperatures.
-        draws: P.
-        seed: of the draws.
+    Arguments are as in `independent_errors`.
 
     Returns:
         [P, S] float64, descending, in the unit of the squared distance.
@@ -109,24 +96,20 @@ def independent_errors_spectra(
 
     Source: Jordan 2023, arXiv:2304.01910, for the null; the limit is our own.
 
-    >>> import numpy as np
     >>> logits = np.random.default_rng(0).normal(size=(6, 200, 3))
     >>> independent_errors_spectra(logits, "hellinger").shape
     (199, 6)
     """
     check_count("draws", draws)
-    array, known = resolve(logits, distance, "features")
+    array, distance = resolve(logits, distance, "features")
     members, items, _ = array.shape
     rng = np.random.default_rng(seed)
-    moments = _moments(array, known)  # [N, 3]
+    moments = _moments(array, distance)  # [N, 3]
     order = np.argsort(-moments[:, 1:].sum(axis=1), kind="stable")
     dealt, rest = np.sort(order[:_DEALT]), order[_DEALT:]
-    phi = known.features(array[:, dealt])
+    phi = distance.features(array[:, dealt])
     phi -= phi.mean(axis=0)
-    largest = np.abs(phi).max()
-    unit = (
-        largest if largest > 0 else np.float64(1)
-    )  # in this unit all features are in float32's range
+    unit = np.abs(phi).max() or np.float64(1)  # in this unit features are in float32's range
     predictions = by_item(phi / unit)
     limit = moments[rest].sum(axis=0)
 
@@ -142,7 +125,7 @@ def independent_errors_spectra(
 def null_spectra(
     logits: Logits, distance: str | Distance, *, draws: int = 199, seed: int = 0
 ) -> dict[str, Array]:
-    """Draw spectra from every null that exists for a distance, to compare a population with.
+    """Draw spectra from every null that a distance allows, to compare a population with.
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
@@ -152,25 +135,23 @@ def null_spectra(
 
     Returns:
         `isotropic`, in units of the mean squared distance, and for the distances in `EUCLIDEAN`
-        `independent_errors`, in that of the squared distance: [P, S] each, descending.
+        `independent_errors`, in the unit of the squared distance: [P, S] each, descending.
 
     Raises:
         UserError: as `isotropic_spectra` and `independent_errors_spectra`.
 
-    >>> import numpy as np
     >>> logits = np.random.default_rng(0).normal(size=(6, 200, 3))
     >>> sorted(null_spectra(logits, "hellinger"))
     ['independent_errors', 'isotropic']
     """
-    array, known = resolve(logits, distance, "matrix")
+    array, distance = resolve(logits, distance, "matrix")
     members, items, classes = array.shape
     # The shift of raw logits is not counted, so that all distances between logits share one null.
-    free = items * (known.degrees(classes) - known.sees_shift)
-    nulls = {"isotropic": isotropic_spectra(members, free, draws=draws, seed=seed)}
-    if known.euclidean:
-        nulls["independent_errors"] = independent_errors_spectra(
-            array, known, draws=draws, seed=seed
-        )
+    degrees = items * (distance.degrees(classes) - distance.sees_shift)
+    nulls = {"isotropic": isotropic_spectra(members, degrees, draws=draws, seed=seed)}
+    if distance.euclidean:
+        spectra = independent_errors_spectra(array, distance, draws=draws, seed=seed)
+        nulls["independent_errors"] = spectra
     return nulls
 
 
@@ -182,13 +163,13 @@ def _moments(logits: Floats, distance: Distance) -> Array:
         phi = distance.features(logits, block)  # [S, n, C]
         phi -= phi.mean(axis=0)
         diagonal = np.einsum("snc,snc->ns", phi, phi)
-        # ‖φφᵀ‖ = ‖φᵀφ‖: take the smaller of the two.
+        # ‖φφᵀ‖ = ‖φᵀφ‖: compute the smaller of the two.
         phi = phi.transpose(1, 2, 0) if classes <= members else phi.transpose(1, 0, 2)
         gram = phi @ phi.transpose(0, 2, 1)
         trace = diagonal.sum(axis=1)
         spread = np.square(diagonal - trace[:, None] / members).sum(axis=1)
         rest = np.square(gram).sum(axis=(1, 2)) - trace**2 / (members - 1)
-        rest -= spread * members / max(members - 2, 1)  # two members: no spread
+        rest -= spread * members / max(members - 2, 1)  # the spread of two members is 0
         moments[block] = np.stack([trace, spread, np.maximum(rest, 0)], axis=1)
     return moments
 
@@ -205,7 +186,7 @@ def _limit(members: int, moments: Array, draws: int, rng: np.random.Generator) -
     if rest > 0 and members > 3:
         size = members * (members - 3) / 2
         degrees = 2 * size * (trace / (members - 1)) ** 2 / rest
-        # Helmert's rows, orthogonal to 1 and to each other, embed S − 1 dimensions in S.
+        # Helmert's rows, orthogonal to the vector of ones and to each other, embed S − 1 axes in S.
         basis = np.tril(np.ones((members - 1, members)), k=0)
         basis[range(members - 1), range(1, members)] = -np.arange(1, members)
         basis /= np.linalg.norm(basis, axis=1, keepdims=True)
@@ -219,13 +200,12 @@ def _limit(members: int, moments: Array, draws: int, rng: np.random.Generator) -
 
 
 def _wishart(draws: int, size: int, degrees: float, rng: np.random.Generator) -> Array:
-    """Draw W_size(degrees), sums of that many squares of standard normals: [P, size, size]."""
-    if degrees >= size:  # through its Bartlett factor
+    """Draw Wishart matrices W_size(degrees), [P, size, size]."""
+    if degrees >= size:  # from the Bartlett factor
         factor = np.tril(rng.standard_normal((draws, size, size)), k=-1)
-        factor[:, range(size), range(size)] = np.sqrt(
-            rng.chisquare(degrees - np.arange(size), size=(draws, size))
-        )
-    else:  # of lower rank, where the factor does not exist
+        squares = rng.chisquare(degrees - np.arange(size), size=(draws, size))
+        factor[:, range(size), range(size)] = np.sqrt(squares)
+    else:  # of lower rank, for which it does not exist
         factor = rng.standard_normal((draws, size, max(1, round(degrees))))
     drawn: Array = factor @ factor.transpose(0, 2, 1)
     return drawn

@@ -1,8 +1,8 @@
 """Do two distances between the same members agree? The Mantel test, one pair or a whole matrix.
 
 The S(S−1)/2 entries of a distance matrix are not independent: a member far from one is far from
-many. So members are permuted, rows and columns together; shuffling entries would find agreement
-where there is none.
+many. So members are permuted, rows and columns together; a test that shuffled entries would report
+agreement where there is none.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,16 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.checks import Array, check_squared
-from chromatic_descent.geometry.nulls.null_test import NullTest, null_test
-from chromatic_descent.geometry.permutation_tests.permuted_members import permuted_members
+from chromatic_descent.geometry.nulls.testing import NullTest, null_test
+from chromatic_descent.geometry.resampling import permuted_members
 
 Method = Literal["pearson", "spearman"]
 
-# Pairs are gathered in batches of about this many (8 MiB of float64).
-_BATCH = 2**20
-
-# Correlations are accurate to about this, so draws this close to the data tie with it.
-_TIE = 1e-9
+_BATCH = 2**20  # pairs of members gathered at a time (8 MiB of float64)
+_TIE = 1e-9  # the accuracy of correlations: draws this close to the data tie with it
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +30,7 @@ class MantelMatrix:
     Attributes:
         names: the K distances, in order.
         correlation: [K, K], symmetric, 1 on the diagonal.
-        p_value: [K, K], symmetric, one-sided; NaN on the diagonal, which has nothing to test.
-            Not corrected for the number of pairs.
+        p_value: [K, K], symmetric, one-sided, uncorrected; NaN on the diagonal.
     """
 
     names: tuple[str, ...]
@@ -54,13 +50,11 @@ def mantel(
 
         r = correlation over i < j of a_ij with b_ij; null: of a_ij with b_π(i)π(j)
 
-    over random orders π of the members, or all S! of them when S ≤ 6. One-sided: only r > 0 counts
-    against the null. Squared and plain distances give different r unless `method` is "spearman", so
-    pass those that are to be compared.
+    over random permutations π of the members, or all S! of them when S ≤ 6. One-sided: only r > 0
+    counts against the null. Pearson's r differs between squared and plain distances.
 
-    What it rejects: that the members' names in one matrix are unrelated to those in the other. What
-    it does not show: that the two distances measure the same thing; a single member far from the
-    rest by both is enough.
+    It rejects that the members' names in one matrix are unrelated to the names in the other. It
+    does not show that both measure the same thing: one member far from the rest by both is enough.
 
     Args:
         a: [S, S] distances, squared or not, S >= 4.
@@ -69,9 +63,6 @@ def mantel(
         seed: of the permutations.
         method: "pearson", or "spearman" for the correlation of ranks.
 
-    Returns:
-        A `NullTest` of r in [−1, 1].
-
     Raises:
         UserError: a matrix is not symmetric, finite and non-negative with a zero diagonal; the two
             differ in size; all distances of one are equal; fewer than 4 members; unknown method.
@@ -79,19 +70,17 @@ def mantel(
     Source: Mantel 1967; Legendre & Legendre, Numerical Ecology. scikit-bio's `mantel` with
     `alternative="greater"` is the same test.
 
-    >>> import numpy as np
     >>> x = np.random.default_rng(0).normal(size=(10, 2))
     >>> squared = ((x[:, None] - x) ** 2).sum(-1)
     >>> test = mantel(squared, np.sqrt(squared))
     >>> test.observed > 0.9, test.p_value
     (True, 0.001)
     """
-    pairs = _standardised({"a": a, "b": b}, method)  # [2, pairs]
-    observed = float(pairs[0] @ pairs[1])
+    x, y = _standardised({"a": a, "b": b}, method)  # [pairs] each
     shuffles = _shuffled_pairs(len(np.asarray(a)), permutations, seed)
-    null = [pairs[1].take(shuffled) @ pairs[0] for shuffled in shuffles]
+    null = np.concatenate([y.take(shuffled) @ x for shuffled in shuffles])
     hypothesis = "the members' names in one distance are unrelated to those in the other"
-    return null_test(observed, np.concatenate(null), hypothesis, _TIE)
+    return null_test(float(x @ y), null, hypothesis, _TIE)
 
 
 def mantel_matrix(
@@ -103,21 +92,15 @@ def mantel_matrix(
 ) -> MantelMatrix:
     """Return the Mantel test of every two of K distances between the same members.
 
-    The same as `mantel` for each pair; all pairs share the permutations, and with them the work.
+    Each is as by `mantel`; all pairs share the permutations, and so the work.
 
     Args:
-        distances: by name, [S, S] each, squared or not, of the same S >= 4 members in one order.
-        permutations: P; ignored when S ≤ 6.
-        seed: of the permutations.
-        method: "pearson" or "spearman".
-
-    Returns:
-        A `MantelMatrix`.
+        distances: by name, [S, S] each, squared or not, of the same S >= 4 members in the same
+            order. The other arguments are as in `mantel`.
 
     Raises:
         UserError: fewer than two distances, or as `mantel`, naming the distance.
 
-    >>> import numpy as np
     >>> x = np.random.default_rng(0).normal(size=(10, 2))
     >>> squared = ((x[:, None] - x) ** 2).sum(-1)
     >>> both = mantel_matrix({"plain": np.sqrt(squared), "squared": squared}, permutations=99)
@@ -136,7 +119,7 @@ def mantel_matrix(
             reached += pairs @ pairs.take(shuffled, axis=1).T >= correlation - _TIE
             count += 1
     p_value = (1 + reached) / (1 + count)
-    upper = np.triu(p_value, k=1)  # below the diagonal π is inverted: equally valid, not equal
+    upper = np.triu(p_value, k=1)  # below the diagonal π is inverted: valid too, but not the same
     p_value = upper + upper.T
     np.fill_diagonal(p_value, np.nan)
     np.fill_diagonal(correlation, 1.0)
@@ -148,16 +131,15 @@ def _standardised(distances: Mapping[str, ArrayLike], method: str) -> Array:
     if method not in ("pearson", "spearman"):
         raise UserError(f"method must be 'pearson' or 'spearman'; found {method!r}")
     rows = []
-    shape: tuple[int, ...] | None = None
-    for name, matrix in distances.items():
-        squared = check_squared(matrix)
-        shape = shape or squared.shape
-        if squared.shape != shape:
+    checked = {name: check_squared(matrix) for name, matrix in distances.items()}
+    first, members = next((name, len(squared)) for name, squared in checked.items())
+    for name, squared in checked.items():
+        if len(squared) != members:
             raise UserError(
                 f"distances must be between the same members; found {len(squared)} members in "
-                f"{name!r} and {shape[0]} in {next(iter(distances))!r}"
+                f"{name!r} and {members} in {first!r}"
             )
-        values = squared[np.triu_indices(len(squared), k=1)]
+        values = squared[np.triu_indices(members, k=1)]
         if np.ptp(values) <= 1e-12 * values.max():
             raise UserError(f"all distances in {name!r} are equal: there is nothing to correlate")
         if method == "spearman":
@@ -170,11 +152,10 @@ def _standardised(distances: Mapping[str, ArrayLike], method: str) -> Array:
 
 
 def _shuffled_pairs(members: int, permutations: int, seed: int) -> Iterator[NDArray[np.int32]]:
-    """Yield [B, pairs]: for each order of members, the index that each pair i < j is read from."""
+    """Yield [B, pairs]: for each permutation, the index from which each pair i < j is read."""
     rows, columns = np.triu_indices(members, k=1)
     index = np.zeros((members, members), dtype=np.int32)
     index[rows, columns] = index[columns, rows] = np.arange(len(rows))
-    batch = max(1, _BATCH // len(rows))
-    for order in permuted_members(members, permutations, seed, batch):
+    for order in permuted_members(members, permutations, seed, _BATCH // len(rows)):
         # Flat indices: indexing by two arrays is ten times slower.
         yield index.ravel().take(order.take(rows, axis=1) * members + order.take(columns, axis=1))

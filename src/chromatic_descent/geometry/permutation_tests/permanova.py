@@ -9,14 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from chromatic_descent.errors import UserError
 from chromatic_descent.geometry.checks import Array, check_apart, check_squared
-from chromatic_descent.geometry.nulls.null_test import NullTest, null_test
-from chromatic_descent.geometry.permutation_tests.permuted_members import permuted_members
+from chromatic_descent.geometry.nulls.testing import NullTest, null_test
+from chromatic_descent.geometry.resampling import permuted_members
 
-# One-hot groups are multiplied in batches of about this many float64 values (32 MiB).
-_BATCH = 2**22
-
-# A sum of squares below this share of the total is round-off.
-_ROUNDOFF = 1e-12
+_BATCH = 2**22  # float64 values of one-hot groups that are multiplied at a time (32 MiB)
+_ROUNDOFF = 1e-12  # a sum of squares below this share of the total is round-off
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +48,8 @@ def permanova(
     S ≤ 6, in all ways. For Euclidean D the sums of squares are those of a multivariate analysis of
     variance. F is infinite when every group is a single point.
 
-    What it rejects: that group names are exchangeable. What it does not show: that group *means*
-    differ; groups that differ in spread and in size can also reject (Anderson & Walsh 2013).
+    It rejects that group names are exchangeable. It does not show that group *means* differ: groups
+    that differ in spread and in size can also reject (Anderson & Walsh 2013).
 
     Args:
         squared: [S, S] squared distances.
@@ -60,18 +57,13 @@ def permanova(
         permutations: P; ignored when S ≤ 6.
         seed: of the permutations.
 
-    Returns:
-        A `Permanova`; F and R² without unit.
-
     Raises:
-        UserError: `squared` is not a matrix of squared distances; members and groups differ in
-            number; fewer than 2 groups, or one per member; too few members for p ≤ 0.05; all
-            distances zero.
+        UserError: `squared` is not a matrix of squared distances, or all zero; members and groups
+            differ in number; fewer than 2 groups, or one per member; too few members for p ≤ 0.05.
 
     Source: Anderson 2001, "A new method for non-parametric multivariate analysis of variance".
     scikit-bio's `permanova` is the same test.
 
-    >>> import numpy as np
     >>> x = np.random.default_rng(0).normal(size=(12, 2)) + 9 * np.repeat([0, 1], 6)[:, None]
     >>> test = permanova(((x[:, None] - x) ** 2).sum(-1), ["wide"] * 6 + ["narrow"] * 6)
     >>> test.r_squared > 0.9, test.p_value < 0.01, test.sizes
@@ -94,9 +86,9 @@ def permanova(
     check_apart(squared, "so there is nothing to test")
 
     def within(order: NDArray[np.intp]) -> Array:
-        """SS_within for each order of the group names, [B]."""
-        chosen = np.eye(len(names))[codes[order]]  # [B, S, a] one-hot
-        flat = chosen.transpose(1, 0, 2).reshape(members, -1)  # [S, B·a]
+        """Return SS_within for each order [B, S] of the group names: [B]."""
+        one_hot = np.eye(len(names))[codes[order]]  # [B, S, a]
+        flat = one_hot.transpose(1, 0, 2).reshape(members, -1)  # [S, B·a]
         sums = np.einsum("sk,sk->k", flat, squared @ flat).reshape(-1, len(names))
         squares: Array = sums @ (0.5 / sizes)
         return squares
@@ -104,25 +96,19 @@ def permanova(
     def pseudo_f(inside: Array) -> Array:
         inside = np.where(inside > _ROUNDOFF * total, inside, 0.0)
         between = (total - inside) / (len(names) - 1)
-        infinite = np.full_like(inside, np.inf)
         between *= members - len(names)
+        infinite = np.full_like(inside, np.inf)
         ratio: Array = np.divide(between, inside, out=infinite, where=inside > 0)
         return ratio
 
     observed_within = within(np.arange(members, dtype=np.intp)[None])
     observed = float(pseudo_f(observed_within)[0])
-    batch = max(1, _BATCH // (members * len(names)))
-    null = pseudo_f(
-        np.concatenate([within(o) for o in permuted_members(members, permutations, seed, batch)])
-    )
-    hypothesis = "the groups' names are exchangeable among members"
+    orders = permuted_members(members, permutations, seed, _BATCH // (members * len(names)))
+    null = pseudo_f(np.concatenate([within(order) for order in orders]))
     tolerance = 1e-9 * observed if np.isfinite(observed) else 0.0
-    test = null_test(observed, null, hypothesis, tolerance)
+    hypothesis = "the groups' names are exchangeable among members"
     return Permanova(
-        test.observed,
-        test.null,
-        test.p_value,
-        test.hypothesis,
+        **vars(null_test(observed, null, hypothesis, tolerance)),
         r_squared=float(1 - observed_within[0] / total),
         groups=tuple(names.tolist()),
         sizes=tuple(sizes.tolist()),
@@ -136,7 +122,7 @@ def _check_groups(sizes: NDArray[np.intp]) -> None:
         raise UserError(
             f"groups must be at least 2, and fewer than the {members} members; found {len(sizes)}"
         )
-    # Swapping groups of the same size gives the same division of the members.
+    # Exchanging groups of the same size gives the same division of the members.
     repeats = np.bincount(sizes)
     ways = lgamma(members + 1) - sum(lgamma(n + 1) for n in [*sizes, *repeats[1:]])
     if ways < np.log(19.5):

@@ -1,1 +1,1 @@
-"""Would another set of probe images have drawn the same map?"""
+"""Whether another set of probe images would give the same map."""

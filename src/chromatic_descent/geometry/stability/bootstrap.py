@@ -1,28 +1,33 @@
-"""Would another set of probe images have drawn the same map?"""
+"""Would another set of probe images give the same map? A bootstrap over the images."""
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import scipy.linalg
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.checks import Array, Logits
+from chromatic_descent.geometry.checks import Array, Floats, Logits
+from chromatic_descent.geometry.cores import one_thread_a_core, processors
 from chromatic_descent.geometry.distances.by_name import resolve
 from chromatic_descent.geometry.distances.definition import Distance
+from chromatic_descent.geometry.distances.items import MANY, reweighted_distances
+from chromatic_descent.geometry.distances.kernels import weighted_kernels
 from chromatic_descent.geometry.distances.matrices import distance_matrix
 from chromatic_descent.geometry.layouts.alignment import procrustes
-from chromatic_descent.geometry.layouts.mds import classical_mds
+from chromatic_descent.geometry.layouts.mds import classical_mds, double_centred, without_roundoff
 from chromatic_descent.geometry.resampling import resampled_counts
-from chromatic_descent.geometry.stability.weighted_layouts import weighted_layouts
 
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Layouts of resampled probes, in the frame of the layout of the whole probe.
+    """Layouts of resampled probes, aligned with the layout of the whole probe.
 
     Attributes:
-        layouts: [B, S, k], aligned with the reference.
+        layouts: [B, S, k], in the unit of the distance (not squared).
         correlations: [B], each layout's Procrustes correlation with the reference; their mean is
             the stability of the map. NaN when all members coincide.
         reference: [S, k], the layout of the whole probe.
@@ -39,7 +44,7 @@ class Ellipses:
 
     Attributes:
         centres: [S, 2], the mean position.
-        half_axes: [S, 2], the longer first; in the unit of the layout.
+        half_axes: [S, 2], the longer first; in the unit of the layout. If 0, so is the angle.
         angles: [S], of the longer axis from the first axis of the layout, radians in (−π/2, π/2].
         level: the share of a normal cloud that its ellipse contains.
     """
@@ -65,10 +70,8 @@ def bootstrap_layouts(
 
     followed by classical MDS of D_b, aligned by Procrustes with the layout of all items. Items are
     resampled, not members: the question is how far the map depends on *these probe images*. The
-    answer says nothing about other members, and a stable map need not be low-dimensional.
-
-    From 100 members on, D_b is computed in float32, and layouts are off by about 1e-5 of their
-    size.
+    answer says nothing about other members, and a stable map need not be low-dimensional. With 100
+    members or more, D_b is computed in float32, and layouts are off by about 1e-5 of their size.
 
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
@@ -78,20 +81,15 @@ def bootstrap_layouts(
         dimensions: k, from 1 to S.
         on_progress: called from time to time with the fraction of the work done, from 0 to 1.
 
-    Returns:
-        A `Bootstrap`; layouts in the unit of the distance (not squared).
-
     Raises:
         UserError: as `distance_matrix` and `classical_mds`; `cka`, which is not a mean over items;
             fewer than 1 resample; two members without a common error in a resample.
 
-    Source: Efron 1979; Peres-Neto & Jackson 2001 for the Procrustes correlation.
+    Source: Efron 1979; see `procrustes` for the correlation.
 
-    >>> import numpy as np
     >>> logits = np.random.default_rng(0).normal(size=(5, 400, 3))
-    >>> bootstrap = bootstrap_layouts(logits, "hellinger", resamples=20)
-    >>> bootstrap.layouts.shape, bootstrap.correlations.shape
-    ((20, 5, 2), (20,))
+    >>> bootstrap_layouts(logits, "hellinger", resamples=20).layouts.shape
+    (20, 5, 2)
     """
     array, distance = resolve(logits, distance)
     counts = resampled_counts(array.shape[1], resamples, seed)
@@ -111,28 +109,22 @@ def confidence_ellipses(bootstrap: Bootstrap, level: float = 0.95) -> Ellipses:
 
         half-axes √(q λ), q = −2 ln(1 − level), the χ² quantile of two degrees of freedom
 
-    The centre is the mean of the resampled positions. Noise shifts it from the position in the
-    layout of the whole probe, since a resample repeats items and all its distances carry more
-    noise. Like the bootstrap, this is about *these probe images*; a member trained again would move
-    farther.
+    The centre is the mean of the resampled positions. It differs from the position in the layout of
+    the whole probe, since a resample repeats items and its distances carry more noise. Like the
+    bootstrap, this is about *these probe images*; a member trained again would move farther.
 
     Args:
         bootstrap: with at least 2 dimensions and 3 resamples.
         level: between 0 and 1.
-
-    Returns:
-        `Ellipses`; a member that does not move has half-axes of 0 and an angle of 0.
 
     Raises:
         UserError: one dimension, fewer than 3 resamples, or a level out of range.
 
     Source: Johnson & Wichern, Applied Multivariate Statistical Analysis, chapter 4.
 
-    >>> import numpy as np
     >>> logits = np.random.default_rng(0).normal(size=(5, 400, 3))
-    >>> ellipses = confidence_ellipses(bootstrap_layouts(logits, "hellinger", resamples=20))
-    >>> ellipses.half_axes.shape, bool((ellipses.half_axes[:, 0] >= ellipses.half_axes[:, 1]).all())
-    ((5, 2), True)
+    >>> confidence_ellipses(bootstrap_layouts(logits, "hellinger", resamples=20)).half_axes.shape
+    (5, 2)
     """
     resamples, _, dimensions = bootstrap.layouts.shape
     if dimensions < 2 or resamples < 3:
@@ -146,9 +138,57 @@ def confidence_ellipses(bootstrap: Bootstrap, level: float = 0.95) -> Ellipses:
     centres = clouds.mean(axis=0)
     offsets = clouds - centres
     covariance = np.einsum("bsi,bsj->sij", offsets, offsets) / (resamples - 1)
-    values, vectors = np.linalg.eigh(covariance)  # upwards
+    values, vectors = np.linalg.eigh(covariance)  # ascending
     half_axes = np.sqrt(-2 * math.log1p(-level) * np.maximum(values[:, ::-1], 0.0))
     x, y = vectors[:, 0, 1], vectors[:, 1, 1]  # the longer axis, in either direction
     angles = np.where(half_axes[:, 0] > 0, np.arctan2(np.where(x < 0, -y, y), np.abs(x)), 0.0)
     angles[angles == -np.pi / 2] = np.pi / 2
     return Ellipses(centres, half_axes, angles, level)
+
+
+def weighted_layouts(
+    logits: Floats,
+    distance: Distance,
+    weights: Floats,
+    dimensions: int,
+    on_progress: Callable[[float], None] | None,
+) -> Iterator[Array]:
+    """Yield the classical MDS layout [S, k] of each item weighting [B, N]."""
+    done = [0.0, 0.0]  # of the distances, of the layouts
+
+    def report(part: int, fraction: float) -> None:
+        done[part] = fraction
+        if on_progress is not None:
+            on_progress(sum(done) / 2)
+
+    if len(logits) < MANY:
+        matrices = reweighted_distances(logits, distance, weights)
+        report(0, 1.0)
+        for b, squared in enumerate(matrices):
+            yield classical_mds(squared, dimensions).coordinates
+            report(1, (b + 1) / len(weights))
+        return
+    kernels = weighted_kernels(logits, distance, weights, report=partial(report, 0))
+    count = 0
+    while batch := list(itertools.islice(kernels, processors())):
+        with one_thread_a_core() as pool:
+            for layout in pool.map(_leading_axes, batch, itertools.repeat(dimensions)):
+                yield layout
+                count += 1
+                report(1, count / len(weights))
+
+
+def _leading_axes(kernel: Array, dimensions: int) -> Array:
+    """Return the classical MDS layout [S, k] of D_ij = K_ii + K_jj − 2 K_ij, without fixed signs.
+
+    Only the k largest eigenvalues of −½ J D J = J K J are computed.
+    """
+    members = len(kernel)
+    values, vectors = scipy.linalg.eigh(
+        -2 * double_centred(kernel),
+        subset_by_index=(members - dimensions, members - 1),
+        overwrite_a=True,
+        check_finite=False,
+    )
+    layout: Array = vectors[:, ::-1] * np.sqrt(np.maximum(without_roundoff(values[::-1]), 0.0))
+    return layout

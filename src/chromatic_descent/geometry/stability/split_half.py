@@ -1,4 +1,4 @@
-"""Do two disjoint halves of the probe draw the same map?"""
+"""Do two disjoint halves of the probe give the same map?"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from chromatic_descent.geometry.checks import Array, Logits, check_count, check_
 from chromatic_descent.geometry.distances.by_name import resolve
 from chromatic_descent.geometry.distances.definition import Distance
 from chromatic_descent.geometry.layouts.alignment import procrustes
-from chromatic_descent.geometry.stability.weighted_layouts import weighted_layouts
+from chromatic_descent.geometry.stability.bootstrap import weighted_layouts
 
 
 @dataclass(frozen=True, eq=False)
 class SplitHalf:
-    """How well two disjoint halves of the probe agree on the map.
+    """The agreement of two disjoint halves of the probe on the map, as correlations in [0, 1].
 
     Attributes:
         correlations: [splits], Procrustes correlation of the two halves' layouts.
         axes: [splits, k], |correlation| over members of axis a in one half with axis a in the
             other; NaN where an axis has no length.
         chance: [splits], the Procrustes correlation when the second half's members are shuffled:
-            what k axes of S points reach when they have nothing in common.
+            the value for layouts with nothing in common.
         axes_chance: [splits, k], `axes` under the same shuffles.
     """
 
@@ -45,33 +45,22 @@ def split_half(
 
     Each split divides the items at random into halves of ⌊N/2⌋ and ⌈N/2⌉. Unlike resamples, halves
     share no item, so noise in the items cannot make them agree. Each half is smaller than the
-    probe, so the agreement understates that of the whole probe with another of its size.
+    probe, so their agreement understates the agreement of two whole probes.
 
-    Axes are not matched: axis a of one half, by rank of its eigenvalue, is compared with axis a of
-    the other, and only the meaningless sign is ignored, by taking the absolute value. If close
-    eigenvalues make axes swap or rotate within their plane, they count as not reproduced, even if
-    the map as a whole is: the Procrustes correlation, which allows any rotation, shows that.
-    Neither measure is 0 by chance, least of all with few members, so both are also given for
-    shuffled members.
+    Axes are compared by the rank of their eigenvalues, up to their sign, which has no meaning. If
+    close eigenvalues make axes swap or rotate within their plane, they count as not reproduced,
+    even if the map as a whole is, as the Procrustes correlation, which allows any rotation, shows.
+    By chance both measures are above 0, most of all with few members: see `chance`.
 
     Args:
         logits: [S >= 3, N >= 2, C], or the path of a .npy or .npz file.
-        distance: any but `cka`; bound if it needs labels or temperatures, which are held fixed.
         splits: number of splits.
         seed: of the splits and shuffles.
-        dimensions: k, from 1 to S − 1.
-        on_progress: called from time to time with the fraction of the work done, from 0 to 1.
-
-    Returns:
-        A `SplitHalf` of correlations in [0, 1].
+        dimensions: k, from 1 to S − 1. The other arguments are as in `bootstrap_layouts`.
 
     Raises:
-        UserError: as `bootstrap_layouts`; fewer than 3 members, 2 items or 1 split; dimensions out
-            of range.
+        UserError: as `bootstrap_layouts`; fewer than 3 members, 2 items or 1 split.
 
-    Source: Peres-Neto & Jackson 2001 for the Procrustes correlation.
-
-    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> plane, directions = rng.normal(size=(9, 2)) * [3, 1], rng.normal(size=(2, 400, 3))
     >>> halves = split_half(np.tensordot(plane, directions, 1), "logit_mse", splits=5)
@@ -107,7 +96,7 @@ def split_half(
 
 
 def _axis_correlations(one: Array, other: Array) -> Array:
-    """Return |cosine| of each axis of one centred layout with that of the other, [k]."""
+    """Return |cosine| of each axis of one centred layout with the same axis of the other, [k]."""
     product = np.abs(np.einsum("ik,ik->k", one, other))
     size = np.linalg.norm(one, axis=0) * np.linalg.norm(other, axis=0)
     cosine = np.full(len(size), np.nan)

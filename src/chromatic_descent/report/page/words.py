@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chromatic_descent.analysis.provenance import Provenance
+from chromatic_descent.analysis.members import Provenance
 from chromatic_descent.probe_logits import Population
 from chromatic_descent.probe_logits.identity import flatten
 

@@ -1,12 +1,12 @@
-"""How the gradients of members trained together are computed: one by one, or stacked.
+"""The engines that compute the gradients of members trained together: one by one, or stacked.
 
-An engine holds a chunk of members: those whose activations are in memory at the same time. Its
-`backward` leaves in every parameter of a member the gradient of the member's own loss; nothing but
-the penalties connects members.
+An engine holds a chunk: members whose activations are in memory at the same time. Its `backward`
+leaves in each parameter the gradient of its own member's loss; only penalties connect members.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.overrides import TorchFunctionMode
 
 from chromatic_descent.data import Batch
+from chromatic_descent.errors import first_line
 from chromatic_descent.training.module import Classifier
 from chromatic_descent.training.optim import trained_parameters
 from chromatic_descent.training.repulsion import evaluating, features
@@ -32,7 +33,7 @@ class Looped:
 
     def __init__(self, members: Sequence[Classifier], precision: Precision):
         self.members, self.precision = members, precision
-        self._states: list[list[Tensor]] = []  # of each member's generators
+        self._states: list[list[Tensor]] = []  # of the generators, for each member
 
     def start_epoch(self) -> None:
         """Bring each member's random draws to the start of the epoch."""
@@ -42,12 +43,18 @@ class Looped:
             self._states.append(_generators(member.device))
 
     def features(self, images: Tensor, labels: Tensor | None, of: Of) -> list[Tensor]:
-        """What repulsion compares, one pass per member: [B, K] for each."""
+        """The features that repulsion compares, [B, K] for each member; one pass per member."""
+
+        def run(member: Classifier, images: Tensor) -> Tensor:
+            with self.precision():
+                logits: Tensor = member(images)
+            return logits
+
         parts = []
-        for member in self.members:
-            with evaluating(member.network):
-                run = self._run(member)
-                parts.append(features(run, member.network.parameters(), images, labels, of))
+        for m in self.members:
+            with evaluating(m.network):
+                parameters = m.network.parameters()
+                parts.append(features(partial(run, m), parameters, images, labels, of))
         return parts
 
     def gradients(self, penalties: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
@@ -60,8 +67,8 @@ class Looped:
     ) -> Iterator[int]:
         """Compute the gradients of each member's loss, plus its penalty, on its batch.
 
-        One forward and backward pass per member. Yields the index in the chunk of each member whose
-        gradients are ready.
+        One forward and backward pass per member. Yields each member's index in the chunk as soon as
+        its gradients are ready.
         """
         for index, member in enumerate(self.members):
             batch = next(batches)
@@ -72,19 +79,14 @@ class Looped:
             loss.backward()  # type: ignore[no-untyped-call]
             yield index
 
-    def _run(self, member: Classifier) -> Callable[[Tensor], Tensor]:
-        def run(images: Tensor) -> Tensor:
-            with self.precision():
-                logits: Tensor = member(images)
-            return logits
-
-        return run
-
     @contextmanager
     def _own_draws(self, index: int) -> Iterator[None]:
         """Let the member draw as if no other member had drawn in between."""
         device = self.members[index].device
-        _restore(self._states[index], device)
+        cpu, *cuda = self._states[index]
+        torch.set_rng_state(cpu)
+        if cuda:
+            torch.cuda.set_rng_state(cuda[0], device)
         yield
         self._states[index] = _generators(device)
 
@@ -92,10 +94,9 @@ class Looped:
 class Stacked:
     """Members as one network with weights [m, ...], by `torch.func.vmap`.
 
-    The members' own parameters and buffers become views into the stacks, so that optimisers,
-    checkpoints and recording work on each member as they would alone. Norms keep statistics per
-    member. Random draws during training, such as dropout, cannot be a member's own here: see
-    `refuses_vmap`.
+    The members' own parameters and buffers become views of the stacks, so that optimisers,
+    checkpoints and recording treat each member as if it were alone. Norms keep statistics per
+    member. Random draws during training, as in dropout, are not possible: see `refuses_vmap`.
     """
 
     def __init__(self, members: Sequence[Classifier], precision: Precision):
@@ -115,13 +116,13 @@ class Stacked:
             member.on_train_epoch_start()
 
     def features(self, images: Tensor, labels: Tensor | None, of: Of) -> list[Tensor]:
-        """What repulsion compares, one pass for all members: [B, K] for each."""
+        """The features that repulsion compares, [B, K] for each member; one pass for all."""
         if of == "weights":
-            with torch.enable_grad():  # without it, rows would look like fixed weights
+            with torch.enable_grad():  # otherwise rows would look like fixed weights
                 rows = zip(*(w for w in self._parameters.values() if w.requires_grad), strict=True)
                 return [features(self._network, row, images, labels, of) for row in rows]
 
-        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
+        def of_one(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
             def run(x: Tensor) -> Tensor:
                 with self.precision():
                     return _call(self._network, parameters, buffers, x)
@@ -129,7 +130,7 @@ class Stacked:
             return features(run, (), images, labels, of)
 
         with evaluating(self._network):
-            compared: Tensor = vmap(one)(self._parameters, self._buffers)  # [m, B, K]
+            compared: Tensor = vmap(of_one)(self._parameters, self._buffers)  # [m, B, K]
         return list(compared)
 
     def gradients(self, penalties: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
@@ -144,7 +145,8 @@ class Stacked:
         """One forward and backward pass for all members, whose losses are summed."""
         own = [next(batches) for _ in self.members]
         with self.precision():
-            outputs = self._outputs(torch.stack([images for images, _ in own]), 0)
+            images = torch.stack([images for images, _ in own])  # [m, B, C, H, W]
+            outputs = vmap(partial(_call, self._network))(self._parameters, self._buffers, images)
             losses = [m.loss(b, o) for m, b, o in zip(self.members, own, outputs, strict=True)]
         total = torch.stack([*losses, *(penalties or [])]).sum()
         total.backward()  # type: ignore[no-untyped-call]
@@ -158,33 +160,23 @@ class Stacked:
             stack.grad = None
         yield from range(len(self.members))
 
-    def _outputs(self, images: Tensor, members: int | None) -> Tensor:
-        """Images [B, ...] for all, or [m, B, ...] with `members` 0 -> logits [m, B, classes]."""
-        outputs: Tensor = vmap(
-            lambda *state: _call(self._network, *state),
-            in_dims=(0, 0, members),
-        )(self._parameters, self._buffers, images)
-        return outputs
-
 
 Chunk = Looped | Stacked  # members that are in memory together
 
 
 def refuses_vmap(network: nn.Module, shape: Sequence[int], half: bool) -> str | None:
-    """Why `network` cannot be trained under vmap on images [C, H, W]; None if it can.
+    """The reason why vmap cannot train `network` on images [C, H, W]; None if it can.
 
-    With `half`, under autocast to bfloat16.
-
-    Networks that draw random numbers while they train, for dropout say, are refused: under vmap
-    they would draw other numbers than alone.
+    `half` tries it under autocast to bfloat16. Networks that draw random numbers in training, as in
+    dropout, are refused: under vmap their draws would differ from those of a member alone.
     """
     stacks = stack_module_state([network, network])
     images = torch.zeros(2, 2, *shape)
     try:
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            vmap(lambda *state: _call(network, *state))(*stacks, images)
+            vmap(partial(_call, network))(*stacks, images)
     except RuntimeError as error:
-        return str(error).strip().splitlines()[0]
+        return first_line(error)
     return None
 
 
@@ -221,9 +213,3 @@ def _generators(device: torch.device) -> list[Tensor]:
     if device.type == "cuda":
         states.append(torch.cuda.get_rng_state(device))
     return states
-
-
-def _restore(states: list[Tensor], device: torch.device) -> None:
-    torch.set_rng_state(states[0])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states[1], device)

@@ -1,4 +1,4 @@
-"""How much memory members trained together need, and how much is available."""
+"""The memory that members trained together need, and the memory available."""
 
 import copy
 import math
@@ -12,44 +12,42 @@ from torch import Tensor, nn
 
 from chromatic_descent.errors import UserError
 
-_STATES = 2  # values that an optimiser keeps per weight: Adam's number; others keep fewer
-_SHARE = 0.9  # the share of the available memory that is planned for
+_STATES = 2  # values that an optimiser keeps per weight, as Adam does; others keep fewer
+_SHARE = 0.9  # share of the available memory to use
 _SAMPLE = 2  # images with which activations are measured; a norm needs more than one
 
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes: of every member, all the time; more of each active member; once for all of them."""
+    """Bytes that members need."""
 
-    member: int
-    active: int
-    once: int
+    member: int  # each member, all the time
+    active: int  # in addition, each active member
+    once: int  # for all members together
 
 
 def needs(
     network: nn.Module, shape: Sequence[int], images: int, points: int, stacked: bool
 ) -> Need:
-    """Estimate what one member needs, in float32, from a forward pass of two images.
+    """Estimate the memory of a member, in float32, from a forward pass of two images.
 
     Args:
         network: a member's; it is not changed.
-        shape: of an image, [C, H, W].
-        images: in a training batch.
-        points: of repulsion, in a step.
+        shape: [C, H, W], of an image.
+        images: number in a training batch.
+        points: number of points of repulsion in a step.
         stacked: whether members are trained at the same time, not one after another.
     """
-    weights = sum(_bytes(t) for t in (*network.parameters(), *network.buffers()))
-    trained = sum(_bytes(p) for p in network.parameters() if p.requires_grad)
+    weights = sum(t.nbytes for t in (*network.parameters(), *network.buffers()))
+    trained = sum(p.nbytes for p in network.parameters() if p.requires_grad)
     one = _activations(network, shape) + 2 * 4 * math.prod(shape)
-    step = trained + int(one * images)
-    held = int(one * points)
-    return Need(
-        weights + _STATES * trained, held + (step if stacked else 0), 0 if stacked else step
-    )
+    step, held = trained + int(one * images), int(one * points)
+    member = weights + _STATES * trained
+    return Need(member, held + step, 0) if stacked else Need(member, held, step)
 
 
 def available(device: torch.device) -> int:
-    """Free bytes: of the GPU, or of RAM within the limits of this process's control group."""
+    """Free bytes on the GPU, or in RAM within the limits of this process's control group."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     limits = [_free_ram()]
@@ -64,9 +62,9 @@ def available(device: torch.device) -> int:
 
 
 def fit(need: Need, members: int, chunk: int | None, room: int) -> int:
-    """How many members' activations to hold at once: `chunk`, or (None) as many as fit.
+    """The number of members with activations in memory at once: `chunk`, or (None) as many as fit.
 
-    Raises UserError if what is needed exceeds 0.9 of `room`, the bytes available.
+    Raises UserError if the need exceeds 0.9 of `room`, the bytes available.
     """
     budget = int(room * _SHARE) - need.once
     fitting = max(0, budget - members * need.member) // max(1, need.active)
@@ -90,7 +88,7 @@ def _activations(network: nn.Module, shape: Sequence[int]) -> float:
     """Bytes per image that a forward pass keeps for the backward pass, in float32."""
     twin = copy.deepcopy(network).train()
     weights = {t.untyped_storage().data_ptr() for t in (*twin.parameters(), *twin.buffers())}
-    kept: dict[int, Tensor] = {}  # by address; held, so that no address is used twice
+    kept: dict[int, Tensor] = {}  # by address; kept alive, so that addresses are not reused
 
     def keep(tensor: Tensor) -> Tensor:
         kept[tensor.untyped_storage().data_ptr()] = tensor.detach()
@@ -113,11 +111,7 @@ def _free_ram() -> int:
                 return int(line.split()[1]) * 1024
     except (OSError, ValueError):
         pass
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")  # all there is
-
-
-def _bytes(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")  # all memory
 
 
 def _size(size: int) -> str:

@@ -23,15 +23,15 @@ class JointClassifier(lightning.LightningModule):
 
         Σ_i [cross-entropy_i + strength · term(z_i, {z_j, j ≠ i})]
 
-    where the z_j of others are constants: a sum over members, so that each has the gradient it
-    would have alone. All z are computed from the weights before the step.
+    where the z_j of others are constants. It is a sum over members, so that each has the gradient
+    it would have alone. All z are computed from the weights before the step.
 
     Args:
         members: in the order of their seeds; each brings its network, optimiser and schedule.
         names: the members', for logging.
         engine: `loop` or `vmap`; see `engines`.
-        chunk: how many members have activations in memory at once.
-        repulsion: pushes them apart; None for none.
+        chunk: number of members with activations in memory at once.
+        repulsion: pushes members apart; None: plain training.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class JointClassifier(lightning.LightningModule):
         self.names, self.engine, self.chunk, self.repulsion = names, engine, chunk, repulsion
         self._chunks: list[Chunk] = []
         self._points: Points | None = None
-        self._logits = torch.empty(0)  # of each member at a step's points, in steps that are logged
+        self._logits = torch.empty(0)  # [M, B, C], each member's at the points of a logged step
 
     @property
     def classifiers(self) -> list[Classifier]:
@@ -57,7 +57,7 @@ class JointClassifier(lightning.LightningModule):
         return list(self.members)  # type: ignore[arg-type]
 
     def setup(self, stage: str) -> None:
-        """Give the members the trainer, which they read options from."""
+        """Give the members the trainer, from which they read options."""
         for member in self.classifiers:
             member.trainer = self.trainer
 
@@ -66,7 +66,7 @@ class JointClassifier(lightning.LightningModule):
         return [member.configure_optimizers() for member in self.classifiers]
 
     def on_fit_start(self) -> None:
-        """Initialise what depends on the data alone, and fix the points of repulsion."""
+        """Initialise layers that depend on the data alone, and make the pool of points."""
         for member in self.classifiers:
             member.on_fit_start()
         if self.repulsion is not None:
@@ -112,15 +112,15 @@ class JointClassifier(lightning.LightningModule):
         return {key: sum(m[key] for m in metrics) / len(metrics) for key in metrics[0]}
 
     def _take_step(self, member: int) -> None:
-        optimizer = _listed(self.optimizers())[member]
+        optimizer = _as_list(self.optimizers())[member]
         optimizer.step()
         optimizer.zero_grad()
-        _listed(self.lr_schedulers())[member].step()
+        _as_list(self.lr_schedulers())[member].step()
 
     def _repelled(self, index: int) -> Iterator[list[Tensor]]:
         """Each chunk's penalties, times their strength, in turn.
 
-        The others' features are needed before any penalty. With a single chunk the features keep
+        A penalty needs the features of all other members. With a single chunk the features keep
         their graph; otherwise they are computed twice, so that only one chunk's activations are in
         memory at a time.
         """
@@ -131,12 +131,10 @@ class JointClassifier(lightning.LightningModule):
             return
         epoch, size = self.current_epoch, self.repulsion.batch_size
         chosen = at_step(self._points, size, self._data.seed, epoch, index)
-        images = self._points.images[chosen]
-        labels = None if self._points.labels is None else self._points.labels[chosen]
-        of, together = self.repulsion.of, len(self._chunks) == 1
+        points, of, together = self._points.at(chosen), self.repulsion.of, len(self._chunks) == 1
 
         with torch.set_grad_enabled(together):
-            parts = [chunk.features(images, labels, of) for chunk in self._chunks]
+            parts = [chunk.features(*points, of) for chunk in self._chunks]
         constant = torch.stack([z.detach() for part in parts for z in part])  # [M, B, K]
         if not together:
             parts.clear()
@@ -144,13 +142,13 @@ class JointClassifier(lightning.LightningModule):
             self._logits = constant
             if of != "outputs":
                 with torch.no_grad():
-                    outputs = [chunk.features(images, None, "outputs") for chunk in self._chunks]
+                    outputs = [c.features(points.images, None, "outputs") for c in self._chunks]
                 self._logits = torch.stack([logits for part in outputs for logits in part])
         member = 0
         for chunk in self._chunks:
             penalties = []
-            for own in parts[0] if together else chunk.features(images, labels, of):
-                penalty = self.repulsion.penalty(own, _without(constant, member), labels)
+            for own in parts[0] if together else chunk.features(*points, of):
+                penalty = self.repulsion.penalty(own, _without(constant, member), points.labels)
                 penalties.append(weight * penalty)
                 member += 1
             yield penalties
@@ -167,12 +165,10 @@ class JointClassifier(lightning.LightningModule):
         """Log the effect of repulsion on a member in this step."""
         member = self.classifiers[index]
         logits = self._logits[index], _without(self._logits, index)
-        measured = {
-            **step_measures(penalty, member, *logits),
-            "gradient_ratio": gradient_ratio(member.network, gradient),
-        }
-        name = self.names[index]
-        self.log_dict({f"{name}/repulsion/{key}": value for key, value in measured.items()})
+        measured = step_measures(penalty, member, *logits)
+        measured["gradient_ratio"] = gradient_ratio(member.network, gradient)
+        prefix = f"{self.names[index]}/repulsion"
+        self.log_dict({f"{prefix}/{key}": value for key, value in measured.items()})
 
     @property
     def _data(self) -> JointData:
@@ -184,6 +180,6 @@ def _without(stack: Tensor, index: int) -> Tensor:
     return torch.cat([stack[:index], stack[index + 1 :]])  # [M - 1, ...]
 
 
-def _listed(one_or_many: Any) -> list[Any]:
-    """Lightning gives a single optimiser or scheduler as itself, several as a list."""
-    return one_or_many if isinstance(one_or_many, list) else [one_or_many]
+def _as_list(items: Any) -> list[Any]:
+    """Lightning returns a single optimiser or scheduler bare, several in a list."""
+    return items if isinstance(items, list) else [items]

@@ -1,4 +1,4 @@
-"""What a repulsion term compares of two networks, and the state in which it looks at them."""
+"""The features of a network that repulsion terms compare, and the mode in which they are taken."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,21 +19,21 @@ def features(
     labels: Tensor | None,
     of: Of,
 ) -> Tensor:
-    """What a term compares, [B, K] float32, with its gradient to the parameters.
+    """The features that a term compares, [B, K] float32, differentiable in the parameters.
 
-    - `outputs`: logits less their mean over classes, [B, classes]. Softmax does not see the mean,
-      and moving it would be the cheapest way to be far apart.
+    - `outputs`: logits less their mean over classes, [B, classes]. Softmax ignores the mean, and
+      moving it would be the cheapest way to be far apart.
     - `weights`: every trained parameter, in one row, [1, weights]; images are not used.
     - `input_gradients`: ∇_x log p(y|x) at the label y of each point, scaled to length 1,
-      [B, C·H·W] (as the unit sphere of Trinh et al. 2023, "Input-gradient space particle inference
-      for neural network ensembles").
+      [B, C·H·W] (Trinh et al. 2023, "Input-gradient space particle inference for neural network
+      ensembles").
 
     Args:
         run: images [B, C, H, W] -> logits, with the network as in `evaluating`.
-        parameters: the network's; fixed ones are left out.
+        parameters: the network's; fixed parameters are left out.
         images: [B, C, H, W].
         labels: [B]; for `input_gradients`.
-        of: which of the three.
+        of: the kind of features.
     """
     if of == "weights":
         return torch.cat([p.float().flatten() for p in parameters if p.requires_grad])[None]
@@ -46,7 +46,7 @@ def features(
     def log_likelihood(x: Tensor) -> Tensor:
         return run(x).float().log_softmax(-1).gather(1, truth).sum()
 
-    # torch.func's, so that it may itself be under torch.func.vmap
+    # torch.func's, which works under torch.func.vmap
     gradients: Tensor = torch.func.grad(log_likelihood)(images)
     return F.normalize(gradients.flatten(1).float(), dim=1)
 
@@ -56,10 +56,9 @@ def evaluating(network: nn.Module) -> Iterator[None]:
     """The network in evaluation mode, except that BatchNorm uses the statistics of its input.
 
     Running statistics are neither used nor updated. Cross-entropy trains the network with the
-    statistics of each batch. If repulsion used the running ones, members would learn to be
-    sensitive to the difference between the two: the logits recorded at the end would fall apart,
-    while those that cross-entropy sees would hardly move. Afterwards every module is in its
-    previous mode.
+    statistics of each batch. If repulsion used running statistics, members would learn to be
+    sensitive to the difference: their logits in evaluation mode would move apart, and their logits
+    in training mode hardly at all. Afterwards every module is in its previous mode.
     """
     training = [module for module in network.modules() if module.training]
     norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]

@@ -1,7 +1,6 @@
-"""The points at which members are pushed apart: a fixed pool of images outside the probe."""
+"""The images at which members are pushed apart: a fixed pool of points outside the probe."""
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -18,21 +17,24 @@ LABELLED = ("train",)  # kinds whose classes may be used
 _GRID = 4  # patches per side, fewer where the image's size is not divisible
 
 
-@dataclass(frozen=True)
-class Points:
-    """A pool: images [P, C, H, W] float32, normalised as for evaluation; labels [P] or None."""
+class Points(NamedTuple):
+    """A pool of images [P, C, H, W] float32, normalised as for evaluation; labels [P] or None."""
 
     images: Tensor
     labels: Tensor | None
 
     def to(self, device: torch.device) -> "Points":
-        """The same on `device`."""
+        """The same points on `device`."""
         labels = None if self.labels is None else self.labels.to(device)
         return Points(self.images.to(device), labels)
 
+    def at(self, index: Tensor) -> "Points":
+        """The points with these indices [b]."""
+        return Points(self.images[index], None if self.labels is None else self.labels[index])
+
 
 def pool(kind: str, data: ImageData, size: int, seed: int) -> Points:
-    """A pool of at most `size` points, a function of the data's split and of `seed` alone.
+    """A pool of at most `size` points, which depends on the data's split and on `seed` alone.
 
     - `train`: training images, with their labels;
     - `heldout`: images held out of training (`data.heldout_size`) and of `probe.heldout`;
@@ -40,19 +42,21 @@ def pool(kind: str, data: ImageData, size: int, seed: int) -> Points:
     - `mixup`: λ a + (1 − λ) b of two training images, λ uniform (Zhang et al. 2018, with α = 1);
     - `patches`: training images cut into 4x4 squares that are shuffled.
 
-    No point is in the probe. Raises UserError for another kind, and if there is no image.
+    None of these points is in the probe. Raises UserError for another kind, and without images.
     """
     if kind not in KINDS:
         raise unknown_kind(kind)
     draws = stream(Stream.POOL, seed, KINDS.index(kind))
     if kind == "heldout":
-        return Points(_shown(data, _some(_free_heldout(data), size, draws)), None)
+        return Points(_normalised(data, _some(_free_heldout(data), size, draws)), None)
     if kind == "noise":
-        return Points(_noise(data, size, draws), None)
+        noise = torch.randn((size, *data.image_size, data.channels), generator=draws)
+        pixels = (data.mean + data.std * noise).clamp(0, 1)
+        return Points(((pixels - data.mean) / data.std).permute(0, 3, 1, 2), None)
     indices = _some(data.train_indices, size, draws)
-    images = _shown(data, indices)
+    images = _normalised(data, indices)
     if kind == "mixup":
-        partners = _shown(data, indices[torch.randperm(len(indices), generator=draws)])
+        partners = _normalised(data, indices[torch.randperm(len(indices), generator=draws)])
         share = torch.rand(len(indices), 1, 1, 1, generator=draws)
         return Points(share * images + (1 - share) * partners, None)
     if kind == "patches":
@@ -61,16 +65,16 @@ def pool(kind: str, data: ImageData, size: int, seed: int) -> Points:
 
 
 def at_step(points: Points, batch_size: int, seed: int, epoch: int, step: int) -> Tensor:
-    """The points of a step: `batch_size` different indices [b] into the pool.
+    """Indices [b] of the points of a step, `batch_size` different ones.
 
-    A function of (seed, epoch, step) and the pool's size alone.
+    They depend on (seed, epoch, step) and on the pool's size alone.
     """
     order = torch.randperm(len(points.images), generator=stream(Stream.POINTS, seed, epoch, step))
     return order[:batch_size].to(points.images.device)
 
 
 def unknown_kind(kind: str) -> UserError:
-    """The error for a kind that does not exist."""
+    """The error for an unknown kind."""
     reason = " The probe is recorded, never trained on." if kind == "probe" else ""
     return UserError(f"repulsion.points={kind}: expected one of {', '.join(KINDS)}.{reason}")
 
@@ -79,7 +83,7 @@ def _some(indices: Tensor, size: int, draws: torch.Generator) -> Tensor:
     return indices[torch.randperm(len(indices), generator=draws)[:size]]
 
 
-def _shown(data: ImageData, indices: Tensor) -> Tensor:
+def _normalised(data: ImageData, indices: Tensor) -> Tensor:
     """Training images, through the evaluation transform."""
     return normalise(data.images.train_images[indices], data.mean, data.std)
 
@@ -91,15 +95,9 @@ def _free_heldout(data: ImageData) -> Tensor:
     if len(free) == 0:
         raise UserError(
             "repulsion.points=heldout, but no image is held out of training and of probe.heldout: "
-            "keep some apart, as in data.heldout_size=2000."
+            "hold some out, as in data.heldout_size=2000."
         )
     return torch.from_numpy(free.astype(np.int64))
-
-
-def _noise(data: ImageData, size: int, draws: torch.Generator) -> Tensor:
-    shape = (size, *data.image_size, data.channels)
-    pixels = (data.mean + data.std * torch.randn(shape, generator=draws)).clamp(0, 1)
-    return ((pixels - data.mean) / data.std).permute(0, 3, 1, 2)
 
 
 def _shuffle_patches(images: Tensor, draws: torch.Generator) -> Tensor:

@@ -1,7 +1,7 @@
 """Reference members: the trained members that a new one is repelled from, and their networks.
 
-Networks are built from the config of the new run, never from a config on disk; only their weights
-are read.
+A network is built from the config of the new run, never from a config on disk; only its weights are
+read.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ _NETWORK = "network."  # prefix of the network's weights in a module's state
 
 @dataclass(frozen=True)
 class Reference:
-    """A complete member, with the hashes that tell whether it has changed since it was chosen."""
+    """A complete member, with hashes that show whether it has changed since it was chosen."""
 
     member: Member
     config_hash: str
@@ -34,7 +34,7 @@ class Reference:
 
     @property
     def entry(self) -> dict[str, str]:
-        """The reference as a manifest and an artefact list it."""
+        """The reference as it is listed in a manifest and in an artefact."""
         return {
             "study": self.member.study.name,
             "member": self.member.name,
@@ -57,14 +57,14 @@ class Reference:
         except RuntimeError as error:
             raise UserError(
                 f"{path} does not hold the weights of this run's model, although the artefact of "
-                f"{self.member.name} names this model: the checkpoint is another's. Train that "
-                "member again."
+                f"{self.member.name} names this model: the checkpoint is another member's. Train "
+                f"{self.member.name} again."
             ) from error
         return network.eval()
 
 
 def source_study(requested: Request, member: Member, root: Path) -> Study:
-    """The study that references are from; raises UserError if there is no such study."""
+    """The study to take references from; raises UserError if there is no such study."""
     if requested.source == STUDY:
         return member.study
     try:
@@ -79,36 +79,42 @@ def choose(
     member: Member,
     identity: Identity,
     probe_hash: str,
-    kept: list[dict[str, str]] | None,
+    earlier: list[dict[str, str]] | None,
 ) -> list[Reference]:
-    """The members of `study` that `member` is repelled from; none if no other is complete.
+    """Choose the members of `study` that `member` is repelled from; [] if no other is complete.
 
     Args:
-        requested: how many, and how they are chosen. `random` ones are chosen here; `nearest` ones
-            during training, from all that are returned here. Under `from=study` only members of
-            the same configuration count, so that a sweep over strengths makes independent
-            populations.
+        requested: their number, and how to choose them. A `random` choice is made here; `nearest`
+            returns all candidates, among which training chooses. Under `from=study` only members
+            of the same configuration are candidates, so that a sweep over strengths makes
+            independent populations.
         study: the study to choose from.
-        member: the one that is repelled; never its own reference.
-        identity: the member's: its seed decides the random choice, its model must be theirs.
-        probe_hash: the probe's, which must be theirs.
-        kept: entries of an earlier attempt's choice, which is repeated; None to choose.
+        member: the member that is repelled; never its own reference.
+        identity: the member's; its seed decides the random choice, references have its model.
+        probe_hash: the hash of the probe, which references were recorded on.
+        earlier: entries of an earlier attempt's choice, which is repeated; None to choose.
 
     Raises:
-        UserError: a chosen member is gone or has changed; another model or probe; no checkpoint;
+        UserError: an earlier choice is gone or has changed; another model or probe; no checkpoint;
             fewer members in another study than requested.
     """
-    if kept is None:
+    if earlier is None:
         names = _choose_names(requested, study, member, identity)
     else:
-        names = [entry["member"] for entry in kept]
-        _check_still_there(kept, study, member)
+        names = [entry["member"] for entry in earlier]
+        if gone := [name for name in names if not Member(study, name).artefact.exists()]:
+            raise UserError(
+                f"{member.name} was begun with references that are no longer complete in study "
+                f"{study.name}: {', '.join(gone)}. Put them back, or move {member.folder} away to "
+                "start it again."
+            )
     references = [_read(Member(study, name)) for name in names]
     _check_usable(references, identity.config["model"], probe_hash)
     chosen = [reference for reference, _ in references]
-    before = {entry["member"]: entry.get("logits_hash") for entry in kept or []}
     changed = [
-        name for r in chosen if kept is not None and before[name := r.member.name] != r.logits_hash
+        reference.member.name
+        for reference, entry in zip(chosen, earlier or [], strict=False)
+        if reference.logits_hash != entry.get("logits_hash")
     ]
     if changed:
         raise UserError(
@@ -122,14 +128,17 @@ def _choose_names(
     requested: Request, study: Study, member: Member, identity: Identity
 ) -> list[str]:
     own = study.path.resolve() == member.study.path.resolve()
-    names = [
-        other.name
+    complete = [
+        other
         for other in study.members()
         if other.artefact.exists() and not (own and other.name == member.name)
     ]
-    if requested.source == STUDY:
-        records = {name: probe_logits.read_record(Member(study, name).artefact) for name in names}
-        names = [n for n in names if records[n]["config_hash"] == identity.config_hash]
+    names = [
+        other.name
+        for other in complete
+        if requested.source != STUDY
+        or probe_logits.read_record(other.artefact)["config_hash"] == identity.config_hash
+    ]
     count = len(names) if requested.count is None else requested.count
     if not own and len(names) < max(count, 1):
         raise UserError(
@@ -142,18 +151,8 @@ def _choose_names(
     return [names[i] for i in order[:count].sort().values.tolist()]
 
 
-def _check_still_there(kept: list[dict[str, str]], study: Study, member: Member) -> None:
-    gone = [e["member"] for e in kept if not Member(study, e["member"]).artefact.exists()]
-    if gone:
-        raise UserError(
-            f"{member.name} was begun with references that are no longer complete in study "
-            f"{study.name}: {', '.join(gone)}. Put them back, or move {member.folder} away to "
-            "start it again."
-        )
-
-
 def _read(member: Member) -> tuple[Reference, dict[str, Any]]:
-    """A reference and its artefact's record."""
+    """Read a reference and its artefact's record."""
     artefact = probe_logits.load(member.artefact)
     digest = content_hash(artefact.logits)
     return Reference(member, artefact.record["config_hash"], digest), artefact.record
@@ -162,7 +161,7 @@ def _read(member: Member) -> tuple[Reference, dict[str, Any]]:
 def _check_usable(
     references: list[tuple[Reference, dict[str, Any]]], model: Any, probe_hash: str
 ) -> None:
-    """Raise one UserError with every reason why references cannot be used."""
+    """Raise a UserError that lists every reason why references cannot be used."""
     problems = []
     for reference, record in references:
         name, other = reference.member.name, record["config"].get("model", {})

@@ -1,4 +1,4 @@
-"""An option of `configs/repulsion/`, checked."""
+"""The options of repulsion, checked: one file of `configs/repulsion/`."""
 
 import math
 from collections.abc import Mapping
@@ -18,23 +18,16 @@ from chromatic_descent.training.repulsion.terms import Term
 Schedule = Literal["constant", "warmup", "cosine"]
 Choose = Literal["random", "nearest"]
 
-STUDY = "study"  # references.from: the study that the member belongs to
+STUDY = "study"  # references.from: the member's own study
 
 
 @dataclass(frozen=True)
 class Request:
-    """Which members are to be references: `repulsion.references` in a config.
+    """The references that a config asks for: `repulsion.references`."""
 
-    Args:
-        source: `from` in a config: `study`, or another study's name or path.
-        count: how many, None for all.
-        choose: which, if there are more: `random`, by the member's seed, or `nearest`, chosen
-            again in each epoch.
-    """
-
-    source: str
-    count: int | None
-    choose: Choose
+    source: str  # `from` in a config: `study`, or another study's name or path
+    count: int | None  # None for all
+    choose: Choose  # if there are more: `random` by the member's seed, or `nearest` in each epoch
 
 
 @dataclass(frozen=True)
@@ -42,23 +35,22 @@ class Repulsion:
     """One way to push members apart, checked.
 
     Args:
-        term: what is minimised; see `terms`.
-        of: what the term compares; see `features`.
-        joint: whether it works between members trained together.
-        sequential: whether it works against members already trained.
-        labels: whether it needs the points' classes.
-        strength: what the term is multiplied by.
+        term: the function that is minimised; see `terms`.
+        of: the features that the term compares; see `features`.
+        joint: whether the term works between members trained together.
+        sequential: whether the term works against members already trained.
+        labels: whether the term needs the points' classes.
+        strength: the factor of the term.
         schedule: `constant`; `warmup` rises linearly to the strength and stays; `cosine` rises
             in the same way and then falls to 0 as (1 + cos πt)/2.
         warmup: share of all steps that the rise takes.
         points: kind of the images at which members are compared; see `points.pool`.
-        pool: how many of these images there are; fewer if the data has fewer.
-        pool_seed: decides which, independently of the member's seed.
-        batch_size: how many of them a step uses.
+        pool: number of these images; fewer if the data has fewer.
+        pool_seed: picks them, independently of the member's seed.
+        batch_size: number of points in a step.
         references: {from, count, choose}; see `Request`.
 
-    Raises:
-        UserError: an invalid option, or two options that exclude each other.
+    Raises UserError for an invalid option, and for two options that exclude each other.
     """
 
     term: Term
@@ -77,9 +69,8 @@ class Repulsion:
 
     def __post_init__(self) -> None:
         _check(callable(self.term), "term", self.term, "a function of (own, others, labels)")
-        for key, kinds in [("of", Of), ("schedule", Schedule)]:
-            value = getattr(self, key)
-            _check(value in get_args(kinds), key, value, f"one of {', '.join(get_args(kinds))}")
+        _check_choice("of", self.of, Of)
+        _check_choice("schedule", self.schedule, Schedule)
         for key in ("joint", "sequential", "labels"):
             _check(isinstance(getattr(self, key), bool), key, getattr(self, key), "true or false")
         _check(_number(self.strength) and self.strength >= 0, "strength", self.strength, "from 0")
@@ -88,12 +79,8 @@ class Repulsion:
             raise unknown_kind(self.points)
         _check(is_whole(self.pool, 1), "pool", self.pool, "a number of images from 1")
         _check(is_whole(self.batch_size, 1), "batch_size", self.batch_size, "a number from 1")
-        _check(
-            self.batch_size <= self.pool,
-            "batch_size",
-            self.batch_size,
-            f"at most the {self.pool} points of repulsion.pool",
-        )
+        at_most = f"at most the {self.pool} points of repulsion.pool"
+        _check(self.batch_size <= self.pool, "batch_size", self.batch_size, at_most)
         if self.labels and self.points not in LABELLED:
             raise UserError(
                 f"repulsion.points={self.points} have no labels and this term needs them: "
@@ -112,17 +99,14 @@ class Repulsion:
         _check(isinstance(source, str) and source != "", "references.from", source, study)
         valid = count is None or is_whole(count, 1)
         _check(valid, "references.count", count, "a number from 1, or null for all")
-        options = get_args(Choose)
-        _check(choose in options, "references.choose", choose, f"one of {', '.join(options)}")
+        _check_choice("references.choose", choose, Choose)
         return Request(source, count, choose)
 
     def weight(self, done: float) -> float:
         """The factor of the term after the share `done` in [0, 1] of all steps."""
-        if self.schedule == "constant":
-            return self.strength
-        if done < self.warmup:
+        if done < self.warmup and self.schedule != "constant":
             return self.strength * done / self.warmup
-        if self.schedule == "warmup":
+        if self.schedule != "cosine":
             return self.strength
         falling = (done - self.warmup) / (1 - self.warmup)
         return self.strength * (1 + math.cos(math.pi * falling)) / 2
@@ -154,6 +138,10 @@ def from_config(cfg: DictConfig) -> Repulsion | None:
 def _check(valid: bool, key: str, value: object, expected: str) -> None:
     if not valid:
         raise UserError(f"repulsion.{key}={value}: expected {expected}.")
+
+
+def _check_choice(key: str, value: object, choices: Any) -> None:
+    _check(value in get_args(choices), key, value, f"one of {', '.join(get_args(choices))}")
 
 
 def _number(value: object) -> bool:

@@ -18,13 +18,8 @@ from chromatic_descent.probe_logits.identity import Identity
 from chromatic_descent.study import Member
 from chromatic_descent.training.module import Classifier
 from chromatic_descent.training.optim import trained_parameters
+from chromatic_descent.training.repulsion import measures
 from chromatic_descent.training.repulsion.features import Of, evaluating, features
-from chromatic_descent.training.repulsion.measures import (
-    gradient_of,
-    gradient_ratio,
-    mean_distances,
-    step_measures,
-)
 from chromatic_descent.training.repulsion.points import Points, at_step
 from chromatic_descent.training.repulsion.references import Reference, choose, source_study
 from chromatic_descent.training.repulsion.repulsion import STUDY, Repulsion, from_config
@@ -39,10 +34,10 @@ def plan(
     data: ImageData,
     build: Callable[[], nn.Module],
 ) -> tuple[list[lightning.Callback], list[dict[str, str]] | None]:
-    """The callbacks of the config's repulsion, and the references to record, None without any.
+    """The callbacks of the config's repulsion, and the references to record (None: `none`).
 
-    The references are kept in the member's manifest: a later attempt uses the same. The first
-    member of a configuration has no references and is trained plainly.
+    The references are kept in the member's manifest, so that a later attempt uses the same. The
+    first member of a configuration has no references and is trained plainly.
 
     Raises UserError for repulsion that is impossible, before any training.
     """
@@ -58,20 +53,21 @@ def plan(
     requested = repulsion.requested
     if requested.source == STUDY and cfg.study is None:
         raise UserError(
-            "repulsion.references.from=study, but the study has no name by which a member could "
-            "find those before it: add study=NAME, or name another in repulsion.references.from."
+            "repulsion.references.from=study, but this run's study has no name, so that a member "
+            "cannot find earlier ones: add study=NAME, or name another study in "
+            "repulsion.references.from."
         )
     study = source_study(requested, member, Path(cfg.paths.multirun))
     if study.path.resolve() == member.study.path.resolve() and launchers.in_parallel():
         raise UserError(
             "Members that are trained at the same time cannot be repelled from each other one by "
-            "one: use population=joint, repulsion.references.from=<another study>, or no parallel "
-            "launcher (launcher=basic)."
+            "one: use population=joint, repulsion.references.from=<another study>, or train them "
+            "one after another (launcher=basic)."
         )
     points = repulsion.make_pool(data)
-    kept = getattr(member.read_manifest(), "references", None)
+    earlier = getattr(member.read_manifest(), "references", None)
     probe_hash = data.probe.hash(data.mean, data.std)
-    references = choose(requested, study, member, identity, probe_hash, kept)
+    references = choose(requested, study, member, identity, probe_hash, earlier)
     entries = [reference.entry for reference in references]
     member.keep_references(entries)
     if not references:
@@ -113,19 +109,20 @@ class Repel(lightning.Callback):
         self._points = self._points.to(device)
         self._steps = trainer.estimated_stepping_batches
         logits: list[Tensor] = []
-        seen: list[Tensor] = []
+        compared: list[Tensor] = []
         for reference in self.references:
             network = reference.load(self._build).to(device)
             network = network.to(memory_format=torch.channels_last)
             logits.append(self._everywhere(network, trainer, "outputs"))
             if self.repulsion.of == "input_gradients":
-                seen.append(self._everywhere(network, trainer, "input_gradients"))
+                compared.append(self._everywhere(network, trainer, "input_gradients"))
             elif self.repulsion.of == "weights":
-                unused = self._points.images
-                weights = features(network, network.parameters(), unused, None, "weights")
-                seen.append(weights.detach())
+                images = self._points.images  # not used
+                weights = features(network, network.parameters(), images, None, "weights")
+                compared.append(weights.detach())
         self._all_logits = torch.stack(logits)  # [R, P, C]
-        self._all_features = torch.stack(seen) if seen else self._all_logits  # [R, P, K] or [R,1,W]
+        # [R, P, K]; of weights [R, 1, W]
+        self._all_features = torch.stack(compared) if compared else self._all_logits
         self._logits, self._features = self._all_logits, self._all_features
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: lightning.LightningModule) -> None:
@@ -135,13 +132,12 @@ class Repel(lightning.Callback):
             return
         network: nn.Module = pl_module.network  # type: ignore[assignment]
         own = self._everywhere(network, trainer, "outputs")
-        distances = [mean_distances(own, other[None])["hellinger"] for other in self._all_logits]
+        distances = [
+            measures.mean_distances(own, other[None])["hellinger"] for other in self._all_logits
+        ]
         order = torch.stack(distances).argsort(stable=True)
         nearest = order[: requested.count].sort().values
-        self._logits = self._all_logits[nearest]
-        self._features = (
-            self._logits if self.repulsion.of == "outputs" else self._all_features[nearest]
-        )
+        self._logits, self._features = self._all_logits[nearest], self._all_features[nearest]
 
     def penalty(self, module: Classifier, batch: Batch, logits: Tensor) -> Tensor:
         """The term for this step, times its strength."""
@@ -149,18 +145,13 @@ class Repel(lightning.Callback):
         weight = repulsion.weight(trainer.global_step / self._steps)
         if weight == 0:
             return logits.new_zeros(())
-        index = at_step(
-            self._points,
-            repulsion.batch_size,
-            *(self.seed, trainer.current_epoch, trainer.global_step),
-        )
-        images = self._points.images[index]
-        labels = None if self._points.labels is None else self._points.labels[index]
-        network = module.network
+        key = self.seed, trainer.current_epoch, trainer.global_step
+        index = at_step(self._points, repulsion.batch_size, *key)
+        points, network = self._points.at(index), module.network
         with evaluating(network):
-            own = features(network, network.parameters(), images, labels, repulsion.of)
+            own = features(network, network.parameters(), *points, repulsion.of)
         others = self._features if repulsion.of == "weights" else self._features[:, index]
-        penalty = weight * repulsion.penalty(own, others, labels)
+        penalty = weight * repulsion.penalty(own, others, points.labels)
         if trainer.loggers and (trainer.global_step + 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self._measure(module, penalty, index, own)
         return penalty
@@ -172,8 +163,7 @@ class Repel(lightning.Callback):
         if not self._measured:
             return
         if self._gradients:
-            network: nn.Module = pl_module.network  # type: ignore[assignment]
-            ratio = gradient_ratio(network, self._gradients)
+            ratio = measures.gradient_ratio(pl_module.network, self._gradients)  # type: ignore[arg-type]
             self._measured["repulsion/gradient_ratio"] = ratio
         pl_module.log_dict(self._measured)
         self._measured, self._gradients = {}, ()
@@ -181,24 +171,21 @@ class Repel(lightning.Callback):
     def _measure(self, module: Classifier, penalty: Tensor, index: Tensor, own: Tensor) -> None:
         """Measure this step, except for the ratio, which needs the gradient of the whole loss."""
         if self.repulsion.of != "outputs":
-            images = self._points.images[index]
             with torch.no_grad(), evaluating(module.network):
-                own = features(module.network, (), images, None, "outputs")
-        measured = step_measures(penalty, module, own.detach(), self._logits[:, index])
+                own = features(module.network, (), self._points.images[index], None, "outputs")
+        measured = measures.step_measures(penalty, module, own.detach(), self._logits[:, index])
         self._measured = {f"repulsion/{key}": value for key, value in measured.items()}
         if module.trainer.accumulate_grad_batches == 1:
-            self._gradients = gradient_of(penalty, trained_parameters(module.network))
+            self._gradients = measures.gradient_of(penalty, trained_parameters(module.network))
 
     def _everywhere(self, network: nn.Module, trainer: Trainer, of: Of) -> Tensor:
         """The features of every point of the pool [P, K], in the precision of training.
 
-        In batches of the size that a step has, since BatchNorm takes its statistics from them.
+        The batches are as large as in a step, since BatchNorm takes its statistics from them.
         """
-        images, labels = self._points.images, self._points.labels
+        images = self._points.images
         batches = max(1, len(images) // self.repulsion.batch_size)
-        parts: list[Tensor] = []
+        indices = torch.arange(len(images), device=images.device).tensor_split(batches)
         with torch.no_grad(), evaluating(network), trainer.precision_plugin.forward_context():
-            for index in torch.arange(len(images), device=images.device).tensor_split(batches):
-                classes = None if labels is None else labels[index]
-                parts.append(features(network, (), images[index], classes, of).detach())
+            parts = [features(network, (), *self._points.at(i), of).detach() for i in indices]
         return torch.cat(parts)

@@ -1,12 +1,7 @@
-"""Repulsion terms: what is minimised, times a strength, to push a member away from others.
+"""Repulsion terms: functions that are minimised, times a strength, to push a member from others.
 
-Each is a pure function of the outputs (or other features) of a member and of the others,
-
-    term(own [B, K], others [R, B, K], labels [B] or None) -> scalar,
-
-smaller where they are farther apart, and a mean over the B points, so that a strength means the
-same for any number of them. The others are constants: no gradient reaches them. Everything is
-computed in float32 (in float64 if `own` is), whatever the inputs' type and with autocast too.
+Each is a `Term`. The others are constants: gradients do not reach them. Everything is computed in
+float32 (in float64 if `own` is), whatever the inputs' type, with autocast too.
 """
 
 import math
@@ -24,14 +19,17 @@ _FLOOR = 1e-7  # the smallest probability of disagreeing, as in the code of D-BA
 
 
 class Term(Protocol):
-    """A function of a member's features, the others' features, and the points' classes.
+    """A pure function of a member's features, the other members' features, and labels.
 
-    Smaller where they are farther apart, and a mean over points.
+        term(own [B, K], others [R, B, K], labels [B] or None) -> scalar
+
+    B points, R other members. The features are logits, K = C classes, unless a term says otherwise.
+    The value is smaller where members are farther apart, and is a mean over points, so that a
+    strength means the same for any number of points.
     """
 
     def __call__(self, own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
         """The penalty, a scalar, before its strength."""
-        ...
 
 
 def logit_mse(
@@ -40,12 +38,9 @@ def logit_mse(
     """Mean squared logit difference, saturating: mean over points and others of s / (s + d²).
 
     d² = mean_c (f_ic − f_jc)² at one point. In (0, 1]: 1 where the members agree. Each point's
-    force fades once d² is well past the scale s, so that growing logits soon gain nothing.
+    force fades once d² is well beyond the scale s, so that growing logits soon gain little.
 
     Args:
-        own: logits [B, C].
-        others: logits [R, B, C].
-        labels: not used.
         scale: s, logits².
     """
     own, others = _wide(own, others)
@@ -55,13 +50,8 @@ def logit_mse(
 def hellinger(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
     """Bhattacharyya's coefficient, 1 less the squared Hellinger distance: mean Σ_c √(p_ic p_jc).
 
-    In [0, 1]. Blind to a shift of the logits; once members are confident in different classes there
-    is nothing left to gain.
-
-    Args:
-        own: logits [B, C].
-        others: logits [R, B, C].
-        labels: not used.
+    In [0, 1]. Blind to a shift of the logits; once members are confident in different classes the
+    term cannot fall further.
     """
     log_p, log_q = (x.log_softmax(-1) for x in _wide(own, others))
     return ((log_p + log_q) / 2).exp().sum(-1).mean()
@@ -70,14 +60,11 @@ def hellinger(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tens
 def kl(own: Tensor, others: Tensor, labels: Tensor | None = None, *, scale: float = 1.0) -> Tensor:
     """Symmetric Kullback–Leibler divergence, saturating: mean over points and others of s/(s + d).
 
-    d = KL(p_i‖p_j) + KL(p_j‖p_i) at one point, in nats. The divergence itself has no bound, and
-    one point on which two confident members differ would outweigh all others; s/(s + d) is in
-    (0, 1] and falls as the divergence grows, ever more slowly once it is past the scale s.
+    d = KL(p_i‖p_j) + KL(p_j‖p_i) at one point, in nats. The divergence itself is unbounded: one
+    point on which two confident members differ would outweigh all others. s/(s + d) is in (0, 1]
+    and falls as the divergence grows, ever more slowly beyond the scale s.
 
     Args:
-        own: logits [B, C].
-        others: logits [R, B, C].
-        labels: not used.
         scale: s, nats.
     """
     log_p, log_q = (x.log_softmax(-1) for x in _wide(own, others))
@@ -86,21 +73,16 @@ def kl(own: Tensor, others: Tensor, labels: Tensor | None = None, *, scale: floa
 
 
 def rbf(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
-    """The kernel density estimate's repulsion: log Σ_j k(g_i, g_j), the member itself included.
+    """The log kernel density estimate at a member, log Σ_j k(g_i, g_j), itself included.
 
     k(g, g') = exp(−d²/h), d² = mean over points and features of (g − g')², and the bandwidth
     h = median(d²) / log(S + 1) over the pairs of the S = R + 1 members, a constant in the gradient.
     In [0, log S], since a member's kernel with itself is 1. On logits this is the repulsive force
-    of function-space Wasserstein gradient descent, and on weights or input gradients the same force
-    in those spaces (D'Angelo & Fortuin 2021, "Repulsive deep ensembles are Bayesian").
+    of function-space Wasserstein gradient descent, and on other features, [B, K], the same force in
+    their space (D'Angelo & Fortuin 2021, "Repulsive deep ensembles are Bayesian").
 
-    With one other member, h follows the distance: the value is constant, its gradient repels. Where
-    all members are identical the gradient is 0.
-
-    Args:
-        own: features [B, K].
-        others: features [R, B, K].
-        labels: not used.
+    With one other member, h follows the distance: the value is constant, but its gradient repels.
+    Where all members are identical the gradient is 0.
     """
     return _kernel(*_wide(own, others)).sum().log1p()
 
@@ -108,14 +90,9 @@ def rbf(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
 def rbf_hellinger(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
     """`rbf` on √p, so that d² is in proportion to the squared Hellinger distance.
 
-    In [0, log S]. On logits a member can get far from all others by enormous logits at a few
-    points, which hardly changes its predictions and which the bandwidth keeps following; here a
-    point counts for at most 1.
-
-    Args:
-        own: logits [B, C].
-        others: logits [R, B, C].
-        labels: not used.
+    In [0, log S]. On logits a member can move far from all others by enormous logits at a few
+    points, which hardly changes its predictions, and the bandwidth follows; here a point counts
+    for at most 1.
     """
     return rbf(*((x.log_softmax(-1) / 2).exp() for x in _wide(own, others)))
 
@@ -127,14 +104,9 @@ def svgd(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
 
         (1/S) Σ_j [ k(g_j, g_i) ∇_j L_j − ∇_j k(g_j, g_i) ]
 
-    over all S = R + 1 members, L_j the cross-entropy of member j at the points: near members share
-    their gradients and repel each other. The kernel is `rbf`'s. The value is that of the repulsion
-    alone, (1/S) Σ_j k, in [1/S, 1]; the driving part adds a gradient but no value.
-
-    Args:
-        own: logits [B, C].
-        others: logits [R, B, C].
-        labels: the points' classes [B]; needed.
+    over all S = R + 1 members, L_j the cross-entropy of member j at the points, which needs labels:
+    near members share their gradients and repel each other. The kernel is that of `rbf`. The value
+    is the repulsive part alone, (1/S) Σ_j k, in [1/S, 1]; the driving part adds only its gradient.
     """
     if labels is None:
         raise UserError("The term svgd needs labelled points: repulsion.points=train.")
@@ -142,7 +114,7 @@ def svgd(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
     near = _kernel(own, others)  # [R]
     members = len(others) + 1
     truth = _one_hot(labels, own).to(own)  # [B, C]
-    # ∇L is that of a mean over points, as the kernel's distance is: neither depends on how many.
+    # L, like the kernel's distance, is a mean over points: neither depends on their number.
     drive = (others.softmax(-1) - truth) * near.detach()[:, None, None]  # [R, B, C]
     drive = (drive.sum(0) + own.detach().softmax(-1) - truth) / (members * len(own))
     return (1 + near.sum()) / members + (drive * (own - own.detach())).sum()
@@ -152,13 +124,8 @@ def ncl(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
     """Negative correlation learning: −‖p_i − p̄‖², p̄ the mean over the member and the others.
 
     In (−2, 0]. Liu & Yao (1999), "Ensemble learning via negative correlation", add
-    λ (F_i − F̄) Σ_{j≠i} (F_j − F̄) = −λ (F_i − F̄)² to a regression's loss; here for probabilities,
-    summed over classes. The gradient is exact, through p̄ too.
-
-    Args:
-        own: logits [B, C].
-        others: logits [R, B, C].
-        labels: not used.
+    λ (F_i − F̄) Σ_{j≠i} (F_j − F̄) = −λ (F_i − F̄)² to a regression's loss; here F are probabilities,
+    and the term is summed over classes. The gradient is exact, through p̄ too.
     """
     own, others = _wide(own, others)
     p = own.softmax(-1)  # [B, C]
@@ -169,15 +136,10 @@ def ncl(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
 def dbat(own: Tensor, others: Tensor, labels: Tensor | None = None) -> Tensor:
     """Diversity by disagreement: mean over points and others of −log(p(1 − q) + q(1 − p) + ε).
 
-    More than two classes are treated as in the authors' code: the class that the other member finds
-    most probable is set against the rest; q is that member's probability of it, p this member's.
+    More than two classes are treated as in the authors' code: the class most probable to the other
+    member is set against the rest; q is the other member's probability of it, p this member's.
     ε = 1e-7 bounds the term by 16.2. Source: Pagliardini et al. 2022, "Agree to disagree: diversity
     through disagreement for better transferability".
-
-    Args:
-        own: logits [B, C].
-        others: logits [R, B, C].
-        labels: not used.
     """
     own, others = _wide(own, others)
     top = _one_hot(others.argmax(-1), own)  # [R, B, C]
@@ -194,7 +156,7 @@ def _wide(own: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _saturating(distance: Tensor, scale: float) -> Tensor:
-    """1 at distance 0, 1/2 at `scale`, towards 0 beyond."""
+    """1 at distance 0, 1/2 at `scale`, approaching 0 beyond."""
     return scale / (scale + distance)
 
 
@@ -207,7 +169,7 @@ def _kernel(own: Tensor, others: Tensor) -> Tensor:
 def _bandwidth(own: Tensor, others: Tensor) -> Tensor:
     """median(d²) / log(S + 1) over the pairs of different members, a scalar.
 
-    Where the median is 0 the mean is used, and where that is 0 too, 1.
+    If the median is 0 the mean replaces it, and if the mean is 0 too, 1.
     """
     members = torch.cat([own[None], others]).flatten(1)  # [S, B·K]
     squared = torch.cat(
@@ -219,7 +181,7 @@ def _bandwidth(own: Tensor, others: Tensor) -> Tensor:
 
 
 def _one_hot(classes: Tensor, logits: Tensor) -> Tensor:
-    """Classes [...] -> true at the class, [..., C]."""
+    """Classes [...] -> bool [..., C], true at the class."""
     return classes[..., None] == torch.arange(logits.shape[-1], device=logits.device)
 
 

@@ -1,4 +1,4 @@
-"""Centred kernel alignment: do two members see the same items as alike?"""
+"""Centred kernel alignment (CKA): whether two members see the same items as alike."""
 
 import hashlib
 from functools import partial
@@ -6,17 +6,14 @@ from functools import partial
 import numpy as np
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.geometry.batches import batches
 from chromatic_descent.geometry.checks import Array, Floats
-from chromatic_descent.geometry.cores import one_thread_a_core
+from chromatic_descent.geometry.cores import batches, one_thread_a_core
 from chromatic_descent.geometry.distances.definition import Distance, Report
 
-# Members are held in tiles of about this many float64 values (32 MiB): one per core, and one that
-# is `_ROWS` times as high, since the others are computed again for each of these.
+# Members are held in tiles of about this many float64 values (32 MiB): one per core, and one
+# `_ROWS` times as high, because for each of the latter all the others are computed again.
 _TILE, _ROWS = 2**22, 4
-
-# HSIC of a member with itself below this share of ‖XᵀX‖² is round-off.
-_NOTHING = 1e-12
+_NOTHING = 1e-12  # HSIC of a member with itself below this share of ‖XᵀX‖² is round-off
 
 
 def cka_distances(
@@ -33,16 +30,10 @@ def cka_distances(
     HSIC is an inner product of centred kernels, so D lies in [0, 2] and is the squared Euclidean
     distance between them, at norm 1/√2: √D is a metric, but D is not a mean over items. It does not
     see an offset, a rotation or a scale of a member's logits. Without the correction for bias,
-    members that share nothing would seem close when items are few for the number of classes.
+    members that share nothing would seem close when there are few items per class.
 
     ‖XᵀY‖² takes the C x C cross products of all pairs: tiles of one matrix product of [S·C, N] with
     its transpose, S²C²N multiplications in all.
-
-    Args:
-        logits: [S, N, C].
-        distance: CKA.
-        weights: None, as items cannot be weighted.
-        report: receives the fraction that is done.
 
     Returns:
         [S, S] float64 in [0, 2]; exactly 0 between members whose logits are bit for bit the same.
@@ -108,7 +99,7 @@ def _centred(logits: Floats) -> Array:
     x[:] = logits.swapaxes(1, 2)
     same = (logits == logits[:, :1]).all(axis=1)  # [r, C]
     x -= x.mean(axis=-1, keepdims=True)
-    x[same] = 0.0  # the mean may be off by round-off
+    x[same] = 0.0  # without the round-off of the mean
     return x.reshape(-1, items)
 
 

@@ -1,15 +1,10 @@
-"""Distances between predicted classes: how often do members differ, and do they err alike?"""
+"""Distances between predicted classes: how often members differ, and whether they err alike."""
 
 import numpy as np
 
 from chromatic_descent.geometry.checks import Array
-from chromatic_descent.geometry.distances.definition import (
-    Distance,
-    Gram,
-    Kernel,
-    Totals,
-    as_they_are,
-)
+from chromatic_descent.geometry.distances import definition
+from chromatic_descent.geometry.distances.definition import Distance, Gram, Kernel, Totals
 from chromatic_descent.geometry.distances.ingredients import one_hot
 
 _ALL = ("predicted", "predicted")
@@ -23,7 +18,7 @@ def _differing(sums: Totals, distance: Distance) -> tuple[Array, Array | None]:
 
 
 def _differing_from_errors(sums: Totals, distance: Distance) -> tuple[Array, Array | None]:
-    """Return the same from the items that both get wrong alike and those that both get right."""
+    """Return the same, from the items on which both err alike and those that both get right."""
     agreed, common = sums.gram(_WRONG), sums.gram(_COMMON_ERRORS)
     errors = common.diagonal().copy()
     agreed += common
@@ -40,7 +35,7 @@ def _twice_less(agreed: Array, sums: Totals) -> tuple[Array, Array | None]:
 
 
 def _differing_errors(sums: Totals, distance: Distance) -> tuple[Array, Array | None]:
-    """Return the weight of the items that two members both get wrong, and differently."""
+    """Return the weight of the items that two members get wrong with different predictions."""
     squared = sums.gram(_COMMON_ERRORS)
     squared -= sums.gram(_WRONG)
     return squared, _error(squared, sums)
@@ -52,8 +47,8 @@ def _error(squared: Array, sums: Totals) -> Array | None:
 
 def _different_errors(others: Array, one: Array) -> Array:
     """Return 1 where both are wrong with different predictions, otherwise 0: [others, n]."""
-    both: Array = others.sum(axis=-1) * one.sum(axis=-1)  # 1 or 0
-    both -= np.einsum("jnc,nc->jn", others, one)  # alike
+    both: Array = others.sum(axis=-1) * one.sum(axis=-1)
+    both -= np.einsum("jnc,nc->jn", others, one)  # the same prediction
     return both
 
 
@@ -78,6 +73,6 @@ ERROR_DISAGREEMENT = Distance(
     errors_only=True,
     vector=one_hot,
     by_item=_different_errors,
-    kernel=Kernel(sides=as_they_are),
+    kernel=Kernel(sides=definition.as_they_are),
     gram=Gram((_WRONG, _COMMON_ERRORS), _differing_errors, over=_COMMON_ERRORS),
 )

@@ -1,4 +1,4 @@
-"""Bhattacharyya and Jensen-Shannon: a logarithm for every pair and item, so no matrix product."""
+"""Bhattacharyya and Jensen-Shannon: not matrix products, as each pair and item has a logarithm."""
 
 import math
 from collections.abc import Callable
@@ -7,18 +7,10 @@ from functools import partial
 import numpy as np
 from scipy.special import xlog1py
 
-from chromatic_descent.geometry.batches import batches, length
 from chromatic_descent.geometry.checks import Array, Floats
-from chromatic_descent.geometry.cores import one_thread_a_core, processors
-from chromatic_descent.geometry.distances.definition import (
-    Distance,
-    Kernel,
-    Report,
-    as_they_are,
-    scalar_products,
-    squared_differences,
-    squared_from_gram,
-)
+from chromatic_descent.geometry.cores import batches, length, one_thread_a_core, processors
+from chromatic_descent.geometry.distances import definition
+from chromatic_descent.geometry.distances.definition import Distance, Kernel, Report
 from chromatic_descent.geometry.distances.ingredients import root_softmax
 from chromatic_descent.geometry.distances.kernels import weighted_kernels
 from chromatic_descent.geometry.distances.kinds.probability_distances import probabilities
@@ -31,8 +23,8 @@ COEFFICIENT_FLOOR = 1e-30
 # than seven digits, are computed from differences.
 _CLOSE = 1e-8
 
-# One member is mixed with this many others, on this many values each: two such arrays stay in a
-# level 2 cache.
+# One member is mixed with this many others, on this many values each: two arrays of that size stay
+# in a level 2 cache.
 _MEMBERS, _VALUES = 32, 1024
 
 
@@ -43,11 +35,11 @@ def divergence(
     weights: Floats | None,
     report: Report,
 ) -> Array:
-    """Return a divergence from a kernel to float64's precision, without checks: [S, S]."""
+    """Return a divergence from its kernel in float64, without checks: [S, S]."""
     weight = np.ones(logits.shape[1])
     if weights is not None:
         weight = weights / weights.mean(dtype=np.float64)
-    squared = squared_from_gram(exact_kernel(logits, distance, weight, report))
+    squared = definition.squared_from_gram(exact_kernel(logits, distance, weight, report))
     close = np.triu(squared <= _CLOSE, k=1)
     if close.any():
         squared[close] = distance.total_of_pairs(close, logits, weight) / len(weight)
@@ -65,7 +57,7 @@ def _mixtures(logits: Floats, distance: Distance, weight: Array, report: Report)
     """Return ¼ mean_n Σ_c t log t, t = w (p_i + p_j): [S, S], j >= i.
 
     A kernel of Jensen-Shannon: the entropies of p_i and p_j, the weight w and the ½ of the mixture
-    add terms of one member only, which drop out of k_ii + k_jj − 2 k_ij.
+    only add terms of a single member, which cancel in k_ii + k_jj − 2 k_ij.
     """
     members, items, classes = logits.shape
     chunks = list(batches(members, _MEMBERS))
@@ -74,11 +66,11 @@ def _mixtures(logits: Floats, distance: Distance, weight: Array, report: Report)
 
     def work(worker: int, p: Array, t: Array) -> None:
         for rows in chunks[worker::workers]:
-            here, logs = t[:, : length(rows)]
-            for j in range(rows.stop):  # beyond the diagonal the other triangle has it
-                np.add(p[rows], p[j], out=here)
-                np.log(here, out=logs)
-                sums[rows, j] += np.vecdot(here, logs)
+            mixed, logs = t[:, : length(rows)]
+            for j in range(rows.stop):  # up to the diagonal
+                np.add(p[rows], p[j], out=mixed)
+                np.log(mixed, out=logs)
+                sums[rows, j] += np.vecdot(mixed, logs)
 
     with one_thread_a_core(workers) as pool:
         for block in batches(items, _VALUES // classes):
@@ -87,9 +79,7 @@ def _mixtures(logits: Floats, distance: Distance, weight: Array, report: Report)
             p += np.finfo(float).tiny  # so that 0 log 0 gives 0
             flat = p.reshape(members, -1)
             spare = [np.empty((2, _MEMBERS, flat.shape[1])) for _ in range(workers)]
-            list(
-                pool.map(work, range(workers), [flat] * workers, spare)
-            )  # list: errors are raised here
+            list(pool.map(work, range(workers), [flat] * workers, spare))  # raises their errors
             report(block.stop / items)
     upper = np.tril(sums, -1).T
     upper[np.diag_indices(members)] = sums.diagonal()
@@ -97,12 +87,8 @@ def _mixtures(logits: Floats, distance: Distance, weight: Array, report: Report)
     return upper
 
 
-def _roots(logits: Floats) -> Array:
-    return root_softmax(logits.astype(np.float64))
-
-
 def _bhattacharyya_by_item(others: Array, one: Array) -> Array:
-    squared = squared_differences(others, one)
+    squared = definition.squared_differences(others, one)
     squared *= 0.5  # 1 − Σ √(p q)
     coefficient = np.maximum(np.einsum("jnc,nc->jn", others, one), COEFFICIENT_FLOOR)
     far = squared > 0.5
@@ -113,20 +99,16 @@ def _bhattacharyya_by_item(others: Array, one: Array) -> Array:
 
 
 def _logs_of_products(left: Floats, right: Floats, out: Floats, room: Floats) -> None:
-    scalar_products(left, right, out, room)
+    definition.scalar_products(left, right, out, room)
     np.maximum(out, COEFFICIENT_FLOOR, out=out)
     np.log(out, out=out)
 
 
-def _probabilities(logits: Floats) -> Array:
-    return probabilities(logits.astype(np.float64))
-
-
 def _jensen_shannon_by_item(p: Array, q: Array) -> Array:
-    """Return the Jensen-Shannon divergence over the last axis, in nats.
+    """Return Σ_c ½ (p + q) g(r), r = (p − q)/(p + q), over the last axis, in nats.
 
-    = Σ_c ½ (p + q) g(r) with r = (p − q)/(p + q) and g(r) = ½ [(1+r) log(1+r) + (1−r) log(1−r)],
-    a sum without cancellation; for small r, g(r) = r²/2 + r⁴/12 + r⁶/30 + r⁸/56 + … is exact.
+    g(r) = ½ [(1+r) log(1+r) + (1−r) log(1−r)], so nothing cancels in the sum; for small r the
+    series g(r) = r²/2 + r⁴/12 + r⁶/30 + r⁸/56 + … is exact.
     """
     total = p + q
     r = np.abs(p - q)
@@ -144,7 +126,7 @@ def _not_zero(x: Array, scale: float, dtype: type[np.floating]) -> tuple[Array, 
 
 
 def _mixed(left: Floats, right: Floats, out: Floats, room: Floats) -> None:
-    """Write Σ t log₂ t, t = p + q: all other terms drop out of D."""
+    """Write Σ t log₂ t, t = p + q, into `out`: all other terms cancel in D."""
     t, logarithm = room[:, : len(out)]
     out[:] = 0
     for k in range(left.shape[1]):
@@ -160,9 +142,9 @@ BHATTACHARYYA = Distance(
     formula="−log Σ_c √(p_ic p_jc)",
     blind_to="shift",
     unit="nats",
-    vector=_roots,
+    vector=lambda logits: root_softmax(logits.astype(np.float64)),
     by_item=_bhattacharyya_by_item,
-    kernel=Kernel(sides=as_they_are, combine=_logs_of_products, scale=0.5),
+    kernel=Kernel(sides=definition.as_they_are, combine=_logs_of_products, scale=0.5),
     alone=partial(divergence, _coefficients),
     effort=10,
 )
@@ -173,7 +155,7 @@ JENSEN_SHANNON = Distance(
     formula="½ KL(p_i‖m) + ½ KL(p_j‖m), m = ½(p_i + p_j)",
     blind_to="shift",
     unit="nats, to log 2",
-    vector=_probabilities,
+    vector=lambda logits: probabilities(logits.astype(np.float64)),
     by_item=_jensen_shannon_by_item,
     kernel=Kernel(sides=_not_zero, combine=_mixed, scale=0.25 * math.log(2)),
     alone=partial(divergence, _mixtures),

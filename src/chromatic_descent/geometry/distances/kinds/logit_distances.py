@@ -1,19 +1,15 @@
 """Distances between logits, from raw logits to their direction only.
 
-A member's logits hold two things that do not change its predictions: an item's *shift*, one number
-added to all its logits, changes no probability, and a member's *temperature* changes how sure it
-is. `LOGIT_MSE` sees both, so show it next to the centred and the matched distance.
+Two properties of a member's logits do not change its predicted classes: an item's *shift*, one
+number added to all its logits, changes no probability, and a member's *temperature* changes only
+how sure it is. `LOGIT_MSE` sees both, so show it next to the centred and the matched distance.
 """
 
 import numpy as np
 
 from chromatic_descent.geometry.checks import Array
-from chromatic_descent.geometry.distances.definition import (
-    Distance,
-    Gram,
-    Totals,
-    squared_and_scale,
-)
+from chromatic_descent.geometry.distances import definition
+from chromatic_descent.geometry.distances.definition import Distance, Gram, Totals
 from chromatic_descent.geometry.distances.ingredients import centred, directions
 
 _CENTRED = ("centred", "centred")
@@ -25,14 +21,14 @@ def _raw_from_centred(sums: Totals, distance: Distance) -> tuple[Array, Array]:
     gram = sums.gram(_SHIFT)
     gram *= sums.classes
     gram += sums.gram(_CENTRED)
-    return squared_and_scale(gram)
+    return definition.squared_and_scale(gram)
 
 
 def _matched_from_centred(sums: Totals, distance: Distance) -> tuple[Array, Array]:
-    """Return the distances between (φ_i + μ)/T_i, from those of φ.
+    """Return the distances between (φ_i + μ)/T_i, from the Gram matrix of φ.
 
-    With a = 1/T: ‖a_i φ_i − a_j φ_j + (a_i − a_j) μ‖², multiplied out so that equal temperatures
-    leave exactly nothing of μ, which may be large.
+    With a = 1/T: ‖a_i φ_i − a_j φ_j + (a_i − a_j) μ‖², multiplied out so that μ, which may be
+    large, cancels exactly between equal temperatures.
     """
     gram, cool = sums.gram(_CENTRED), 1 / np.asarray(distance.temperature)
     norms = cool**2 * gram.diagonal()
@@ -86,8 +82,6 @@ LOGIT_MSE_MATCHED = Distance.of_features(
     gram=Gram((_CENTRED,), _matched_from_centred, about_mean="centred"),
 )
 
-# If all classes have equal logits there is no direction, and φ = 0: at ½ from every direction, and
-# at 0 from another item without one.
 LOGIT_COSINE = Distance.of_features(
     name="logit_cosine",
     title="logit cosine",

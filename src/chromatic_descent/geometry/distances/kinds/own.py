@@ -1,12 +1,12 @@
-"""Distances that users write, named `module.function`. The shape of the result decides the kind.
+"""User-supplied distances, named `module.function`. The shape of the result decides the kind:
 
-| returns              | the distance                            | is treated as           |
-|----------------------|-----------------------------------------|-------------------------|
-| features [S, n, K]   | D_ij = mean_n ‖φ_in − φ_jn‖²            | those in `EUCLIDEAN`    |
-| distances [S, S]     | D itself, which must be squared         | `cka`: a matrix, no map |
+| returns              | the distance                            | is treated as             |
+|----------------------|-----------------------------------------|---------------------------|
+| features [S, n, K]   | D_ij = mean_n ‖φ_in − φ_jn‖²            | a member of `EUCLIDEAN`   |
+| distances [S, S]     | D itself, which must be squared         | `cka`: a matrix, no map   |
 
-The function is called for blocks of items, and for logits that a null has made, so an item's
-features may depend only on one member's logits for it.
+The function is called for blocks of items, and for logits drawn from a null, so the features of an
+item may depend only on one member's logits for that item.
 """
 
 from collections.abc import Callable
@@ -25,14 +25,11 @@ _TRIED = 8  # items that a function is tried on
 
 
 def own_distance(name: str) -> Distance:
-    """Return the distance by the function of that name, of whichever kind.
-
-    Raises UserError if there is no such function.
-    """
+    """Return the distance that a user's function computes, or raise UserError if it is missing."""
     function = locate(name)
     vector = partial(_features, function, name)
-    known = Distance(name=name, title=title_of_own(name), vector=vector)
-    return replace(known, adapt=partial(_adapted, function, known))
+    distance = Distance(name=name, title=title_of_own(name), vector=vector)
+    return replace(distance, adapt=partial(_adapted, function, distance))
 
 
 def title_of_own(name: str) -> str:
@@ -40,15 +37,15 @@ def title_of_own(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _adapted(function: Callable[..., Any], known: Distance, logits: Floats) -> Distance:
+def _adapted(function: Callable[..., Any], distance: Distance, logits: Floats) -> Distance:
     """Return the distance with its kind, which a call with a few items reveals."""
     few = logits[:, :_TRIED]
-    tried = _called(function, known.name, few)
-    if tried.ndim == 3:
-        return replace(known, euclidean=True, width=int(tried.shape[2]))
-    if tried.ndim == 2:
-        return replace(known, over_items=False, alone=partial(_matrix, function))
-    raise _unexpected(known.name, few, tried)
+    result = _called(function, distance.name, few)
+    if result.ndim == 3:
+        return replace(distance, euclidean=True, width=int(result.shape[2]))
+    if result.ndim == 2:
+        return replace(distance, over_items=False, alone=partial(_matrix, function))
+    raise _unexpected(distance.name, few, result)
 
 
 def _features(function: Callable[..., Any], name: str, logits: Floats) -> Array:
@@ -66,7 +63,7 @@ def _matrix(
     weights: Floats | None,
     report: Report,
 ) -> Array:
-    """Return the squared distances [S, S] that the function returns."""
+    """Return the function's squared distances [S, S], checked."""
     squared = _called(function, distance.name, logits)
     if squared.shape != (len(logits), len(logits)):
         raise _unexpected(distance.name, logits, squared)
@@ -87,8 +84,8 @@ def _called(function: Callable[..., Any], name: str, logits: Floats) -> Array:
 
 
 def _unexpected(name: str, logits: Floats, returned: Array) -> UserError:
-    members, items, classes = logits.shape
+    members, items, _ = logits.shape
     return UserError(
-        f"{name} returns {list(returned.shape)} for logits [{members}, {items}, {classes}]: "
-        f"expected features [{members}, {items}, K] or squared distances [{members}, {members}]"
+        f"{name} returns {list(returned.shape)} for logits {list(logits.shape)}: expected features "
+        f"[{members}, {items}, K] or squared distances [{members}, {members}]"
     )

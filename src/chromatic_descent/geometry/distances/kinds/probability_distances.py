@@ -3,14 +3,8 @@
 import numpy as np
 
 from chromatic_descent.geometry.checks import Array, Floats
-from chromatic_descent.geometry.distances.definition import (
-    Distance,
-    Gram,
-    Kernel,
-    Totals,
-    centred_features,
-    squared_from_gram,
-)
+from chromatic_descent.geometry.distances import definition
+from chromatic_descent.geometry.distances.definition import Distance, Gram, Kernel, Totals
 from chromatic_descent.geometry.distances.ingredients import root_softmax
 
 _MIXED = ("probability", "centred")
@@ -25,7 +19,7 @@ def _probabilities_and_logs(logits: Floats) -> Array:
     """Return p and log p side by side, [S, n, 2C].
 
     log p rather than f̃, which differs from it by a shift: where p rounds to 1, p − q is only
-    round-off and must not be multiplied by more than log p − log q ≈ 0.
+    round-off, and log p − log q ≈ 0 does not magnify it.
     """
     f = logits.astype(np.float64)
     f -= f.max(axis=-1, keepdims=True)
@@ -39,23 +33,23 @@ def _kl_by_item(others: Array, one: Array) -> Array:
     classes = one.shape[-1] // 2
     p, log_p = difference[..., :classes], difference[..., classes:]
     nats: Array = np.einsum("jnc,jnc->jn", p, log_p)
-    nats[nats < 0] = 0.0  # between near twins, round-off of either sign
+    nats[nats < 0] = 0.0  # round-off between near twins
     return nats
 
 
 def _kl_from_products(sums: Totals, distance: Distance) -> tuple[Array, Array]:
-    """Return Σ_c (p − q)(f̃ − g̃), of which the mixed product of p and f̃ is half a Gram matrix."""
+    """Return Σ_c (p − q)(f̃ − g̃), from the mixed product of p and f̃, twice its Gram matrix."""
     gram = sums.gram(_MIXED)
     gram *= 0.5
     p, f = (np.sqrt(sums.squares[ingredient]) for ingredient in _MIXED)
     scale = np.add.outer(p, p)
     scale *= np.add.outer(f, f)
-    return squared_from_gram(gram), scale
+    return definition.squared_from_gram(gram), scale
 
 
 def _kl_sides(x: Array, scale: float, dtype: type[np.floating]) -> tuple[Array, Array]:
     """Return the factors of ½ (p_i·log p_j + log p_i·p_j)."""
-    x, _ = centred_features(x, scale, dtype)
+    x, _ = definition.centred_features(x, scale, dtype)
     return x, 0.5 * np.roll(x, x.shape[-1] // 2, axis=-1)
 
 
