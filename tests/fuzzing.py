@@ -14,7 +14,6 @@ from hydra import compose, initialize_config_dir
 
 from chromatic_descent.config import configs_folder
 from chromatic_descent.launch.command_line import run
-from chromatic_descent.launch.resolvers import register_resolvers
 
 LONGEST = 20  # seconds for one case; a whole analysis of a good study takes less than one,
 # and two or three with its figures
@@ -114,6 +113,5 @@ def outcome(case, command, cfg):
 
 def composed(name, *overrides):
     """A command's config, as its command line would compose it."""
-    register_resolvers()
     with initialize_config_dir(config_dir=configs_folder(), version_base="1.3"):
         return compose(name, overrides=[*overrides, "paths.data=nowhere"])

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from chromatic_descent import geometry, probe_logits
-from chromatic_descent.study import Member, Study
+from chromatic_descent.study import Manifest, Member, Study
 from tests.makers import make_member
 
 QUICK = ("bootstrap=5", "permutations=9", "draws=9", "splits=2", "subsets=3", "tsne=0")
@@ -120,7 +120,7 @@ def test_by_path_and_newest_and_from_anywhere(analyze, study, tmp_path):
 
 def test_missing_members_are_said_and_the_rest_goes_on(analyze, study):
     member = Member(study, "SEED_0007")
-    member.write_manifest(7, {}, "hash")
+    member.write_manifest(Manifest(7, {}, "hash"))
     member.failure.write_text("out of luck\n\ntrace")
     code, printed = analyze("study=s")
     assert code == 0
@@ -241,7 +241,7 @@ def test_a_study_without_a_complete_member_says_why(analyze, study):
     for path in study.probes.iterdir():
         path.unlink()
     member = Member(study, "SEED_0000")
-    member.write_manifest(0, {}, "hash")
+    member.write_manifest(Manifest(0, {}, "hash"))
     member.failure.write_text("out of luck")
     code, printed = analyze("study=s")
     assert code == 1

@@ -1,10 +1,7 @@
-import io
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
-from rich.console import Console
 
 from chromatic_descent import config
 from chromatic_descent.errors import UserError
@@ -79,11 +76,3 @@ def test_a_user_error_inside_a_constructor_comes_out_as_it_is():
                 },
             }
         )
-
-
-def test_the_tree_shows_lists_and_brackets_as_they_are():
-    text = io.StringIO()
-    cfg = OmegaConf.create({"model": {"widths": [16, 64], "name": "[bold]x"}})
-    config.print_tree(cfg, Console(file=text, width=80))
-    assert "widths: [16, 64]" in text.getvalue()
-    assert '"[bold]x"' in text.getvalue()

@@ -22,8 +22,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+import chromatic_descent.launch  # noqa: F401 - registers the functions that configs call
 from chromatic_descent import config, probe_logits
-from chromatic_descent.launch.resolvers import register_resolvers
 from chromatic_descent.study import Member, Study
 from chromatic_descent.training.repulsion import from_config
 from tests import documented
@@ -198,7 +198,6 @@ def make_study(path):
 
 
 def composed(name, overrides):
-    register_resolvers()
     with initialize_config_dir(config.configs_folder(), version_base="1.3"):
         return compose(name, overrides=list(overrides))
 

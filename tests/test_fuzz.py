@@ -26,7 +26,7 @@ from chromatic_descent.errors import UserError
 from chromatic_descent.import_members import run_import
 from chromatic_descent.importing.checkpoints import load_weights
 from chromatic_descent.probe_logits import ArtefactError, Trajectory
-from chromatic_descent.study import Member, Study
+from chromatic_descent.study import Manifest, Member, Study
 from chromatic_descent.study.population import load_study
 from tests.altering import TEXTS, altered_array, altered_bytes, altered_json
 from tests.fuzzing import composed, guarded, outcome
@@ -128,7 +128,8 @@ def test_altered_configs_are_data_for_the_analysis():
 
 def test_altered_manifests(study):
     member = Member(study, "SEED_0002")
-    member.write_manifest(2, {"optim": {"lr": 0.1}}, "hash", [1, 2], [{"member": "SEED_0001"}])
+    references = [{"member": "SEED_0001"}]
+    member.write_manifest(Manifest(2, {"optim": {"lr": 0.1}}, "hash", [1, 2], references))
     content = member.manifest.read_bytes()
     tree = json.loads(content)
     for case in CASES:

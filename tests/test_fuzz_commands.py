@@ -22,7 +22,7 @@ from chromatic_descent.analyze import run_analysis
 from chromatic_descent.data.sources import digits
 from chromatic_descent.probe_logits import ProbeLogits, ProbeSliceLogits, Trajectory
 from chromatic_descent.studies import run_studies
-from chromatic_descent.study import Member, Study
+from chromatic_descent.study import Manifest, Member, Study
 from tests.altering import (
     TEXTS,
     VALUES,
@@ -92,7 +92,7 @@ def good(tmp_path_factory):
             name = f"SEED_{seed:04d}" + ("" if rate == 0.1 else "-lr_0.5")
             made, member = good_member(name, seed, rate), Member(study, name)
             probe_logits.save(member.artefact, made)
-            member.write_manifest(seed, made.record["config"], "hash", [0, 1, 2], [])
+            member.write_manifest(Manifest(seed, made.record["config"], "hash", [0, 1, 2], []))
             hydra = member.folder / ".hydra"
             hydra.mkdir()
             (hydra / "overrides.yaml").write_text(f"- seed={seed}\n- optim.lr={rate}\n")
@@ -100,7 +100,7 @@ def good(tmp_path_factory):
             (member.folder / "checkpoints").mkdir()
             member.checkpoint.write_bytes(b"weights")
     for seed in (7, 8):
-        Member(study, f"SEED_{seed:04d}").write_manifest(seed, {"a": 1}, "hash", [7, 8])
+        Member(study, f"SEED_{seed:04d}").write_manifest(Manifest(seed, {"a": 1}, "hash", [7, 8]))
     Member(study, "SEED_0007").failure.write_text("out of luck\n\ntrace")
     run_analysis(composed("analyze", f"study={study.path}", *SMALL, "figures=[]"))
     (study.reports / "report.html").unlink()  # large, and no command reads it

@@ -4,12 +4,12 @@ import sys
 
 import pytest
 
-from chromatic_descent.study import Member, Study, claim
+from chromatic_descent.study import Manifest, Member, Study, claim
 
 
 def begin(study, seed, together=None, checkpoint="last.ckpt"):
     member = Member(study, f"SEED_{seed:04d}")
-    member.write_manifest(seed, {}, "hash", together)
+    member.write_manifest(Manifest(seed, {}, "hash", together))
     path = member.folder / "checkpoints" / checkpoint
     path.parent.mkdir()
     path.write_bytes(b"x" * 1000)
@@ -198,10 +198,10 @@ def test_each_mistake_is_one_message(command_line, study, arguments, message):
 
 def test_names_and_reasons_cannot_control_a_terminal(command_line, study):
     bad = Member(study, "SEED_0003\x1b]0;owned\x07[red]")
-    bad.write_manifest(3, {}, "hash")
+    bad.write_manifest(Manifest(3, {}, "hash"))
     bad.failure.write_bytes(b"\xff\x1b[2J\n")
     empty = Member(study, "SEED_0004")
-    empty.write_manifest(4, {}, "hash")
+    empty.write_manifest(Manifest(4, {}, "hash"))
     empty.failure.touch()
     code, printed = command_line("studies", "study=s")
     assert code == 0

@@ -1,48 +1,29 @@
-"""Configs: where they are, which keys determine a member, and how a config is shown."""
+"""Configs: where they are, which keys determine a member, and the objects they describe."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
-from rich.text import Text
-from rich.tree import Tree
 
 from chromatic_descent.errors import UserError, is_whole
 from chromatic_descent.own_code import reach
 from chromatic_descent.probe_logits.identity import flatten
 
-# Keys that set where, how fast or how visibly a member is trained, not which function it ends as.
-# Every other key is hashed, so that a key added later counts unless it is listed here. The seed is
-# left out, since it identifies a member beside the hash: members of one recipe share their hash.
+# Keys that set where, how fast or how visibly a member is trained, not which function it becomes.
+# Every other key is hashed, so a key added later counts unless it is listed here. The seed is left
+# out so that members of one recipe share their hash: seed and hash together identify a member.
 NOT_IDENTITY = (
-    "seed",
-    "study",
-    "overwrite",
-    "threads",
-    "members_per_gpu",
-    "paths",
-    "logger",
-    "callbacks",
-    "data.source.root",
-    "data.source.download",
-    "data.eval_batch_size",
-    "population.engine",
-    "population.chunk",
-    "trainer.accelerator",
-    "trainer.devices",
-    "trainer.enable_model_summary",
-    "trainer.enable_progress_bar",
-    "trainer.log_every_n_steps",
-    "trainer.logger",
-    "trainer.callbacks",
-    "trainer.default_root_dir",
+    *("seed", "study", "overwrite", "threads", "members_per_gpu", "paths", "logger", "callbacks"),
+    *("data.source.root", "data.source.download", "data.eval_batch_size"),
+    *("population.engine", "population.chunk"),
+    *("trainer.accelerator", "trainer.devices", "trainer.default_root_dir"),
+    *("trainer.logger", "trainer.callbacks", "trainer.log_every_n_steps"),
+    *("trainer.enable_model_summary", "trainer.enable_progress_bar"),
 )
-_MOST_MEMBERS = 1000  # of one job: each has a lock, and systems let a process have few files open
+_MOST_MEMBERS = 1000  # in one job: each holds a lock, and systems limit a process's open files
 
 
 def configs_folder() -> str:
@@ -76,7 +57,7 @@ def check_seed(seed: Any) -> int:
 
 
 def seeds(cfg: DictConfig) -> list[int]:
-    """The seeds of a job's members: `seed`, or `population.members` of them from `seed` on.
+    """The seeds of a job's members: `population.members` of them (1 by default), from `seed` on.
 
     Raises UserError if either is not a whole number, or the number of members is out of range.
     """
@@ -91,12 +72,14 @@ def seeds(cfg: DictConfig) -> list[int]:
 
 
 def instantiate(node: Any, **arguments: Any) -> Any:
-    """Hydra's `instantiate`, for code in the current folder too; see `own_code.reach`.
+    """Hydra's `instantiate`, which also finds code in the current folder; see `own_code.reach`.
 
-    A UserError comes through as it is; an import that fails becomes one.
+    A UserError comes through as it is; a failed import becomes one.
     """
-    for target in _targets(node):
-        reach(target)
+    plain = OmegaConf.to_container(node) if OmegaConf.is_config(node) else node
+    for key, value in flatten(plain):
+        if key.rpartition(".")[2] == "_target_" and isinstance(value, str):
+            reach(value)
     try:
         return hydra.utils.instantiate(node, **arguments)
     except InstantiationException as error:
@@ -108,27 +91,3 @@ def instantiate(node: Any, **arguments: Any) -> Any:
                 "this folder."
             ) from error
         raise
-
-
-def print_tree(cfg: DictConfig, console: Console) -> None:
-    """Print a resolved config as a tree."""
-    tree = Tree("config", guide_style="dim")
-    console.print(_branch(tree, OmegaConf.to_container(cfg, resolve=True)))
-
-
-def _targets(node: Any) -> Iterator[str]:
-    """Every `_target_` in a config."""
-    if OmegaConf.is_config(node):
-        node = OmegaConf.to_container(node)
-    for key, value in flatten(node):
-        if key.rpartition(".")[2] == "_target_" and isinstance(value, str):
-            yield value
-
-
-def _branch(tree: Tree, node: Any) -> Tree:
-    for key, value in node.items():  # Text, since a list such as [16, 64] would be read as markup
-        if isinstance(value, dict) and value:
-            _branch(tree.add(Text(str(key), style="bold")), value)
-        else:
-            tree.add(Text.assemble(f"{key}: ", (json.dumps(value), "cyan")))
-    return tree

@@ -1,4 +1,4 @@
-"""Errors that users can fix, and checks that raise them."""
+"""Errors that users can fix, and helpers for raising and reading them."""
 
 from collections.abc import Iterator
 from typing import TypeGuard
@@ -28,12 +28,7 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def is_whole(value: object, least: int = 0, most: int | None = None) -> TypeGuard[int]:
     """Whether a value is a whole number from `least` to `most`; True and False are not."""
-    return (
-        isinstance(value, int)
-        and not isinstance(value, bool)
-        and least <= value
-        and (most is None or value <= most)
-    )
+    return type(value) is int and least <= value and (most is None or value <= most)
 
 
 def first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Take networks trained elsewhere into a study: `python -m chromatic_descent.import_members`.
+"""Import networks trained elsewhere into a study: `python -m chromatic_descent.import_members`.
 
     chromatic-import study=theirs logits=logits.npy labels=labels.npy
     chromatic-import study=mine logits=more.npz same_probe=true recipe=vit origin='timm vit_tiny'
@@ -26,6 +26,7 @@ from chromatic_descent.study import Member, Study, check_study_name, claim
 log = logging.getLogger(__name__)
 
 
+@hydra.main(config_path=config.configs_folder(), config_name="import", version_base="1.3")
 def run_import(cfg: DictConfig) -> list[Member]:
     """Import the networks that the config names; return them as members of the study."""
     if cfg.study is None:
@@ -53,12 +54,7 @@ def run_import(cfg: DictConfig) -> list[Member]:
 
 def main() -> None:
     """Run Hydra's command line; a user's mistake ends with one message and exit code 1."""
-    run(_command_line)
-
-
-@hydra.main(config_path=config.configs_folder(), config_name="import", version_base="1.3")
-def _command_line(cfg: DictConfig) -> None:
-    run_import(cfg)
+    run(run_import)
 
 
 def _check_fit(
@@ -72,11 +68,8 @@ def _check_fit(
     taken = []
     for member, each in zip(members, imported, strict=True):
         before = known.get(member.name)
-        if before is None:
-            is_taken = member.manifest.exists()
-        else:
-            is_taken = not np.array_equal(before.logits, each.logits)
-        if is_taken:
+        same = before is not None and np.array_equal(before.logits, each.logits)
+        if not same and (before is not None or member.manifest.exists()):
             taken.append(member.name)
     if taken and not overwrite:
         raise UserError(

@@ -11,16 +11,16 @@ from chromatic_descent.errors import UserError
 
 
 def is_own(name: object) -> bool:
-    """Whether a name is of a user's function: it has a dot, and no name of this package has one."""
+    """Whether a name is that of a user's function: only these have a dot."""
     return isinstance(name, str) and "." in name
 
 
 def reach(name: str) -> None:
     """Let the module that `name` begins with be imported from the current folder.
 
-    Only a module that the command line names, that lies there, and whose name no installed package
-    has, makes the folder the last place where Python looks. (Under `python -m`, Python itself makes
-    it the first.) Merely working in a folder, such as a study, makes none of its files importable.
+    The folder becomes the last place where Python looks, if the module lies there and its name is
+    not that of an installed package. (Under `python -m`, Python itself makes it the first.) Merely
+    working in a folder, such as a study, makes none of its files importable.
     """
     module, folder = name.partition(".")[0], Path.cwd()
     lies_here = (folder / f"{module}.py").is_file() or (folder / module / "__init__.py").is_file()
@@ -50,7 +50,7 @@ def locate(name: str) -> Callable[..., Any]:
 
 
 def source(name: str) -> bytes:
-    """The source of the module in `name`, on which a cache must depend; empty if it has no file."""
+    """The source of the module in `name`, for the key of a cache; empty if it has no file."""
     locate(name)
     file = getattr(sys.modules[name.rpartition(".")[0]], "__file__", None)
     return b"" if file is None else Path(file).read_bytes()

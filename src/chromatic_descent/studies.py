@@ -24,11 +24,12 @@ from chromatic_descent.config import configs_folder
 from chromatic_descent.errors import UserError
 from chromatic_descent.launch.command_line import run
 from chromatic_descent.study import Member, Status, Study, find_study, printable, studies
-from chromatic_descent.study.cleaning import Kind, files, removals, remove, size
+from chromatic_descent.study.cleaning import Kind, files, removals, remove
 
 _RIGHT = ("size", "last touched", *get_args(Status))  # columns of numbers
 
 
+@hydra.main(config_path=configs_folder(), config_name="studies", version_base="1.3")
 def run_studies(cfg: DictConfig) -> None:
     """List the studies or members that the config names; remove files, once that is confirmed."""
     root = Path(cfg.paths.multirun)
@@ -39,7 +40,7 @@ def run_studies(cfg: DictConfig) -> None:
         return
     study = find_study(str(cfg.study), root)
     if cfg.clean is None:
-        rows = ((m.name, _status(m), *_size_and_age(m.files)) for m in study.members())
+        rows = ((m.name, _status(m), *_usage(m.folder, m.artefact)) for m in study.members())
         _print(("member", "status", "size", "last touched"), rows)
         return
     _clean(study, _kinds(cfg.clean), cfg.sure)
@@ -47,17 +48,12 @@ def run_studies(cfg: DictConfig) -> None:
 
 def main() -> None:
     """Run Hydra's command line; a user's mistake ends with one message and exit code 1."""
-    run(_command_line)
-
-
-@hydra.main(config_path=configs_folder(), config_name="studies", version_base="1.3")
-def _command_line(cfg: DictConfig) -> None:
-    run_studies(cfg)
+    run(run_studies)
 
 
 def _row(study: Study) -> tuple[str, ...]:
     count = Counter(member.status for member in study.members())
-    return (study.name, *(str(count[s]) for s in get_args(Status)), *_size_and_age([study.path]))
+    return (study.name, *(str(count[s]) for s in get_args(Status)), *_usage(study.path))
 
 
 def _status(member: Member) -> str:
@@ -65,8 +61,8 @@ def _status(member: Member) -> str:
     return member.explain().removeprefix(f"{member.name} ").removeprefix("is ")
 
 
-def _size_and_age(paths: Sequence[Path]) -> tuple[str, str]:
-    """The size of everything below some paths, and when it was last written to."""
+def _usage(*paths: Path) -> tuple[str, str]:
+    """The size of everything at or below some paths, and when it was last written to."""
     stats = [file.lstat() for path in paths for file in files(path)]
     if not stats:
         return _readable(0), ""
@@ -90,25 +86,22 @@ def _clean(study: Study, kinds: Sequence[Kind], sure: bool) -> None:
     if not removable:
         print(f"{study.path}: there is nothing of that kind to remove.")
         return
-    _print(
-        ("what", "path", "size"),
-        ((r.kind, str(r.path.relative_to(study.path)), _readable(size(r.path))) for r in removable),
-    )
-    total = _readable(sum(size(removal.path) for removal in removable))
+    rows = ((r.kind, str(r.path.relative_to(study.path)), _usage(r.path)[0]) for r in removable)
+    _print(("what", "path", "size"), rows)
+    total, _ = _usage(*(removal.path for removal in removable))
     if not sure and not _confirmed(f"Remove this from {study.path}, {total}?"):
         print(f"Nothing was removed. With sure=true, {total} would be.")
         return
     kept = [removal for removal in removable if not remove(removal)]
     for removal in kept:
-        print(f"kept, since its member was taken up meanwhile: {removal.path}")
+        print(f"kept, since another process has taken up its member: {removal.path}")
     print(f"Removed {len(removable) - len(kept)} of {len(removable)}.")
 
 
 def _confirmed(question: str) -> bool:
-    """Ask on a terminal; elsewhere nobody can answer, which means no."""
-    if not (sys.stdin.isatty() and Console().is_terminal):
-        return False
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    """Ask on a terminal; anywhere else nobody can answer, which means no."""
+    can_ask = sys.stdin.isatty() and Console().is_terminal
+    return can_ask and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _readable(number: float) -> str:

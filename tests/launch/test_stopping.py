@@ -13,8 +13,13 @@ import pytest
 from chromatic_descent import probe_logits
 from chromatic_descent.errors import UserError
 from chromatic_descent.files.atomic import atomic_path, write_text
-from chromatic_descent.launch.stopping import Terminated, as_it_was, exit_code, sigterm_as_ctrl_c
-from chromatic_descent.study import Member, Study
+from chromatic_descent.launch.stopping import (
+    Terminated,
+    exit_code,
+    readable_errors,
+    sigterm_as_ctrl_c,
+)
+from chromatic_descent.study import Manifest, Member, Study
 from tests.makers import contents
 
 LONG = ("data=synthetic", "model.widths=[8,32]", "trainer.max_epochs=2000", "threads=1")
@@ -60,7 +65,7 @@ def test_other_threads_are_left_alone():
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), Terminated()])
 @pytest.mark.parametrize("disguise", [SystemExit(1), OSError("could not close the log")])
 def test_an_interruption_comes_out_as_an_interruption(stop, disguise):
-    with pytest.raises(KeyboardInterrupt) as caught, as_it_was("SEED_0000"):
+    with pytest.raises(KeyboardInterrupt) as caught, readable_errors("SEED_0000"):
         try:
             raise stop
         except KeyboardInterrupt:
@@ -86,14 +91,14 @@ class OutOfMemoryError(RuntimeError):  # torch's, by its name
 def test_a_lack_of_memory_is_one_message_with_advice(error):
     with (
         pytest.raises(UserError, match=r"SEED_0003: out of memory.*data\.eval_batch_size"),
-        as_it_was("SEED_0003"),
+        readable_errors("SEED_0003"),
     ):
         raise error
 
 
 def test_other_errors_pass():
     error = RuntimeError("shapes do not fit")
-    with pytest.raises(RuntimeError) as caught, as_it_was("SEED_0003"):
+    with pytest.raises(RuntimeError) as caught, readable_errors("SEED_0003"):
         raise error
     assert caught.value is error
 
@@ -307,7 +312,7 @@ def test_a_disk_that_fills_up_at_any_moment_costs_nothing_complete(small_disk, c
 def test_a_read_only_folder_is_one_message(small_disk, command_line):
     root = small_disk("size=4m")
     study = Study(root / "s")
-    Member(study, "SEED_0000").write_manifest(0, {}, "hash")
+    Member(study, "SEED_0000").write_manifest(Manifest(0, {}, "hash"))
     subprocess.run(["mount", "-o", "remount,ro", str(root)], check=True)
     code, printed = command_line(
         "train", "-m", *LONG, "seed=0,1", f"paths.multirun={root}", "study=s"

@@ -1,11 +1,14 @@
+import os
+import time
+
 import numpy as np
 import pytest
 
 from chromatic_descent import probe_logits
 from chromatic_descent.errors import UserError
-from chromatic_descent.study import Member, Study
+from chromatic_descent.study import Member, Study, find_study
 from chromatic_descent.study.population import find_subject, load_studies
-from tests.makers import make_member
+from tests.makers import complete_member, make_member
 
 
 @pytest.fixture
@@ -59,3 +62,21 @@ def test_members_of_several_studies_are_named_after_their_study(multirun):
 def test_options_that_contradict_each_other(find, named, message):
     with pytest.raises(UserError, match=message):
         find(**named)
+
+
+def test_find_by_name_by_path_and_newest(tmp_path):
+    for name in ["old", "new"]:
+        complete_member(Study(tmp_path / name), "SEED_0000")
+    old = tmp_path / "old" / "artifacts" / "probes" / "SEED_0000.npz"
+    os.utime(old, (time.time() - 100,) * 2)
+    assert find_study("old", tmp_path).path == tmp_path / "old"
+    assert find_study(str(tmp_path / "old"), tmp_path / "elsewhere").path == tmp_path / "old"
+    assert find_study(None, tmp_path).name == "new"
+
+
+def test_no_study_and_unknown_study_are_explained(tmp_path):
+    with pytest.raises(UserError, match=r"There is no study in .* Train one first"):
+        find_study(None, tmp_path)
+    complete_member(Study(tmp_path / "known"), "SEED_0000")
+    with pytest.raises(UserError, match=r"study=unknown was found neither .*there: known"):
+        find_study("unknown", tmp_path)

@@ -18,9 +18,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from chromatic_descent.analysis.results import Each, NotComputed
+from chromatic_descent.files.arrays import open_npz
 from chromatic_descent.files.atomic import atomic_path
 from chromatic_descent.files.hashing import content_hash
-from chromatic_descent.files.npz import open_npz
 
 Leaf = TypeVar("Leaf")
 

@@ -21,7 +21,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     If the block raises, the temporary file is removed and `path` stays as it was. A process that is
     killed inside the block leaves a temporary file: see `remove_leftovers`. If the system refuses
     to write (the disk is full, say), the OSError names `path`, whichever error the writing library
-    made of it.
+    raised.
 
     >>> with atomic_path(Path("numbers.txt")) as temporary:   # doctest: +SKIP
     ...     temporary.write_text("1 2 3")
@@ -29,7 +29,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The original's suffix stays last: numpy and matplotlib read the format off it.
     temporary = path.parent / f".{path.stem}.{os.getpid()}{_SUFFIX}{path.suffix}"
-    temporary.unlink(missing_ok=True)  # it may be a link that somebody has planted
+    temporary.unlink(missing_ok=True)  # it may be a planted link
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -44,7 +44,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:  # flush the folder's entry too, so that the rename itself survives a power cut
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -63,12 +67,3 @@ def remove_leftovers(path: Path) -> None:
         parts = _TEMPORARY.fullmatch(leftover.name)
         if parts is not None and (folder == path or parts[1] + parts[2] == path.name):
             leftover.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Flush the folder's entry too, so that the rename itself survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,7 @@ _DEEPEST = 40  # levels; this project writes fewer than ten
 def read_json(path: Path) -> Any:
     """Read a JSON file in UTF-8.
 
-    Raises OSError if the path is not a file's, and ValueError as `plain_json` does.
+    Raises OSError if the path is not that of a file, and ValueError as `plain_json` does.
     """
     return plain_json(regular(path).read_text(encoding="utf-8"))
 
@@ -36,8 +36,7 @@ def plain_json(text: str) -> Any:
         value = json.loads(text, parse_constant=_refuse)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    if _depth(value) > _DEEPEST:
-        raise ValueError("it is nested too deeply")
+    _check_depth(value, _DEEPEST)
     json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # 1e999, lone surrogates
     return value
 
@@ -46,12 +45,9 @@ def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is not a number")
 
 
-def _depth(value: Any) -> int:
-    """Count the levels of nesting without recursion."""
-    deepest, waiting = 0, [(value, 1)]
-    while waiting:
-        node, level = waiting.pop()
-        deepest = max(deepest, level)
-        inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-        waiting.extend((each, level + 1) for each in inner)
-    return deepest
+def _check_depth(value: Any, levels: int) -> None:
+    if levels == 0:
+        raise ValueError("it is nested too deeply")
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in inner:
+        _check_depth(each, levels - 1)

@@ -1,4 +1,4 @@
-"""Networks trained elsewhere, from their weights: recorded on the probe like our own members."""
+"""Networks trained elsewhere, from their weights: recorded on the probe as our own members are."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from chromatic_descent import config
 from chromatic_descent.config import instantiate
 from chromatic_descent.data import ImageData
 from chromatic_descent.errors import UserError
-from chromatic_descent.importing.record import existing_files, imported_record
+from chromatic_descent.importing.arrays import existing_files, imported_record
 from chromatic_descent.model import ByName
 from chromatic_descent.probe_logits import ProbeLogits
 from chromatic_descent.probe_logits.identity import Identity
@@ -20,7 +20,7 @@ from chromatic_descent.training.checkpoint import AtomicCheckpointIO
 from chromatic_descent.training.hardware import resolve_precision
 from chromatic_descent.training.record import record_member
 
-_KNOWN = ("model", "data", "probe")  # the config's keys that hold for a network trained elsewhere
+_KNOWN = ("model", "data", "probe")  # config keys that also hold for networks trained elsewhere
 _PREFIXES = ("network.", "module.", "model.")  # of Lightning, DataParallel and other wrappers
 
 
@@ -46,13 +46,8 @@ def from_checkpoints(cfg: DictConfig) -> list[ProbeLogits]:
         module = build_module(cfg, data)
         load_weights(module.network, file)
         record = imported_record(cfg, position, file, known)
-        recorded = record_member(
-            module,
-            data,
-            trainer,
-            Identity(record["member"], record["seed"], record["config"]),
-            tta=cfg.probe.tta,
-        )
+        member = Identity(record["member"], record["seed"], record["config"])
+        recorded = record_member(module, data, trainer, member, tta=cfg.probe.tta)
         recorded.record.update(record)
         members.append(recorded)
     return members

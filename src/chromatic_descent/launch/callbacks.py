@@ -1,9 +1,8 @@
-"""What this project tells Hydra: the names of a sweep's members, and why a job failed."""
+"""Hydra's callbacks: they name a sweep's members and say why some did not finish."""
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
@@ -11,14 +10,14 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from chromatic_descent.launch.command_line import is_user_error
+from chromatic_descent.launch import command_line
 from chromatic_descent.study import Study
 
 log = logging.getLogger(__name__)
 
 
 class NameMembers(Callback):
-    """Name each member of a sweep by its seed and by whatever else the sweep varies.
+    """Name each member of a sweep by its seed and by whatever the sweep varies besides.
 
     Hydra's `override_dirname` lists every override of a job; those that are the same for the whole
     sweep are excluded here, once, before the jobs are composed.
@@ -38,20 +37,12 @@ class NameMembers(Callback):
         )
 
 
-@dataclass(frozen=True)
-class Launch:
-    """What this process launched, for the report at its end."""
+class Launch(NamedTuple):
+    """A process's launch, for the report at its end."""
 
     study: Study
+    multirun: Path  # the folder in which studies are looked for by name
     is_sweep: bool
-    overrides: str  # those with which the same command continues the study
-
-    @classmethod
-    def of(cls, config: DictConfig, study: Study, is_sweep: bool) -> "Launch":
-        """The launch of a config."""
-        root = study.path.parent
-        elsewhere = "" if root == Path(config.paths.multirun) else f" paths.multirun={root}"
-        return cls(study, is_sweep, f"study={study.name}{elsewhere}")
 
 
 class ReportFailures(Callback):
@@ -61,13 +52,14 @@ class ReportFailures(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Remember the study of a sweep."""
-        ReportFailures.launch = Launch.of(config, Study(Path(config.hydra.sweep.dir)), True)
+        study = Study(Path(config.hydra.sweep.dir))
+        ReportFailures.launch = Launch(study, Path(config.paths.multirun), True)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Remember the study of a single run; keep no log behind a link out of the study."""
+        """Remember the study of a single run; write no log through a link out of the study."""
         if config.hydra.mode is RunMode.RUN:
             study = Study(Path(config.hydra.run.dir).parent)
-            ReportFailures.launch = Launch.of(config, study, False)
+            ReportFailures.launch = Launch(study, Path(config.paths.multirun), False)
         study = Study(Path(config.hydra.runtime.output_dir).parent)
         for handler in list(logging.root.handlers):
             file = getattr(handler, "baseFilename", None)
@@ -79,4 +71,31 @@ class ReportFailures(Callback):
         if job_return.status is JobStatus.FAILED and config.hydra.mode is RunMode.MULTIRUN:
             error = job_return._return_value  # `return_value` would raise it
             name = Path(config.hydra.runtime.output_dir).name
-            log.error("%s: %s", name, error, exc_info=None if is_user_error(error) else error)
+            is_user_error = command_line.is_user_error(error)
+            log.error("%s: %s", name, error, exc_info=None if is_user_error else error)
+
+
+def explain_end(error: BaseException) -> str | None:
+    """The message to end a launch with; None for an error that needs its traceback.
+
+    For a sweep, and for any launch that was stopped, it lists the members that did not finish and
+    how to continue; members that failed have logged their tracebacks.
+    """
+    launch = ReportFailures.launch
+    stopped = isinstance(error, KeyboardInterrupt)
+    if launch is None or not (launch.is_sweep or stopped):
+        return command_line.explain(error)
+    study = launch.study
+    members = study.members()
+    unfinished = [member.explain() for member in members if member.status != "complete"]
+    done = f"{study.path}: {len(members) - len(unfinished)} of {len(members)} complete."
+    if stopped:
+        root = study.path.parent
+        elsewhere = "" if root == launch.multirun else f" paths.multirun={root}"
+        advice = f"The same command with study={study.name}{elsewhere} continues from there."
+        return "\n  ".join([f"Interrupted. {done}", *unfinished, advice])
+    if not unfinished:
+        return command_line.explain(error)
+    reason = command_line.message(error)
+    is_listed = reason.partition("\n")[0] in "\n".join(unfinished)
+    return "\n  ".join([done, *unfinished]) + ("" if is_listed else f"\n{reason}")

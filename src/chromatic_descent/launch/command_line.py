@@ -1,4 +1,4 @@
-"""What every command shares: one clear message and a non-zero exit for an error of the user's."""
+"""Shared by every command: a user's mistake ends with one clear message and a non-zero exit."""
 
 import logging
 import os
@@ -14,16 +14,13 @@ from chromatic_descent.launch.stopping import exit_code, sigterm_as_ctrl_c
 
 
 def is_user_error(error: BaseException) -> bool:
-    """Whether the error's message is all that the user needs, and a traceback says no more.
-
-    So it is with their mistakes, and with what the system refused.
-    """
+    """Whether an error is the user's mistake or the system's refusal: neither needs a traceback."""
     kinds = (UserError, HydraException, OmegaConfBaseException, OSError)
     return isinstance(error, kinds) or isinstance(error.__cause__, OSError)
 
 
 def message(error: BaseException) -> str:
-    """What went wrong, without the library's packaging around it."""
+    """The error's message, without the layers that libraries wrap around it."""
     if isinstance(error, KeyboardInterrupt):
         return "Interrupted."
     for each in causes(error):  # such as one raised while OmegaConf resolved a config
@@ -62,7 +59,7 @@ def run(
     # With this set, Hydra lets exceptions through to here instead of printing its own trace.
     wants_traceback = "HYDRA_FULL_ERROR" in os.environ
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    # A log that cannot be written, on a full disk, is no reason for a traceback in every line.
+    # On a full disk, logging would print a traceback for each line that it cannot write.
     logging.raiseExceptions = wants_traceback
     try:
         with sigterm_as_ctrl_c():
@@ -81,7 +78,7 @@ def run(
 
 
 def _extra(missing: str | None) -> str | None:
-    """The extra of this package with which a launcher of Hydra's comes; None if it has none."""
+    """The extra of this package that installs a missing launcher of Hydra's; None for others."""
     group, _, name = (missing or "").rpartition("/")
     extra = name.partition("_")[0]
     try:

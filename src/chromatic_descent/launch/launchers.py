@@ -1,7 +1,7 @@
-"""What Hydra's launchers leave to this project: slots, Ray's start, and the end of processes.
+"""Work that Hydra's launchers leave to this project: slots, starting Ray, ending processes.
 
-A launcher of Hydra's is an option of `configs/launcher/`. If it starts processes on this machine
-that share its cores and GPUs, list it in `SHARING`.
+Each of Hydra's launchers is an option of `configs/launcher/`. If it starts processes on this
+machine that share its cores and GPUs, list it in `SHARING`.
 """
 
 import atexit
@@ -42,7 +42,7 @@ def in_parallel() -> bool:
 
 
 class Prepare(Callback):
-    """Whatever processes of a sweep need and their launcher does not give them."""
+    """Give the processes of a sweep what they need and their launcher leaves out."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Lay out slots for processes on this machine; start Ray, with absolute paths.
@@ -50,7 +50,8 @@ class Prepare(Callback):
         submitit's pickles go beside the study: nothing in a study is ever unpickled.
         """
         launcher = config.hydra.launcher
-        if _is_inside(launcher.get("submitit_folder"), config.hydra.sweep.dir):
+        pickles, study = launcher.get("submitit_folder"), Path(config.hydra.sweep.dir)
+        if pickles is not None and Path(pickles).resolve().is_relative_to(study.resolve()):
             launcher.submitit_folder = str(Path(config.paths.multirun, ".submitit", "%j"))
         os.environ.pop(slots.FOLDER, None)
         if launcher._target_ in SHARING:
@@ -63,10 +64,10 @@ class Prepare(Callback):
 
 
 @contextmanager
-def ending_with_this() -> Iterator[None]:
-    """Let no process on this machine outlive a sweep that was stopped, or that lost one of them.
+def no_orphans() -> Iterator[None]:
+    """End every process on this machine when a sweep is stopped, or loses one of them.
 
-    Raises UserError in place of a launcher's error that a process is gone.
+    Raises UserError in place of a launcher's error about a lost process.
     """
     try:
         yield
@@ -104,10 +105,6 @@ def _lay_out(config: DictConfig) -> None:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     slots.lay_out(folder, count, devices)
     os.environ[slots.FOLDER] = str(folder)
-
-
-def _is_inside(path: str | None, folder: str) -> bool:
-    return path is not None and Path(path).resolve().is_relative_to(Path(folder).resolve())
 
 
 def _start_ray(init: dict[str, Any]) -> None:

@@ -36,9 +36,9 @@ def at_once(accelerator: str, threads: int | None, members_per_gpu: int) -> int:
 
 
 def gpu_share(accelerator: str, members_per_gpu: int) -> float:
-    """The share of a GPU that a member asks a cluster for: 0 if it is not to be trained on one.
+    """The share of a GPU that a member requests from a cluster: 0 if it needs none.
 
-    `accelerator=auto` asks for a GPU if this machine has any; `gpu` does in any case.
+    `accelerator=auto` requests a GPU if this machine has any; `gpu` always does.
     """
     wants = accelerator in ("gpu", "cuda") or bool(devices(accelerator))
     return 1 / _count("members_per_gpu", members_per_gpu) if wants else 0.0
@@ -58,7 +58,7 @@ def devices(accelerator: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Slot:
-    """What one of several processes may use while it holds the lock."""
+    """The cores and device that one of several processes may use while it holds the lock."""
 
     lock: FileLock
     threads: int
@@ -66,7 +66,7 @@ class Slot:
 
 
 def lay_out(folder: Path, slots: int, devices: list[str]) -> None:
-    """Make `slots` slots in a folder. Devices are handed out in turn, then over again."""
+    """Make `slots` slots in a folder; they take the devices in rotation."""
     layout = {"slots": slots, "threads": max(1, _cores() // slots), "devices": devices}
     (folder / "layout.json").write_text(json.dumps(layout), encoding="utf-8")
 
@@ -91,7 +91,7 @@ def take(folder: Path) -> Slot:
 def own_slot() -> Slot | None:
     """This process's slot, taken by the first call; None if none are laid out.
 
-    Call it before CUDA starts, which reads once which devices it may use.
+    Call it before CUDA starts: CUDA reads CUDA_VISIBLE_DEVICES only once.
     """
     folder = os.environ.get(FOLDER)
     if folder is None:

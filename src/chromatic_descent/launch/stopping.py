@@ -1,7 +1,7 @@
 """Stopping from outside: by Ctrl-C, by SIGTERM, by a lack of memory.
 
-Every file is whole or absent, and a member continues from its last epoch, so stopping takes no more
-than an exception that comes through.
+Every file is whole or absent, and a member continues from its last epoch, so it is enough that the
+exception gets through.
 """
 
 import signal
@@ -53,7 +53,7 @@ def sigterm_as_ctrl_c() -> Iterator[None]:
 
 
 @contextmanager
-def as_it_was(doing: str) -> Iterator[None]:
+def readable_errors(doing: str) -> Iterator[None]:
     """Let an interruption leave the block as an interruption, and a lack of memory with advice.
 
     Lightning turns Ctrl-C into SystemExit with code 1, or into whatever its loggers raise as they
@@ -63,11 +63,10 @@ def as_it_was(doing: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        chain = list(causes(error))
-        for each in chain:
+        for each in causes(error):
             if isinstance(each, KeyboardInterrupt):
                 raise each from None
-        for each in chain:
+        for each in causes(error):
             if _is_out_of_memory(each):
                 raise UserError(
                     f"{doing}: out of memory ({str(each).strip() or type(each).__name__}). Files "

@@ -7,7 +7,7 @@ This is the contract between training and analysis. One member is one `.npz` wit
     indices  [N]    int64     their indices in the data set's test split
     record   []     str       a JSON object, see `record.py`
 
-and, for every further slice of images (say `train`), `train.logits`, `train.labels`,
+and, for every further slice of images (such as `train`), `train.logits`, `train.labels`,
 `train.indices`. The slices are `train` and `heldout` images; test images under a corruption,
 `shift-<corruption>-<severity>`; and images of other data, `foreign-<kind>`, whose labels are 0 and
 mean nothing. A member that was recorded during training also has `trajectory` [T, N, C] float32 and
@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromatic_descent.errors import ArtefactError
+from chromatic_descent.files.arrays import BROKEN, open_npz
 from chromatic_descent.files.atomic import atomic_path
-from chromatic_descent.files.npz import BROKEN, open_npz
 from chromatic_descent.probe_logits.record import LARGEST, is_text, parse_record
 
 SHIFTED = "shift-"
@@ -37,6 +37,7 @@ SHIFTED = "shift-"
 FOREIGN = "foreign-"
 """How the name of a slice of images of other data begins."""
 
+_SLICE_ARRAYS = ("logits", "labels", "indices")
 _SHIFT = re.compile(rf"{SHIFTED}.*-[0-9]{{1,9}}")
 
 
@@ -74,9 +75,7 @@ def save(path: Path, member: ProbeLogits) -> None:
     validate(member, path)
     arrays: dict[str, Any] = {"record": np.array(json.dumps(member.record, allow_nan=False))}
     for prefix, part in [("", member), *((f"{name}.", s) for name, s in member.slices.items())]:
-        arrays[f"{prefix}logits"] = part.logits
-        arrays[f"{prefix}labels"] = part.labels
-        arrays[f"{prefix}indices"] = part.indices
+        arrays |= {f"{prefix}{key}": getattr(part, key) for key in _SLICE_ARRAYS}
     if member.trajectory is not None:
         arrays["trajectory"] = member.trajectory.logits
         arrays["epochs"] = member.trajectory.epochs
@@ -89,8 +88,8 @@ def read_record(path: Path) -> dict[str, Any]:
 
     Raises ArtefactError if the file is truncated, foreign, or of a newer schema.
     """
-    with _reading(path) as archive:
-        return _record(archive, path)
+    with _reading(path) as (record, _):
+        return record
 
 
 def load(path: Path) -> ProbeLogits:
@@ -99,32 +98,26 @@ def load(path: Path) -> ProbeLogits:
     Raises ArtefactError, naming the file, if it is truncated, foreign, of a newer schema, or
     holds arrays of a shape, type or value that no member can have.
     """
-    with _reading(path) as archive:
-        record = _record(archive, path)
+    with _reading(path) as (record, archive):
         prefixes = sorted(k.removesuffix("logits") for k in archive if k.endswith(".logits"))
-        try:
-            main = _slice(archive, "")
-            slices = {prefix.rstrip("."): _slice(archive, prefix) for prefix in prefixes}
-            trajectory = (
-                Trajectory(archive["trajectory"], archive["epochs"])
-                if "trajectory" in archive
-                else None
-            )
-        except KeyError as error:
-            raise ArtefactError(
-                f"{path} is not a probe artefact: it has no array {error}"
-            ) from None
-    member = ProbeLogits(main.logits, main.labels, main.indices, record, slices, trajectory)
+        probe = _slice(archive, "")
+        slices = {prefix.rstrip("."): _slice(archive, prefix) for prefix in prefixes}
+        trajectory = None
+        if "trajectory" in archive:
+            trajectory = Trajectory(archive["trajectory"], archive["epochs"])
+    member = ProbeLogits(probe.logits, probe.labels, probe.indices, record, slices, trajectory)
     validate(member, path)
     return member
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
-    """The artefact's arrays; every kind of broken file raises the same error."""
+def _reading(path: Path) -> Iterator[tuple[dict[str, Any], Mapping[str, NDArray[Any]]]]:
+    """The artefact's record and arrays; any broken or foreign file raises ArtefactError."""
     try:
         with open_npz(path) as archive:
-            yield archive
+            yield parse_record(str(archive["record"]), path), archive
+    except KeyError as error:
+        raise ArtefactError(f"{path} is not a probe artefact: it has no array {error}.") from None
     except BROKEN as error:
         raise ArtefactError(
             f"{path} cannot be read as a probe artefact ({type(error).__name__}: {error}). It "
@@ -132,18 +125,8 @@ def _reading(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
         ) from error
 
 
-def _record(archive: Mapping[str, NDArray[Any]], path: Path) -> dict[str, Any]:
-    if "record" not in archive:
-        raise ArtefactError(f"{path} is not a probe artefact: it has no array 'record'.")
-    return parse_record(str(archive["record"]), path)
-
-
 def _slice(archive: Mapping[str, NDArray[Any]], prefix: str) -> ProbeSliceLogits:
-    return ProbeSliceLogits(
-        logits=archive[f"{prefix}logits"],
-        labels=archive[f"{prefix}labels"],
-        indices=archive[f"{prefix}indices"],
-    )
+    return ProbeSliceLogits(*(archive[f"{prefix}{key}"] for key in _SLICE_ARRAYS))
 
 
 def validate(member: ProbeLogits, path: Path) -> None:
@@ -182,22 +165,13 @@ def validate(member: ProbeLogits, path: Path) -> None:
 
 def _validate_trajectory(trajectory: Trajectory, shape: tuple[int, ...], where: Path) -> None:
     logits, epochs = trajectory.logits, trajectory.epochs
-    if (
-        logits.dtype != np.float32
-        or logits.ndim != 3
-        or len(logits) == 0
-        or logits.shape[1:] != shape
-    ):
+    if logits.dtype != np.float32 or logits.shape[1:] != shape or len(logits) == 0:
         raise ArtefactError(
             f"{where}: trajectory is {logits.dtype} {list(logits.shape)}, expected float32 "
             f"[epochs, {shape[0]}, {shape[1]}]."
         )
-    if (
-        epochs.dtype != np.int64
-        or epochs.shape != (len(logits),)
-        or epochs[0] < 0
-        or (np.diff(epochs) <= 0).any()
-    ):
+    rising = epochs.shape == (len(logits),) and (np.diff(epochs, prepend=-1) > 0).all()
+    if epochs.dtype != np.int64 or not rising:
         raise ArtefactError(
             f"{where}: epochs of the trajectory are {epochs.tolist()}, expected {len(logits)} "
             "rising whole numbers from 0."

@@ -10,9 +10,7 @@ from chromatic_descent.files.hashing import content_hash
 
 # Configs of earlier releases: keys of `data` that are now keys of `data.probe`, renamed targets.
 _PROBE = {f"probe_{key}": key for key in ("size", "seed", "train", "heldout", "shifted", "foreign")}
-_RENAMED = {
-    "chromatic_descent.training.population.solo": "chromatic_descent.training.alone.solo",
-}
+_RENAMED = {"chromatic_descent.training.population.solo": "chromatic_descent.training.alone.solo"}
 # Keys that options have gained since, by `_target_`, with the value that members had until then.
 _GAINED: dict[str, dict[str, Any]] = {}
 
@@ -21,7 +19,7 @@ _ABSENT = object()
 
 @dataclass(frozen=True)
 class Identity:
-    """One member: its name in its study, its seed, and its config as plain data, less the seed."""
+    """A member: its name in its study, its seed, and its config without the seed, as plain data."""
 
     name: str
     seed: int
@@ -48,9 +46,9 @@ def config_hash(config: dict[str, Any]) -> str:
 
 
 def upgraded(record: dict[str, Any]) -> dict[str, Any]:
-    """A record or a manifest with its config in today's layout, and that config's hash.
+    """A record or a manifest with its config in today's layout, and the hash of that config.
 
-    So a study that an earlier release began is recognised, and continued.
+    This lets a study that an earlier release began be recognised and continued.
     """
     if not isinstance(record.get("config"), dict):
         return record

@@ -123,14 +123,14 @@ def from_arrays(
     Raises:
         UserError: a file that cannot be read; shapes or types that do not fit each other.
     """
-    values = _array(logits, "logits")
+    values = read_array(logits, "logits")
     if values.dtype.kind != "f" or values.ndim not in (3, 4) or 0 in values.shape:
         raise UserError(
             f"logits are {values.dtype} {list(values.shape)}: expected floating-point numbers "
             "[members, images, classes], or [members, epochs, images, classes]."
         )
     *_, images, classes = values.shape
-    given = _array(labels, "labels")
+    given = read_array(labels, "labels")
     true = check_whole_numbers(given, "labels", images)
     if given.min() < 0 or given.max() >= classes:
         raise UserError(
@@ -138,29 +138,20 @@ def from_arrays(
             f"logits have {classes} classes."
         )
     has_epochs = values.ndim == 4
-    probe_hash = content_hash(given)
+    common = {
+        "config": {},
+        "probe_hash": content_hash(given),
+        "dataset": {"name": "arrays", "classes": [str(c) for c in range(classes)]},
+    }
     names = [f"{member:0{len(str(len(values) - 1))}d}" for member in range(len(values))]
     return Population(
         logits=values[:, -1] if has_epochs else values,
         labels=true,
         indices=np.arange(images),
-        records=[
-            {
-                "member": name,
-                "seed": member,
-                "config": {},
-                "probe_hash": probe_hash,
-                "dataset": {"name": "arrays", "classes": [str(c) for c in range(classes)]},
-            }
-            for member, name in enumerate(names)
-        ],
+        records=[{"member": name, "seed": seed, **common} for seed, name in enumerate(names)],
         trajectories=values if has_epochs else None,
         epochs=np.arange(values.shape[1]) if has_epochs else None,
     )
-
-
-def _array(source: Path | str | NDArray[Any], key: str) -> NDArray[Any]:
-    return read_array(source, key) if isinstance(source, (str, Path)) else np.asarray(source)
 
 
 def check_whole_numbers(array: NDArray[Any], name: str, images: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""The JSON record in a probe artefact: what it must hold, and how older ones are read.
+"""The JSON record in a probe artefact: its keys, and how records of earlier versions are read.
 
     version   how a record differs from one of the next version
     1         members imported as arrays have no `slice_hashes`
@@ -6,9 +6,9 @@
               `population=solo` has another `_target_`
     3         today's
 
-A change that would make today's code misread an older file, or older code misread a file of today,
-is a new version, with a function in `UPGRADES` and a file in `tests/frozen/` that today's code
-wrote. A new key that may be missing is not.
+A change needs a new version if today's code would misread an older file, or older code would
+misread a file of today: add a function to `UPGRADES`, and a file that today's code wrote to
+`tests/frozen/`. A new optional key needs none.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ __all__ = ["RECORD_KEYS", "SCHEMA_VERSION"]
 SCHEMA_VERSION = 3
 """Version of the artefact's layout; today's code reads this one and every one before."""
 
-LARGEST = 1e15  # a bound on every number here: sums of squares over a probe are still float32
+LARGEST = 1e15  # bounds every number here: sums of squares over a probe stay finite in float32
 
 
 def is_text(value: Any) -> bool:
@@ -53,21 +53,17 @@ def _each(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 
 def _dataset(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and is_text(value.get("name"))
-        and is_text(value.get("fingerprint"))
-        and isinstance(value.get("classes"), list)
-        and all(map(is_text, value["classes"]))
-    )
+    if not isinstance(value, dict) or not isinstance(value.get("classes"), list):
+        return False
+    return all(map(is_text, [value.get("name"), value.get("fingerprint"), *value["classes"]]))
 
 
 RECORD_KEYS: dict[str, Callable[[Any], bool]] = {
     "schema_version": _is(int),  # of this file's layout
     "member": is_text,  # the member's name in its study
     "seed": lambda value: type(value) is int and 0 <= value < 2**63,
-    "config": _is(dict),  # the resolved config that determines the member, less its seed
-    "config_hash": is_text,  # SHA-256 of that
+    "config": _is(dict),  # the resolved config that determines the member, without its seed
+    "config_hash": is_text,  # SHA-256 of `config`
     "probe_hash": is_text,  # SHA-256 of probe images as the network sees them, labels and indices
     "slice_hashes": _each(is_text),  # {slice: the same of its images}
     "dataset": _dataset,  # {name, fingerprint, classes}
@@ -78,9 +74,9 @@ RECORD_KEYS: dict[str, Callable[[Any], bool]] = {
     "wall_time": _each(_number),  # {train, record}, seconds
     "finished": is_text,  # ISO 8601, UTC
 }
-"""The keys of a record, and what a file from anywhere must hold there."""
+"""The keys of a record, each with a check of its value: files may come from anywhere."""
 
-OPTIONAL_KEYS: dict[str, Callable[[Any], bool]] = {  # and these, where they are
+OPTIONAL_KEYS: dict[str, Callable[[Any], bool]] = {  # checked if present
     "continued": _is(bool),  # whether it was interrupted and went on
     "together": _is(list),  # seeds of the members trained together
     "references": _is(list),  # the members that it is repelled from
@@ -97,12 +93,8 @@ UPGRADES: dict[int, Callable[[Record], Record]] = {  # from that version to the 
 def parse_record(text: str, path: Path) -> Record:
     """A record of any version up to today's, as today's code would have written it.
 
-    Args:
-        text: the JSON.
-        path: the artefact, for messages.
-
-    Raises:
-        ArtefactError: not a JSON object, of a newer version, or without a key of its version.
+    Raises ArtefactError, which names the artefact's `path`, if the text is not a JSON object, its
+    version is newer, or a key of its version is missing.
     """
     try:
         record = plain_json(text)
@@ -116,7 +108,7 @@ def parse_record(text: str, path: Path) -> Record:
     known = {**RECORD_KEYS, **{k: fits for k, fits in OPTIONAL_KEYS.items() if k in record}}
     if wrong := [key for key, fits in known.items() if not fits(record[key])]:
         raise ArtefactError(
-            f"{path}: its record's {', '.join(wrong)} cannot be a member's: another type, or text "
+            f"{path}: its record has invalid values of {', '.join(wrong)}: a wrong type, or text "
             "that is not printable. It was altered."
         )
     return record

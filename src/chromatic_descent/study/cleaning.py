@@ -1,19 +1,18 @@
 """Cleaning: which files of a study may be removed, and removing them.
 
-Probe artefacts are never removed, nor anything of a member that a process is working on, nor a
-file that other members need in order to continue, nor anything that a link places outside the
-study's folder.
+These are never removed: probe artefacts; files of a member that a process is working on; files that
+other members need in order to continue; and anything that a link places outside the study's folder.
 """
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from chromatic_descent.errors import UserError
-from chromatic_descent.study.claims import MemberBusyError, claim
-from chromatic_descent.study.study import Member, Study
+from chromatic_descent.study.study import Member, MemberBusyError, Study, claim
 
 Kind = Literal["checkpoints", "failed", "interrupted", "cache"]
 
@@ -39,19 +38,20 @@ def removals(study: Study, kinds: Sequence[Kind]) -> list[Removal]:
             candidates.append(Removal(status, member.folder, member))
     if "cache" in kinds:
         candidates.append(Removal("cache", study.cache))
-    return [each for each in candidates if _is_inside(each.path, study) and _may_go(each)]
+    return [each for each in candidates if _is_inside(each.path, study) and _is_removable(each)]
 
 
 def remove(removal: Removal) -> bool:
     """Remove a file or folder unless its member has changed meanwhile; whether it was removed."""
-    if removal.member is None:
-        _remove(removal.path)
-        return True
+    path, member = removal.path, removal.member
     try:
-        with claim(removal.member):
-            if not _may_go(removal):
+        with nullcontext() if member is None else claim(member):
+            if not _is_removable(removal):
                 return False
-            _remove(removal.path)
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:  # also a pipe in place of a folder: rmtree would wait for its other end
+                path.unlink(missing_ok=True)
             return True
     except MemberBusyError:
         return False
@@ -66,20 +66,8 @@ def files(path: Path) -> Iterator[Path]:
             yield from files(inner)
 
 
-def size(path: Path) -> int:
-    """Bytes of everything at or below a path."""
-    return sum(file.lstat().st_size for file in files(path))
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:  # also a pipe in place of a folder: rmtree would wait for its other end
-        path.unlink(missing_ok=True)
-
-
-def _may_go(removal: Removal) -> bool:
-    """Whether a file or folder is still of its kind, and no other member needs it."""
+def _is_removable(removal: Removal) -> bool:
+    """Whether a file or folder is still of its kind and not needed by another member."""
     member = removal.member
     if member is None:
         return True

@@ -1,4 +1,4 @@
-"""A member's manifest, `member.json`: what its folder is for, and which process works on it."""
+"""A member's manifest, `member.json`: the purpose of its folder, and the process working on it."""
 
 import json
 import os
@@ -15,27 +15,21 @@ from chromatic_descent.probe_logits.identity import upgraded
 
 
 def _this_process() -> dict[str, Any]:
-    return {
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "since": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a member's folder is for; each field that is not None is a key of the file.
-
-    `process` is the process that wrote it: {pid, host, since}. `together` has the seeds of the
-    members trained together, this one among them. `references` has the members from which this
-    one is repelled, so that every later attempt uses the same.
-    """
+    """A member's manifest; each field that is not None is a key of the file."""
 
     seed: int
     config: dict[str, Any]
     config_hash: str
-    process: dict[str, Any] | None = field(default_factory=_this_process)
-    together: list[int] | None = None
+    # the process that wrote the manifest
+    process: dict[str, Any] | None = field(default_factory=_this_process, kw_only=True)
+    together: list[int] | None = None  # seeds of the members trained together, this one included
+    # the members from which this one is repelled, so that every later attempt uses the same
     references: list[dict[str, str]] | None = None
 
 
@@ -46,7 +40,7 @@ def write(path: Path, manifest: Manifest) -> None:
 
 
 def read(path: Path) -> Manifest | None:
-    """Read a manifest; None if there is no such file.
+    """Read a manifest; None if the file does not exist.
 
     Raises UserError if the file is not JSON, or not a manifest.
     """
@@ -67,7 +61,7 @@ def read(path: Path) -> Manifest | None:
 
 
 def _is_manifest(content: Any) -> bool:
-    """Whether a JSON value is what `write` writes; files may come from anywhere."""
+    """Whether a JSON value has the keys and types that `write` writes."""
     if not isinstance(content, dict):
         return False
     together = content.get("together") or []

@@ -11,7 +11,7 @@ _LONGEST_SUFFIX = 120  # characters; file systems allow 255 in a name, artefacts
 
 
 def member_name(seed: int, suffix: str = "") -> str:
-    """A member's name: SEED_0007, and whatever else the sweep varies, fit for a file name.
+    """A member's name: its seed and whatever the sweep varies besides, fit for a file name.
 
     >>> member_name(7)
     'SEED_0007'
@@ -26,7 +26,7 @@ def member_name(seed: int, suffix: str = "") -> str:
 
 
 def is_plain(name: str) -> bool:
-    """Whether a name can be that of a study or a member."""
+    """Whether a study or a member may have this name."""
     return _PLAIN.fullmatch(name) is not None
 
 

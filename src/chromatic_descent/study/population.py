@@ -1,4 +1,4 @@
-"""Loads a population to analyse: the complete members of studies, or plain arrays."""
+"""Finds studies, and loads a population to analyse: members of studies, or plain arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,6 @@ from pathlib import Path
 from chromatic_descent import probe_logits
 from chromatic_descent.errors import ArtefactError, UserError
 from chromatic_descent.probe_logits import Population, ProbeLogits
-from chromatic_descent.study.finding import find_study
 from chromatic_descent.study.study import Study
 
 
@@ -19,6 +18,35 @@ class Subject:
     study: Study  # where the results go
     missing: list[str] = field(default_factory=list)  # a line on each member that is not complete
     sources: list[Study] = field(default_factory=list)  # of the members; none for plain arrays
+
+
+def studies(root: Path) -> list[Study]:
+    """Every study under `root`, by name."""
+    return [study for path in sorted(root.glob("*")) if _is_study(study := Study(path))]
+
+
+def find_study(study: str | None, root: Path) -> Study:
+    """Find a study by name under `root`, by path, or (None) the newest under `root`.
+
+    The newest is the one whose newest member completed last. Raises UserError if there is none.
+    """
+    known = studies(root)
+    if study is None:
+        complete = [each for each in known if each.probes.is_dir()]
+        if not complete:
+            raise UserError(
+                f"There is no study in {root.resolve()}. Train one first, for example: "
+                "python -m chromatic_descent.train -m 'seed=range(12)' experiment=demo"
+            )
+        return max(complete, key=_last_completed)
+    for candidate in (Study(root / study), Study(Path(study))):
+        if _is_study(candidate):
+            return candidate
+    names = ", ".join(s.name for s in known) or "none"
+    raise UserError(
+        f"study={study} was found neither in {root.resolve()} (there: {names}) nor as a path, or "
+        "has no member yet."
+    )
 
 
 def find_subject(
@@ -62,7 +90,7 @@ def find_subject(
 def load_study(study: Study) -> tuple[Population, list[str]]:
     """The complete members of a study, stacked, and a line on each that is not complete.
 
-    Raises ArtefactError, naming every file that cannot be used, if there is one.
+    Raises ArtefactError that names every unusable file.
     """
     members, missing = _complete_members(study)
     return probe_logits.stack(members), missing
@@ -89,9 +117,9 @@ def load_studies(studies: Sequence[Study]) -> tuple[Population, list[str]]:
             record["config"] = {"study": study.name, **record["config"]}
             members.append(replace(member, record=record))
     if len(set(probes.values())) > 1:
-        seen = "".join(f"\n  {name}: {digest[:12]}" for name, digest in probes.items())
+        lines = "".join(f"\n  {name}: {digest[:12]}" for name, digest in probes.items())
         raise ArtefactError(
-            f"The studies were recorded on different probes and cannot be compared:{seen}\n"
+            f"The studies were recorded on different probes and cannot be compared:{lines}\n"
             "Train them with the same data and the same `probe`."
         )
     return probe_logits.stack(members), missing
@@ -118,3 +146,11 @@ def _complete_members(study: Study) -> tuple[list[ProbeLogits], list[str]]:
         reasons = "\n  ".join(["", *missing])
         raise UserError(f"No member of {study.path} is complete, nothing to analyse.{reasons}")
     return members, missing
+
+
+def _is_study(study: Study) -> bool:
+    return study.probes.is_dir() or bool(study.members())
+
+
+def _last_completed(study: Study) -> float:
+    return max((path.stat().st_mtime for path in study.probes.glob("*.npz")), default=0.0)

@@ -15,24 +15,20 @@ from omegaconf import DictConfig
 from chromatic_descent import config, probe_logits
 from chromatic_descent.errors import UserError
 from chromatic_descent.probe_logits.identity import config_hash, differences
-from chromatic_descent.study.claims import claim
 from chromatic_descent.study.manifest import Manifest
 from chromatic_descent.study.names import member_name
-from chromatic_descent.study.study import Member
+from chromatic_descent.study.study import Member, claim
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What determines members besides their seeds: their config, and who is trained together.
-
-    `together` has the seeds of the members trained together; None for a member trained alone.
-    """
+    """What determines members besides their seeds: their config, and which are trained together."""
 
     config: dict[str, Any] = field(compare=False)  # the hash is compared
     config_hash: str
-    together: list[int] | None
+    together: list[int] | None  # seeds of the members trained together; None: trained alone
 
     @classmethod
     def requested(cls, cfg: DictConfig) -> "Recipe":
@@ -47,7 +43,7 @@ class Recipe:
         return cls(entries["config"], entries["config_hash"], entries.get("together"))
 
     def entries(self) -> dict[str, Any]:
-        """The config and, beside its keys, who is trained together, for listing differences."""
+        """The config and the members trained together, for listing differences."""
         seeds = self.together
         return {**self.config, "together": seeds and f"seeds {seeds[0]} to {seeds[-1]}"}
 
@@ -55,7 +51,7 @@ class Recipe:
 def members_of(cfg: DictConfig, first: Member) -> list[Member]:
     """The members of a job, of which Hydra has named the first."""
     names = [member_name(seed) for seed in config.seeds(cfg)]
-    suffix = first.name.removeprefix(names[0])  # whatever else the sweep varies
+    suffix = first.name.removeprefix(names[0])  # whatever the sweep varies besides
     return [first, *(Member(first.study, f"{name}{suffix}") for name in names[1:])]
 
 
@@ -72,27 +68,27 @@ def unfinished(members: Sequence[Member], requested: Recipe, overwrite: bool) ->
 
 
 @contextmanager
-def taken_up(
+def claimed(
     cfg: DictConfig, members: Sequence[Member], requested: Recipe
 ) -> Iterator[list[Member]]:
-    """Claim a job's members for the block; give those that are left to train, ready to begin.
+    """Claim a job's members for the block, and yield the unfinished ones, ready to be trained.
 
-    If the block raises, each member that it has not completed keeps the reason.
+    If the block raises, the reason is written for each member that it has not completed.
 
-    Raises:
-        UserError: a member's folder holds another recipe's work, and `overwrite` is false.
-        MemberBusyError: another process holds a member.
+    Raises UserError if a member's folder holds another recipe's work and `overwrite` is false, and
+    MemberBusyError if another process holds a member.
     """
     with ExitStack() as claims:
         for member in members:
             claims.enter_context(claim(member))
-        left = unfinished(members, requested, cfg.overwrite)  # another process may be done
+        # again, since another process may have completed them meanwhile
+        left = unfinished(members, requested, cfg.overwrite)
         if left:
             _begin(cfg, members, left, requested)
         try:
             yield left
         except Exception as error:
-            for member in left:  # a member that failed for a reason of its own has kept it already
+            for member in left:  # a member that failed for its own reason already has it written
                 if not _is_complete(member, requested, True) and not member.failure.exists():
                     with suppress(OSError):  # the reason may be that nothing can be written
                         member.write_failure(error)
@@ -115,38 +111,29 @@ def _begin(
     cfg: DictConfig, members: Sequence[Member], left: Sequence[Member], requested: Recipe
 ) -> None:
     """Write the manifests; UserError, before any is written, if a folder has another recipe."""
-    manifests = [member.read_manifest() for member in members]
-    continued = [m if m is not None and _recipe(m) == requested else None for m in manifests]
-    replaced = False
-    for member, manifest, own in zip(members, manifests, continued, strict=True):
-        if manifest is None or own is not None or not _can_continue(member, manifest):
-            continue  # without a checkpoint nothing is lost: the member was refused at once, say
-        if not cfg.overwrite:
-            raise _refusal(member, _recipe(manifest), requested, "was begun")
-        log.warning("%s has another config: replaced, since overwrite=true", member.name)
-        replaced = True
+    replaced, references = False, {}
+    for member in members:
+        manifest = member.read_manifest()
+        if manifest is None:
+            continue
+        recipe = Recipe.on_disk(vars(manifest))
+        last = member.together()[0].joint_checkpoint if manifest.together else member.checkpoint
+        if recipe == requested:
+            references[member] = manifest.references
+        elif last.exists():  # otherwise there is nothing to lose
+            if not cfg.overwrite:
+                raise _refusal(member, recipe, requested, "was begun")
+            log.warning("%s has another config: replaced, since overwrite=true", member.name)
+            replaced = True
     if replaced:  # members trained together continue together, or not at all
         for member in members:
             member.checkpoint.unlink(missing_ok=True)
             member.joint_checkpoint.unlink(missing_ok=True)
-    for member, seed, own in zip(members, config.seeds(cfg), continued, strict=True):
+    for member, seed in zip(members, config.seeds(cfg), strict=True):
         if member in left:
-            member.write_manifest(
-                *(seed, requested.config, requested.config_hash, requested.together),
-                references=None if own is None else own.references,
-            )
+            manifest = Manifest(seed, **vars(requested), references=references.get(member))
+            member.write_manifest(manifest)
             member.failure.unlink(missing_ok=True)
-
-
-def _recipe(manifest: Manifest) -> Recipe:
-    return Recipe.on_disk(vars(manifest))
-
-
-def _can_continue(member: Member, manifest: Manifest) -> bool:
-    """Whether the work that a member's manifest names has a checkpoint."""
-    if manifest.together:
-        return member.together()[0].joint_checkpoint.exists()
-    return member.checkpoint.exists()
 
 
 def _refusal(member: Member, recipe: Recipe, requested: Recipe, verb: str) -> UserError:

@@ -1,16 +1,16 @@
-"""A study on disk: where things are, and what has become of each member.
+"""A study on disk: its files, the status of each member, and the process that works on each.
 
 <study>/
   multirun.yaml             the latest sweep (Hydra's record)
   SEED_0007/                one folder per member
     .hydra/                 Hydra's record: config.yaml, hydra.yaml, overrides.yaml
     config_tree.txt         the resolved config, for reading
-    member.json             the manifest: seed, config, and which process works on the member
+    member.json             the manifest: seed, config, and the process that works on the member
     checkpoints/last.ckpt   from which an interrupted member continues
-    checkpoints/joint.ckpt  in the first of members trained together: from which all of them
-                            continue. It is one file, so that they cannot be of different epochs;
-                            last.ckpt of each is then written once, at the end
-    metrics/                what was logged
+    checkpoints/joint.ckpt  from which members trained together continue: one file, in the folder of
+                            the first, so that all continue from the same epoch. The last.ckpt of
+                            each is then written once, at the end
+    metrics/                logged metrics
     failure.txt             why the member failed, if it did
   artifacts/
     probes/SEED_0007.npz    the member is complete if and only if this exists
@@ -18,21 +18,41 @@
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from traceback import format_exception
 from typing import Any, Literal
 
+from filelock import FileLock, Timeout
+
 from chromatic_descent.errors import UserError
-from chromatic_descent.files import locks
-from chromatic_descent.files.atomic import write_text
+from chromatic_descent.files.atomic import remove_leftovers, write_text
 from chromatic_descent.files.plain_json import regular
 from chromatic_descent.study import manifest as manifests
 from chromatic_descent.study.manifest import Manifest
 from chromatic_descent.study.names import is_plain, member_name, printable
 
 Status = Literal["complete", "running", "failed", "interrupted"]
+# Of a member, training writes through these if they are links; other files are replaced whole.
+_WRITTEN = ("", "checkpoints", "metrics", "tensorboard", "wandb", "train.log", ".hydra", ".lock")
+_LONGEST_CHECK = 0.2  # seconds for which `Member.status` may itself hold a lock, generously
+
+
+class MemberBusyError(UserError):
+    """Another process is working on the member."""
+
+
+class _Inside:
+    """A path inside the folder of a study or a member."""
+
+    def __init__(self, *parts: str):
+        self._parts = parts
+
+    def __get__(self, owner: "Study | Member", kind: object = None) -> Path:
+        folder = owner.path if isinstance(owner, Study) else owner.folder
+        return folder.joinpath(*self._parts)
 
 
 @dataclass(frozen=True)
@@ -40,31 +60,15 @@ class Study:
     """A study's folder and the paths in it."""
 
     path: Path
+    probes = _Inside("artifacts", "probes")  # the members' probe artefacts
+    embeddings = _Inside("artifacts", "embeddings")  # distances, embeddings and their figures
+    reports = _Inside("artifacts", "reports")  # the analysis's numbers and summaries
+    cache = _Inside("artifacts", "cache")  # results that the analysis need not compute again
 
     @property
     def name(self) -> str:
         """The study's name."""
         return self.path.name
-
-    @property
-    def probes(self) -> Path:
-        """The folder of the members' probe artefacts."""
-        return self.path / "artifacts" / "probes"
-
-    @property
-    def embeddings(self) -> Path:
-        """The folder of distances, embeddings and their figures."""
-        return self.path / "artifacts" / "embeddings"
-
-    @property
-    def reports(self) -> Path:
-        """The folder of the analysis's numbers and summaries."""
-        return self.path / "artifacts" / "reports"
-
-    @property
-    def cache(self) -> Path:
-        """The folder of results that the analysis need not compute again."""
-        return self.path / "artifacts" / "cache"
 
     def members(self) -> list["Member"]:
         """Every member that was begun or is complete, by name."""
@@ -75,8 +79,8 @@ class Study:
     def check(self, further: Sequence["Member"] = ()) -> None:
         """Raise UserError if a member's name is not plain, or if a link leads out of the study.
 
-        Every command that writes into a study, which may come from anywhere, asks this first, of
-        the study's members and of `further` ones to be begun. The study's own folder may be a link.
+        Studies may come from anywhere, so every command that writes into one calls this first,
+        with the `further` members that it begins. The study's own folder may be a link.
         """
         members = [*self.members(), *further]
         for member in members:
@@ -89,7 +93,7 @@ class Study:
         written = [
             *(self.path / "analysis", artefacts, artefacts / "mlflow"),
             *(self.probes, self.embeddings, self.reports, self.cache),
-            *(path for member in members for path in member.written),
+            *(member.folder / name for member in members for name in _WRITTEN),
         ]
         for path in written:
             if self.is_link_out(path):
@@ -111,6 +115,11 @@ class Member:
 
     study: Study
     name: str
+    manifest = _Inside("member.json")  # see `read_manifest`
+    checkpoint = _Inside("checkpoints", "last.ckpt")
+    joint_checkpoint = _Inside("checkpoints", "joint.ckpt")  # in the first of `together()`
+    lock = _Inside(".lock")  # held by the process that works on the member
+    failure = _Inside("failure.txt")  # why the last attempt failed, if it did
 
     @property
     def folder(self) -> Path:
@@ -123,47 +132,11 @@ class Member:
         return self.study.probes / f"{self.name}.npz"
 
     @property
-    def manifest(self) -> Path:
-        """The file that says what the folder is for; see `read_manifest`."""
-        return self.folder / "member.json"
-
-    @property
-    def checkpoint(self) -> Path:
-        """The checkpoint from which an interrupted member continues."""
-        return self.folder / "checkpoints" / "last.ckpt"
-
-    @property
-    def joint_checkpoint(self) -> Path:
-        """The checkpoint from which members trained together continue; in the first of them."""
-        return self.folder / "checkpoints" / "joint.ckpt"
-
-    @property
-    def lock(self) -> Path:
-        """The lock that the process working on the member holds."""
-        return self.folder / ".lock"
-
-    @property
-    def failure(self) -> Path:
-        """Why the member failed, if its last attempt did."""
-        return self.folder / "failure.txt"
-
-    @property
-    def written(self) -> list[Path]:
-        """Paths that training writes through if they are links; other files are replaced whole."""
-        names = ("checkpoints", "metrics", "tensorboard", "wandb", "train.log", ".hydra", ".lock")
-        return [self.folder, *(self.folder / name for name in names)]
-
-    @property
-    def files(self) -> list[Path]:
-        """Everything of the member: its folder and its artefact."""
-        return [self.folder, self.artefact]
-
-    @property
     def status(self) -> Status:
         """Complete, running (in any process that shares the file system), failed or interrupted."""
         if self.artefact.exists():
             return "complete"
-        if locks.is_held(self.lock):
+        if _is_held(self.lock):
             return "running"
         return "failed" if self.failure.exists() else "interrupted"
 
@@ -199,22 +172,14 @@ class Member:
         """The member's manifest; None if the member was not begun."""
         return manifests.read(self.manifest)
 
-    def write_manifest(
-        self,
-        seed: int,
-        config: dict[str, Any],
-        config_hash: str,
-        together: list[int] | None = None,
-        references: list[dict[str, str]] | None = None,
-    ) -> None:
-        """Say what the folder is for, and that this process works on it; see `Manifest`."""
-        manifest = Manifest(seed, config, config_hash, together=together, references=references)
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write the member's manifest, whole or not at all."""
         manifests.write(self.manifest, manifest)
 
     def keep_references(self, references: list[dict[str, str]]) -> None:
         """Keep in the manifest which members this one is repelled from, for later attempts."""
         if (manifest := self.read_manifest()) is not None:
-            manifests.write(self.manifest, replace(manifest, references=references))
+            self.write_manifest(replace(manifest, references=references))
 
     def together(self) -> list["Member"]:
         """The members that are trained together with this one, itself among them; by seed.
@@ -227,3 +192,42 @@ class Member:
         own = member_name(manifest.seed)
         names = [member_name(seed) for seed in manifest.together or [manifest.seed]]
         return [Member(self.study, self.name.replace(own, name, 1)) for name in names]
+
+
+@contextmanager
+def claim(member: Member) -> Iterator[None]:
+    """Hold a member for this process; the claim ends with the block or with the process.
+
+    Raises MemberBusyError if another process holds it.
+    """
+    member.folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(member.lock)
+    try:
+        lock.acquire(timeout=_LONGEST_CHECK, poll_interval=_LONGEST_CHECK / 10)
+    except Timeout:
+        raise MemberBusyError(
+            f"{member.name} of study {member.study.name} is being trained by {member.holder}: "
+            "left to it. Run the same command again once it has ended, if it did not finish."
+        ) from None
+    try:
+        # Killed processes leave half-written files, which only the member's holder may remove.
+        folders = (member.folder, member.folder / ".hydra", member.checkpoint.parent)
+        for path in (*folders, member.artefact):
+            if not member.study.is_link_out(path):
+                remove_leftovers(path)
+        yield
+    finally:
+        lock.release()
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether a process holds a lock; the check creates no file."""
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, blocking=False):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a folder that may only be read
+        return False

@@ -5,7 +5,7 @@ from chromatic_descent import probe_logits
 from chromatic_descent.errors import UserError
 from chromatic_descent.probe_logits.identity import Identity, config_hash
 from chromatic_descent.probe_logits.record import SCHEMA_VERSION
-from chromatic_descent.study import Member, Study
+from chromatic_descent.study import Manifest, Member, Study
 from chromatic_descent.training.repulsion.references import choose, source_study
 from chromatic_descent.training.repulsion.repulsion import STUDY, Request
 
@@ -56,7 +56,7 @@ def study(tmp_path):
 
 
 def test_all_complete_members_but_oneself(study):
-    Member(study, "SEED_0007").write_manifest(7, {}, "hash")  # begun, not complete
+    Member(study, "SEED_0007").write_manifest(Manifest(7, {}, "hash"))  # begun, not complete
     new = Member(study, "SEED_0009")
     assert names(chosen(study, new)) == [f"SEED_000{i}" for i in range(5)]
     assert names(chosen(study, Member(study, "SEED_0002"))) == [

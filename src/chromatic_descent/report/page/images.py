@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from chromatic_descent.analysis import Analysis, NotComputed
 from chromatic_descent.errors import UserError
-from chromatic_descent.files.npz import BROKEN
+from chromatic_descent.files.arrays import BROKEN
 from chromatic_descent.probe_logits import Population
 
 _TORCHVISION = ("CIFAR10", "CIFAR100", "SVHN", "MNIST", "FashionMNIST")
