@@ -14,13 +14,6 @@ from chromatic_descent.analysis.analysis import OPTIONS, SECTIONS, Analysis, ana
 from chromatic_descent.analysis.output import read_numbers
 from chromatic_descent.analysis.results import Each, NotComputed, computed
 
-__all__ = [
-    "OPTIONS",
-    "SECTIONS",
-    "Analysis",
-    "Each",
-    "NotComputed",
-    "analyse",
-    "computed",
-    "read_numbers",
-]
+__all__ = ["OPTIONS", "SECTIONS", "Analysis", "analyse"]
+__all__ += ["read_numbers"]
+__all__ += ["Each", "NotComputed", "computed"]

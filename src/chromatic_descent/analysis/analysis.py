@@ -85,8 +85,7 @@ def analyse(
 
     Args:
         population: S members on one probe.
-        cache: a folder for the results of each section, which are read again as long as their
-            inputs (logits, options, earlier sections, the code of this package) have not changed.
+        cache: a folder for results, which are read again until logits, options or code change.
         progress: called with each section's name before it is computed.
         options: by name, see `configs/analyze.yaml`; the others take their defaults.
 

@@ -68,8 +68,7 @@ def ramp(along: Array, dark: str, light: str) -> list[str]:
 def largest_scale(layout: Array) -> tuple[float, Array]:
     """The largest scale at which 19 members in 20 are in sRGB, and the signs of the axes.
 
-    Args:
-        layout: [S, 3], in the order lightness, a, b, around zero.
+    The layout is [S, 3]: lightness, a and b, around zero.
     """
     if not layout.any():
         return 0.0, np.ones(3)

@@ -116,8 +116,7 @@ def with_kept_colours(
 ) -> Colours:
     """The same colours in agreement with those of earlier analyses.
 
-    The map is read from `colours-<distance>.json` in the folder and written there again with the
-    members that are new.
+    The folder's `colours-<distance>.json` holds the map, to which new members are added.
     """
     hashes = member_hashes(population)
     path = folder / f"colours-{colours.distance}.json"
@@ -150,12 +149,7 @@ def colour_members(
     mirrored (Procrustes, at the earlier scale) to lie on the known ones. If these are fewer than
     four, or fewer than half, they do not fix a frame for the others, and the map starts afresh.
 
-    Args:
-        population: S members.
-        distance: its name.
-        squared: [S, S] its squares.
-        earlier: the map to agree with.
-        hashes: identify the S members in the earlier map; see `member_hashes`.
+    `squared` is [S, S]; `hashes` identify the members in the earlier map, see `member_hashes`.
 
     Source: the axes are this project's own; OKLab is Ottosson 2020, Procrustes Gower 1975.
     """
@@ -211,10 +205,7 @@ def save_map(path: Path, colour_map: ColourMap) -> None:
 
 
 def load_map(path: Path) -> ColourMap | None:
-    """Read a map that `save_map` wrote.
-
-    Returns None if there is no file or it is broken: the colours are then chosen afresh.
-    """
+    """Read a map that `save_map` wrote; None if there is no file or it is broken."""
     try:
         content = read_json(path)
         places = {

@@ -58,10 +58,7 @@ def slices_of(population: Population, kind: str) -> dict[str, ProbeSliceLogits]:
 
 
 def members_alone(population: Population, members: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """One row per member, from the table of the section `members` and the shifted images.
-
-    The seed is of the probe's halves, for calibration.
-    """
+    """One row per member, from the table of the section `members` and the shifted images."""
     labels, shifts = population.labels, slices_of(population, SHIFTED).values()
     rows = []
     for member, record in enumerate(population.records):
@@ -83,12 +80,7 @@ def together(
 ) -> dict[str, Array]:
     """Scores of the ensemble of some members, and how far apart they are: [W] each.
 
-    Args:
-        population: S members.
-        members: the indices of at least 2 of them.
-        temperature: [S] fitted.
-        images: how often each image counts, W times.
-        seed: of the probe's halves; the temperatures are fitted on every image once.
+    There must be at least 2 members. Temperatures are fitted with every image counted once.
     """
     chosen = list(members)
     logits, labels = population.logits[chosen], population.labels
@@ -196,10 +188,7 @@ def _disagreement(
 
 
 def _spread(logits: NDArray[np.floating], name: str, temperature: Array) -> Array:
-    """Each image's contribution to the mean squared distance between two members [N].
-
-    mean_{i<j} ‖φ_i − φ_j‖² = 2/(S − 1) Σ_i ‖φ_i − φ̄‖².
-    """
+    """Each image's part [N] of mean_{i<j} ‖φ_i − φ_j‖² = 2/(S − 1) Σ_i ‖φ_i − φ̄‖²."""
     phi = geometry.features(logits, geometry.distance(name, temperature=temperature))
     phi -= phi.mean(axis=0)
     total: Array = np.einsum("snc,snc->n", phi, phi)

@@ -41,10 +41,7 @@ def pick_images(population: Population, maps: Maps) -> PerImage:
 
 
 def _disputed(population: Population, predicted: NDArray[np.int64]) -> pd.DataFrame:
-    """The images on which most pairs of members disagree; ties go to more mutual information.
-
-    disagreement is the share of pairs, mutual_information H(p̄) − mean_i H(p_i) in nats.
-    """
+    """The images on which most pairs of members disagree; ties go to more mutual information."""
     members, images, classes = population.logits.shape
     if members < 2:
         raise UserError("one member disagrees with nobody")
@@ -68,9 +65,8 @@ def _disputed(population: Population, predicted: NDArray[np.int64]) -> pd.DataFr
 def _axis_ends(population: Population, maps: Maps) -> dict[str, pd.DataFrame]:
     """By distance, the images whose true class becomes most, and least, probable along each axis.
 
-    slope_n = Σ_i x_i p_in / Σ_i x_i², p the probability of the label and x the coordinates: the
-    images of largest slope are those that members at the + end classify better than those at the −
-    end, per unit of the axis.
+    slope_n = Σ_i x_i p_in / Σ_i x_i², p the probability of the label and x the coordinates: members
+    at the + end classify the images of largest slope better than members at the − end.
     """
     images, ends = np.arange(len(population.labels)), {}
     probability = np.stack(

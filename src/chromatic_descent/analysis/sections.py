@@ -61,10 +61,7 @@ def sections_of(analysis: type) -> dict[str, Section]:
 
 
 def check_options(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-    """Raise UserError if an option is unknown or out of range.
-
-    A count out of range would otherwise read like a property of the data.
-    """
+    """Raise UserError if an option is unknown or out of range."""
     if unknown := sorted(options.keys() - defaults.keys()):
         known = ", ".join(sorted(defaults))
         raise UserError(f"{', '.join(unknown)}: expected options among {known}.")

@@ -67,11 +67,7 @@ def save(path: Path, result: Any, key: str) -> None:
 
 
 def load(path: Path, key: str, kind: Any) -> Any:
-    """Read a result of type `kind` that `save` wrote.
-
-    None if there is no file, its inputs had another key, or it is broken: that is not an error, its
-    content is computed again.
-    """
+    """Read a result that `save` wrote; None if the file is missing, broken or of another key."""
     try:
         with open_npz(path) as archive:
             if str(archive["key"]) != key:

@@ -48,45 +48,16 @@ from chromatic_descent.ensemble.selection import (
 )
 from chromatic_descent.ensemble.uncertainty import Uncertainty, auroc, uncertainty
 
-__all__ = [
-    "COMBINERS",
-    "METRICS",
-    "Combiner",
-    "CrossCalibrated",
-    "Decomposition",
-    "DistanceGain",
-    "Diversity",
-    "Metric",
-    "PairedDifference",
-    "Prediction",
-    "Reliability",
-    "Uncertainty",
-    "accuracy",
-    "auroc",
-    "brier",
-    "calibrated_scores",
-    "classwise_ece",
-    "cross_calibrated",
-    "decompositions",
-    "distance_predicts_gain",
-    "diversity",
-    "ece",
-    "farthest_point",
-    "fit_temperature",
-    "geometric_mean",
-    "greedy_forward",
-    "jackknife_interval",
-    "k_medoids",
-    "log_softmax",
-    "majority_vote",
-    "mean_logit",
-    "mean_probability",
-    "nll",
-    "oracle_accuracy",
-    "paired_difference",
-    "probe_halves",
-    "reliability",
-    "selection_curves",
-    "size_curves",
-    "uncertainty",
-]
+__all__ = ["CrossCalibrated", "Reliability", "calibrated_scores", "cross_calibrated"]
+__all__ += ["fit_temperature", "probe_halves", "reliability"]
+__all__ += ["COMBINERS", "Combiner", "geometric_mean", "majority_vote", "mean_logit"]
+__all__ += ["mean_probability"]
+__all__ += ["size_curves"]
+__all__ += ["Decomposition", "decompositions"]
+__all__ += ["Diversity", "diversity", "oracle_accuracy"]
+__all__ += ["DistanceGain", "distance_predicts_gain"]
+__all__ += ["log_softmax"]
+__all__ += ["METRICS", "Metric", "Prediction", "accuracy", "brier", "classwise_ece", "ece", "nll"]
+__all__ += ["PairedDifference", "jackknife_interval", "paired_difference"]
+__all__ += ["farthest_point", "greedy_forward", "k_medoids", "selection_curves"]
+__all__ += ["Uncertainty", "auroc", "uncertainty"]

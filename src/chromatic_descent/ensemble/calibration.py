@@ -25,8 +25,7 @@ class CrossCalibrated:
     """Predictions at a temperature that was fitted without them.
 
     Attributes:
-        log_probs: [..., N, C] log-probabilities in nats, each item at the temperature fitted on
-            the other half.
+        log_probs: [..., N, C] in nats, each item at the temperature fitted on the other half.
         temperatures: [..., 2], fitted on the first half and on the second.
         first_half: [N], which items are in the first half.
     """
@@ -116,13 +115,9 @@ def cross_calibrated(logits: ArrayLike, labels: ArrayLike, *, seed: int = 0) -> 
     and after are therefore comparable: the bias of calibration errors depends on N.
 
     Args:
-        logits: [..., N, C]; an ensemble's log-probabilities work as well: combine first, then
-            calibrate.
+        logits: [..., N, C], or an ensemble's log-probabilities: combine first, then calibrate.
         labels: [N], whole numbers from 0 to C − 1.
         seed: of the halves.
-
-    Returns:
-        A `CrossCalibrated`.
 
     Raises:
         UserError: as `fit_temperature`; fewer than 2 items.
@@ -246,8 +241,7 @@ def best_beta(
                 seen.add(bound)
                 if derivatives(bound)[0] * slope >= 0:  # downhill as far as the bound
                     return bound
-            # Halve the bracket instead (on a log scale, as T has one).
-            following = float(np.sqrt(low * high))
+            following = float(np.sqrt(low * high))  # halves the bracket, on the log scale of T
         if abs(following - beta) <= tolerance * beta:
             return following
         beta = following

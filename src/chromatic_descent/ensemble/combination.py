@@ -29,15 +29,12 @@ _TINY = 1e-290
 class Pooling:
     """A combiner as a function of a mean over members.
 
-    Arrays are [C, N], classes first: sums over classes are then sums of long rows, which stay in
-    the cache.
+    Classes come first, as in `Prediction`. Both functions may overwrite their input.
 
     Attributes:
-        terms: logits minus each item's largest [S, C, n], which may be overwritten -> the terms to
-            average over members, [S, C, n].
-        finish: the sum of the terms over a subset [C, N], which may be overwritten, and the
-            subset's size -> probabilities and log-probabilities [C, N]; None where the sum lost
-            digits, and the subset must be combined on its own.
+        terms: logits minus each item's largest -> the terms to average over members, [S, C, n].
+        finish: a subset's sum of terms, and its size -> probabilities and log-probabilities [C, N];
+            None where the sum lost digits, and the subset must be combined on its own.
     """
 
     terms: Callable[[Array], Array]
@@ -108,9 +105,8 @@ def geometric_mean(logits: ArrayLike) -> Array:
         log q̄_c = (1/S) Σ_i log p_ic − log Z,   Z = Σ_c Π_i p_ic^(1/S)
 
     Identical to `mean_logit` up to round-off: log p_ic = f_ic − log Σ_c' exp f_ic', and the
-    subtracted term is the same for all classes of an item, so normalisation removes it again.
-    Two names for one combiner: a logarithmic opinion pool, and the combiner for which
-    cross-entropy has an exact decomposition (see `decompositions`).
+    subtracted term is the same for all classes of an item, so normalisation removes it again. This
+    logarithmic opinion pool has an exact decomposition of cross-entropy (see `decompositions`).
 
     Shapes, units and errors: see `mean_probability`.
 
@@ -133,15 +129,13 @@ def majority_vote(logits: ArrayLike) -> Array:
 
         log p_c,   p_c = (n_c + 1/C) / (S + 1),   n_c = #{i: argmax_c' f_ic' = c}
 
-    A vote carries no probability: a label that no member votes for would have a share of 0 and an
-    infinite NLL, whatever the other items. The added vote (an even Dirichlet prior of total
-    weight 1) makes the NLL finite: at most about log(C (S + 1)) nats. So NLL and calibration
-    describe the smoothed shares, and the confidence is at most (S + 1/C)/(S + 1), however
-    confident the members are; accuracy is the accuracy of the plain vote.
+    Without the added vote (an even Dirichlet prior of total weight 1), a label that no member votes
+    for would have an infinite NLL; with it, the NLL is at most about log(C (S + 1)) nats. NLL and
+    calibration describe the smoothed shares, whose confidence is at most (S + 1/C)/(S + 1);
+    accuracy is the accuracy of the plain vote.
 
-    Ties go to the tied class with the largest mean probability: each member also casts a millionth
-    of a vote, spread like its probabilities. A member whose own top classes tie votes for the
-    first of them.
+    Ties go to the class with the largest mean probability: each member also casts a millionth of a
+    vote, spread like its probabilities. A member's own ties go to the first class.
 
     Shapes, units and errors: see `mean_probability`.
 

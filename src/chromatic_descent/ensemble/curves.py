@@ -47,8 +47,7 @@ def size_curves(
     Two intervals answer two questions; neither covers members that were not trained.
 
     - low, high: the 2.5% and 97.5% quantiles *over subsets of these members*: how much the choice
-      of members matters. Subsets overlap, so the band narrows towards the full ensemble, where it
-      is one point.
+      of members matters. Subsets overlap: the band narrows to one point at the full ensemble.
     - item_low, item_high: the 95% bootstrap interval *over probe items* of the mean over subsets:
       how much the choice of probe images matters. Temperatures are held fixed. NaN for the
       calibration errors: resampled items add their noise to every bin a second time, so a
@@ -61,13 +60,10 @@ def size_curves(
         logits: [S, N, C].
         labels: [N], whole numbers from 0 to C − 1.
         combiners: names from `COMBINERS` or `module.function` of your own, or combiners by name:
-            each takes logits [s, n, C] and returns log-probabilities [n, C], item by item. For
-            `COMBINERS`, one matrix product combines all subsets.
+            each takes logits [s, n, C] and returns log-probabilities [n, C], item by item.
         subsets: largest number of subsets per size.
-        seed: of the choice of subsets (one size's subsets do not depend on the other sizes), the
-            halves and the resamples.
-        sizes: ensemble sizes, 1 to S each. By default all of them up to 16 members; beyond,
-            1, 2, 4, 8, … and S.
+        seed: of the subsets (each size has its own random stream), the halves and the resamples.
+        sizes: 1 to S each. By default all of them up to 16 members; beyond, 1, 2, 4, 8, … and S.
         calibrate: whether to score the calibrated stage; it needs 2 items.
         resamples: of the items; 0 leaves item_low and item_high NaN.
 

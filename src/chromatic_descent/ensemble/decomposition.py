@@ -83,8 +83,7 @@ def decompositions(logits: ArrayLike, labels: ArrayLike) -> dict[str, Decomposit
         labels: [N], whole numbers from 0 to C − 1.
 
     Returns:
-        A `Decomposition` for each key; cross-entropies in nats, Brier summed over classes, 0-1
-        loss as a share.
+        By key; cross-entropies in nats, Brier summed over classes, 0-1 loss as a share.
 
     Raises:
         UserError: logits or labels of another shape, or out of range.

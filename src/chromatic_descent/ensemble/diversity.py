@@ -23,10 +23,9 @@ class Diversity:
     Attributes:
         pairs: [S, S] for `disagreement`, `normalised_disagreement`, `independent_disagreement`,
             `cohen_kappa` and `error_correlation`.
-        means: of each measure over the pairs i < j for which it is defined, and `fleiss_kappa`,
-            a single value for all members.
-        standard_errors: of each mean, over probe items, for these members: a jackknife that leaves
-            out one of 20 groups of items at a time (one item at a time below 20 items).
+        means: of each measure over the pairs where it is defined; `fleiss_kappa` is of all members.
+        standard_errors: of each mean over probe items, for these members: a jackknife over 20
+            groups of items (single items below 20).
     """
 
     pairs: dict[str, Array]
@@ -118,12 +117,7 @@ def oracle_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
     The accuracy of an oracle that picks the right member for each item. It never falls as members
     are added, and with enough guessing members it is 1: an upper bound, not a goal.
 
-    Args:
-        logits: [S, N, C].
-        labels: [N], whole numbers from 0 to C − 1.
-
-    Raises:
-        UserError: logits or labels of another shape, or out of range.
+    Arguments and errors: see `diversity`; a single member is accepted too.
 
     Source: Kuncheva & Whitaker 2003, Machine Learning 51, where it bounds any combination.
 

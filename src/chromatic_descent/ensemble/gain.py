@@ -54,8 +54,7 @@ def distance_predicts_gain(
         accuracy, nll_reduction   the ensemble's own accuracy, and minus its NLL
 
     The gains show whether distance predicts what combining *adds*, the other two whether to prefer
-    spread-out members: weak members are often far from the rest and gain much, without making a
-    better ensemble.
+    spread-out members: weak members are often far from the rest and gain much in a poor ensemble.
 
     Subsets share members, so they are not independent observations, and shuffling them as if they
     were would reject far too often. The null relabels members instead: rows and columns of D are
@@ -75,12 +74,10 @@ def distance_predicts_gain(
         seed: of the subsets and the permutations.
 
     Returns:
-        A `DistanceGain`; correlations are Pearson's. NaN where a target is the same for all
-        subsets.
+        A `DistanceGain` of Pearson's correlations, NaN where a target is the same for all subsets.
 
     Raises:
-        UserError: shapes that do not match; fewer than 5 members; size, subsets or permutations
-            out of range; all subsets have the same spread.
+        UserError: shapes that do not match; values out of range; all subsets of the same spread.
 
     Source: Mantel 1967 for the joint permutation; Phipson & Smyth 2010 for the p-value.
 
@@ -159,10 +156,7 @@ def _spreads(squared: Array, index: NDArray[np.intp]) -> Array:
 
 
 def _correlations(weights: Array, x: Array, y: Array) -> Array:
-    """Return weighted correlations [B, T], NaN where one side is constant.
-
-    Weights are [B, M] with x [1, M], or [1, M] with x [B, M]; y is [T, M].
-    """
+    """Return weighted correlations [B, T], NaN if x or y is constant; x or weights are [1, M]."""
     total = weights.sum(axis=1, keepdims=True)  # [B, 1]
     x = x - (weights * x).sum(axis=1, keepdims=True) / total  # [B, M]
     y = y - y.mean(axis=1, keepdims=True)  # [T, M]; so that little cancels below

@@ -25,8 +25,7 @@ class Prediction:
     """The probabilities of one member or ensemble, with the labels; scores do not change it.
 
     Attributes:
-        log_p: [C, N] log-probabilities in nats. Classes come first: sums over classes are then
-            sums of long rows.
+        log_p: [C, N] in nats; classes come first so that sums over classes are of long rows.
         labels: [N].
     """
 
@@ -82,9 +81,7 @@ class Metric:
             intervals over items; or one number for all items.
         title: the name in headings.
         unit: of the values; empty if they have none.
-        larger_is_better: which way is better.
-        shown: whether figures and the report's tables of members show it; tables of results always
-            hold it.
+        shown: whether figures and the report's tables of members show it; tables of results do.
     """
 
     score: Callable[[Prediction], NDArray[Any] | float]
@@ -166,13 +163,7 @@ def ece(log_probs: ArrayLike, labels: ArrayLike, bins: int = BINS) -> Array:
     over equal-width bins ((b−1)/bins, b/bins] of the top probability. It is biased upwards, more
     so the fewer items a bin holds: compare it only at equal N and bins.
 
-    Args:
-        log_probs: [..., N, C], in nats; as for `accuracy`.
-        labels: [N].
-        bins: how many, at least 1.
-
-    Raises:
-        UserError: as `accuracy`; fewer than 1 bin.
+    Arguments, shapes and errors: see `accuracy`. There must be at least 1 bin.
 
     Source: Guo et al. 2017, arXiv:1706.04599. torchmetrics' MulticlassCalibrationError(norm="l1")
     agrees except for confidences of exactly b/bins: it puts 1.0 in a bin of its own.

@@ -22,7 +22,7 @@ _FLIPS = 9999  # drawn at random beyond
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """A mean difference over pairs.
+    """A mean difference over pairs, in the unit of the values.
 
     Attributes:
         value: mean of first − second.
@@ -53,9 +53,6 @@ def paired_difference(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> 
         first: [n], n >= 3.
         second: [n], in the same order.
         seed: of the flips, if they are drawn.
-
-    Returns:
-        A `PairedDifference`, in the unit of the values.
 
     Raises:
         UserError: shapes that differ; fewer than 3 pairs; values that are not finite.
@@ -118,10 +115,7 @@ def jackknife_interval(value: float, without: ArrayLike) -> tuple[float, float]:
 
 
 def jackknife_reach(without: Array) -> Array:
-    """Return the half-width of a jackknife's 95% interval: [n, ...] -> [...].
-
-    See `jackknife_interval`; n is not checked.
-    """
+    """Return the half-width of `jackknife_interval`, without its check of n: [n, ...] -> [...]."""
     n = len(without)
     error = np.sqrt((n - 1) / n * np.square(without - without.mean(axis=0)).sum(axis=0))
     return np.asarray(stdtrit(n - 1, 0.975) * error)

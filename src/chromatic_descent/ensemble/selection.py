@@ -140,8 +140,7 @@ def farthest_point(squared: ArrayLike, size: int) -> list[int]:
 
         i_1 = argmin_i Σ_j D_ij,   i_k = argmax_i min_{j<k} D_{i, i_j}
 
-    It starts from the most central member and spreads out from there, outliers first. The picks
-    for a smaller size are the first ones of a larger size.
+    Outliers come early. The picks for a smaller size are the first ones of a larger size.
 
     Arguments and errors: see `k_medoids`. Returns the members' indices in the order of picking; of
     equally far members the first.
@@ -198,8 +197,7 @@ def selection_curves(
         labels: [N], whole numbers from 0 to C − 1.
         distance: the members' logits on one half of the items, [S, n, C] -> their squared
             distances [S, S]. Not a matrix: distances over all items would leak the other half.
-        sizes: how many to pick, 1 to S − 1 each. By default all sizes up to 16 members; beyond,
-            1, 2, 4, … up to 64.
+        sizes: 1 to S − 1 each. By default all of them up to 16 members; beyond, 1, 2, 4, … to 64.
         draws: random picks per size.
         seed: of the halves, the draws and the resamples.
         resamples: of the items, for the intervals; 0 leaves them NaN.
@@ -211,9 +209,8 @@ def selection_curves(
         (for the others only), draws. NLL in nats, Brier summed over classes.
 
     Raises:
-        UserError: logits or labels of another shape, or out of range; fewer than 2 members or
-            items; sizes or draws out of range; `distance` does not return a matrix of
-            squared distances.
+        UserError: logits or labels of another shape; fewer than 2 members or items; values out of
+            range; `distance` does not return a matrix of squared distances.
 
     Source: Caruana et al. 2004 for the rule and for selecting on held-out data.
 

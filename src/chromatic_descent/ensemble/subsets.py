@@ -37,8 +37,7 @@ class SubsetScores:
 
     Attributes:
         metrics: [M] for each of `METRICS`, group after group.
-        items: [G, N] for each metric that is a mean over items: each item's score, averaged over a
-            group's subsets.
+        items: [G, N] for each metric that is a mean over items, averaged over a group's subsets.
     """
 
     metrics: dict[str, Array]

@@ -44,14 +44,10 @@ def uncertainty(logits: ArrayLike) -> Uncertainty:
         total  =  expected          + mutual information,   I_n = (1/S) Σ_i KL(p_in ‖ p̄_n)
 
     The two parts are often read as aleatoric and epistemic uncertainty. That reading needs many
-    members: the mutual information of S members is at most log S, and grows with S. No labels are
-    needed.
+    members: the mutual information of S members is at most log S, and grows with S.
 
     Args:
         logits: [S, N, C].
-
-    Returns:
-        An `Uncertainty`, in nats.
 
     Raises:
         UserError: logits of another shape, or not finite.
