@@ -23,14 +23,11 @@ def check_logits(logits: Logits, members: int = 2) -> Floats:
     """Return `logits` as an array, or raise UserError unless it is finite [S, N>=1, C>=2].
 
     A `.npy` file is memory-mapped, so it may be larger than memory; from an `.npz` file the array
-    `logits` is read. Nothing is ever unpickled.
+    `logits` is read. Nothing is ever unpickled. Floats keep their type; integers become float64.
 
     Args:
         logits: [S, N, C] of any real type, or the path of a `.npy` or `.npz` file that holds it.
         members: the smallest S.
-
-    Returns:
-        [S, N, C] in its own floating type (integers become float64); not copied.
 
     Raises:
         UserError: a missing or unreadable file; the wrong shape; values not real or not finite.
@@ -72,10 +69,7 @@ def check_logits(logits: Logits, members: int = 2) -> Floats:
 def check_labels(
     labels: ArrayLike | None, name: str, items: int, classes: int | None
 ) -> NDArray[np.intp]:
-    """Return `labels` as an array, or raise UserError unless it is [N] of 0 to C − 1.
-
-    Without `classes`, any whole numbers will do.
-    """
+    """Return `labels`, checked to be [N] of 0 to C − 1, or of any integers without `classes`."""
     if labels is None:
         raise UserError(f"{name} needs `labels`, the true class of each of the {items} probe items")
     array = np.asarray(labels)

@@ -7,11 +7,9 @@ from contextlib import contextmanager
 
 from threadpoolctl import threadpool_limits
 
-# Items are processed in blocks of about this many float64 values when members are few (2 MiB,
-# which stay in the cache) ...
+# A block of items has about BLOCK float64 values (2 MiB, which stay in the cache), but at least
+# COLUMNS per member, so that a matrix product costs more than adding its result to the total.
 BLOCK = 2**18
-# ... and, when they are many, of enough values per member that a matrix product costs more than
-# adding its result to the [S, S] total.
 COLUMNS = 2**10
 
 

@@ -54,8 +54,7 @@ def permuted_members(
 ) -> Iterator[NDArray[np.intp]]:
     """Yield permutations of the members in batches [B, S], without the identity.
 
-    Up to 6 members: every permutation once, whatever `permutations` says. Beyond that:
-    `permutations` of them at random.
+    Up to 6 members, every permutation occurs once; beyond that, `permutations` are drawn.
     """
     if members < 4:
         raise UserError(

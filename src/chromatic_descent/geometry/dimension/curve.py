@@ -56,9 +56,7 @@ def dimension_estimates(
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
         distance: any mean over items (not `cka`); bound if it needs labels or temperatures.
-        resamples: B, of the items.
         draws: P, from each null.
-        seed: of every random draw.
         nulls: the result of `null_spectra` for these logits, if already computed.
 
     Returns:
@@ -122,13 +120,10 @@ def dimension_curve(
     for null 3 they come from one of its subsets.
 
     Args:
-        logits: [S, N, C], or the path of a .npy or .npz file.
-        distance: as for `dimension_estimates`.
         members: sizes from 2 to S; by default six from 3 to S.
         images: sizes from 1 to N; by default N halved up to five times.
         subsets: number of subsets of each size; one of the full size.
-        draws: P, from each null.
-        seed: of every random draw.
+        draws: P, from each null. The other arguments are as in `dimension_estimates`.
 
     Returns:
         One row per size and quantity: over (members, images), size, quantity, mean, low, high,

@@ -52,16 +52,13 @@ def outside_share(
     variance *between* them, or of the reference, to measure their distance from the plane through
     the reference. n reference members span n − 1 directions. In the thousands of dimensions of
     function space, the share is near 1 for any independent members: compare it with the share of
-    other members of the reference's own kind.
+    other members of the reference's own kind. It is NaN if the targets do not vary.
 
     Args:
         squared: [S, S] squared Euclidean distances (`EUCLIDEAN`).
         targets: indices of members; at least 2 unless `centre` is `reference`.
         reference: indices of members; at least 2.
         centre: `targets` or `reference`.
-
-    Returns:
-        A share in [0, 1]; NaN if the targets do not vary.
 
     Raises:
         UserError: `squared` is not a matrix of squared distances; too few members.
@@ -108,7 +105,6 @@ def new_directions(
         group: [n] indices of members, in the order of their seeds; n >= 3.
         baseline: [n] indices of members, of the same seeds.
         splits: all are used if there are at most this many, otherwise this many at random.
-        seed: of the random splits.
 
     Raises:
         UserError: as `outside_share`; fewer than 3 seeds, or unequal numbers on both sides.

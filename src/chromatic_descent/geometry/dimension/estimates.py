@@ -92,9 +92,6 @@ def parallel_analysis(
             `independent_errors_spectra`), in any order; in the same unit, or both as shares.
         quantile: of the null, between 0 and 1.
 
-    Returns:
-        A number of axes, from 0 to K.
-
     Raises:
         UserError: shapes that do not fit, values that are not finite, or a quantile out of range.
 

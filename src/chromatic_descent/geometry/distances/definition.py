@@ -26,10 +26,7 @@ Sides: TypeAlias = tuple[Array, Array]
 
 
 def squared_differences(others: Array, one: Array) -> Array:
-    """Return Σ_k of squared differences: [others, n, K] and [n, K] -> [others, n].
-
-    Computed from differences, not from a Gram matrix: exact to float64, however close two members.
-    """
+    """Return Σ_k (a − b)², exact however close a and b: [others, n, K], [n, K] -> [others, n]."""
     difference = others - one
     squared: Array = np.einsum("jnk,jnk->jn", difference, difference)
     return squared
@@ -120,10 +117,7 @@ class Kernel:
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Distance:
-    """A distance between members, with the labels and temperatures that it needs.
-
-    Made by `geometry.distance`; functions that take a distance also accept its name.
-    """
+    """A distance with the labels and temperatures that it needs; made by `geometry.distance`."""
 
     name: str  # as in configs, tables and JSON
     title: str  # for headings
@@ -162,10 +156,7 @@ class Distance:
     def of_features(
         cls, *, name: str, features: Callable[[Array, int], Array], **rest: Any
     ) -> "Distance":
-        """Return D_ij = mean_n ‖φ_in − φ_jn‖² / divisor, where `features` computes φ along an axis.
-
-        It receives float64 logits, which it may overwrite.
-        """
+        """Return D_ij = mean_n ‖φ_in − φ_jn‖² / divisor, φ computed by `features` along an axis."""
         return cls(
             name=name,
             euclidean=True,
@@ -175,10 +166,7 @@ class Distance:
         )
 
     def on(self, logits: Floats) -> "Distance":
-        """Return the distance for these logits, having checked labels and temperatures for them.
-
-        A user's function is tried on a few items, to see what it returns.
-        """
+        """Return the distance for these logits, having checked labels and temperatures for them."""
         members, items, classes = logits.shape
         adapted = self if self.adapt is None else self.adapt(logits)
         labels = temperature = None
@@ -226,10 +214,7 @@ class Distance:
         return phi
 
     def between(self, x: Array, member: int, others: slice | NDArray[np.bool_]) -> Array:
-        """Return each item's distance from one member to others: vectors [S, n, K] -> [others, n].
-
-        With `errors_only`: 1 where both are wrong with different predictions, otherwise 0.
-        """
+        """Return each item's distance from a member to others: vectors [S, n, K] -> [others, n]."""
         distances = self.by_item(x[others], x[member])
         distances /= self.scale(x.shape[-1])
         return distances

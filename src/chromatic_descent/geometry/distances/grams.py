@@ -54,8 +54,7 @@ def gram_distances(
         recipe = sums.recipes[distance.name]
         squared, error = recipe.finish(sums, distance)
         scale = distance.scale(logits.shape[-1])
-        # Subtracting the mean does not help two members that are close while others are far apart:
-        # their difference still cancels. Such pairs are few: they are recomputed from differences.
+        # Pairs that are close but far from the mean still cancel; they are few, so recompute them.
         if error is not None and (near := np.triu(squared <= _CLOSE * error, k=1)).any():
             squared[near] = distance.total_of_pairs(near, logits, weights) * scale
         _mirror(squared)

@@ -19,7 +19,7 @@ MANY = 100
 
 
 def reweighted_distances(logits: Logits, distance: str | Distance, weights: ArrayLike) -> Array:
-    """Return `distance_matrix` for many item weightings at once, as a bootstrap over items needs.
+    """Return `distance_matrix` for many item weightings at once, [B, S, S], as a bootstrap needs.
 
         D_bij = Σ_n w_bn d_nij / Σ_n w_bn, d_nij the distance of members i and j on item n
 
@@ -31,9 +31,6 @@ def reweighted_distances(logits: Logits, distance: str | Distance, weights: Arra
         logits: [S, N, C], or the path of a .npy or .npz file.
         distance: any mean over items (not `cka`); bound if it needs labels or temperatures.
         weights: [B, N], non-negative; for a resample, how often it drew each item.
-
-    Returns:
-        [B, S, S] float64, each as `distance_matrix` would give it.
 
     Raises:
         UserError: as `distance_matrix`; `cka`.

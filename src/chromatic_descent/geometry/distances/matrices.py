@@ -64,7 +64,7 @@ def distance_matrices(
     *,
     on_progress: Callable[[float], None] | None = None,
 ) -> dict[str, Array]:
-    """Return several distances at once, each as by `distance_matrix`, but sharing the work.
+    """Return several distances by name, in order, as by `distance_matrix` but sharing the work.
 
     All distances that are matrix products come from one pass over the items; `bhattacharyya`,
     `jensen_shannon` and `cka` take a pass each.
@@ -73,9 +73,6 @@ def distance_matrices(
         logits: [S, N, C], or the path of a .npy or .npz file.
         distances: each as for `distance_matrix`, which also lists the errors.
         on_progress: called from time to time with the fraction of the work done, from 0 to 1.
-
-    Returns:
-        [S, S] float64 by name, in the order of `distances`.
 
     >>> logits = np.array([[[0.0, 2.0], [1.0, 0.0]], [[1.0, 5.0], [0.0, 3.0]]])
     >>> both = distance_matrices(logits, ["logit_mse", "disagreement"])

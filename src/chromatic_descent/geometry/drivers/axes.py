@@ -89,7 +89,6 @@ def drive_axes(
         splits: of the probe; each is used in both directions.
         permutations: P; by default 9,999, or 100 per row if that is more, so that with 8 members
             or more the smallest corrected p is at most 0.01.
-        seed: of splits and permutations.
         candidates: `temperature`, `recipe` and `confusion_modes`, as in `member_drivers`. The
             temperature is a driver, refitted on each half; `logit_mse_matched` needs it too. The
             recipe is not computed from items, so it is the same in both halves.

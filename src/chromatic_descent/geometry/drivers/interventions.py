@@ -31,7 +31,7 @@ INTERVENTIONS = ("temperature", "class_bias", "confusion", "all")
 def intervene(
     logits: Logits, labels: ArrayLike, kind: str, *, temperature: ArrayLike | None = None
 ) -> Array:
-    """Return the members' logits with one driver replaced by its average over members.
+    """Return the members' logits, [S, N, C], with one driver replaced by its average over members.
 
     With f̃ = f − mean_c f and bars for means over members:
 
@@ -53,9 +53,6 @@ def intervene(
         labels: [N], whole numbers from 0 to C − 1; used by `confusion`.
         kind: one of `INTERVENTIONS`.
         temperature: [S], fitted to the members; needed by `temperature` and `all`.
-
-    Returns:
-        [S, N, C] float64, logits.
 
     Raises:
         UserError: unknown kind; logits, labels or temperature missing, misshapen or out of range.
@@ -108,8 +105,6 @@ def interventions(
         temperature: [S], fitted to the members; after `temperature` and `all`,
             `logit_mse_matched` uses its geometric mean for every member.
         kinds: of `INTERVENTIONS`; by default all, or without `temperature` all that do not need it.
-        resamples: B, of the items.
-        seed: of the resampling.
 
     Returns:
         One row per kind: intervention, before, after (λ₁ + λ₂, in the squared distance's unit),

@@ -38,7 +38,7 @@ def member_drivers(
     recipe: Recipe = None,
     confusion_modes: int = 2,
 ) -> "pd.DataFrame":
-    """Return properties of each member that could determine its position, one column for each.
+    """Return properties that could determine a member's position, with one row per member.
 
     With p = softmax(f), f̃ = f − mean_c f, ŷ the most probable class and y the label:
 
@@ -62,9 +62,6 @@ def member_drivers(
         temperature: [S], the members' fitted temperatures; omitted if not given.
         recipe: what varied between members, name -> [S] values.
         confusion_modes: number of components, at most S − 1.
-
-    Returns:
-        [S] rows, in the members' order.
 
     Raises:
         UserError: logits, labels, temperature or recipe of another shape or out of range.
@@ -189,10 +186,7 @@ def _nll_derivatives(f: Array, labels: NDArray[np.intp], beta: float) -> tuple[A
 def confusion_matrices(
     predicted: NDArray[np.intp], labels: NDArray[np.intp], classes: int
 ) -> Array:
-    """Return each member's confusion matrix, rows summing to 1 or NaN: [S, N] -> [S, C, C].
-
-    K_i[c, c'] is the share of the items of class c that member i calls c'.
-    """
+    """Return the K_i of `member_drivers`, rows summing to 1 or NaN: [S, N] -> [S, C, C]."""
     members = len(predicted)
     cell = labels * classes + predicted + classes**2 * np.arange(members)[:, None]  # [S, N]
     counts = np.bincount(cell.ravel(), minlength=members * classes**2)

@@ -41,13 +41,11 @@ class InPCA:
             b = −½ (d_q − mean(d_q) − D̄ + mean(D̄)),  x_q = (b·u_k) sign(λ_k) / √|λ_k|
 
         with d_q the divergences of a new member from the S members, D̄ = `mean_divergence` and u
-        the unit eigenvectors. A member of the layout receives its own coordinates.
+        the unit eigenvectors. The result is [Q, k], 0 along an axis without extent; a member of the
+        layout receives its own coordinates.
 
         Args:
             divergences: [Q, S], of Q new members from the members of the layout, in their order.
-
-        Returns:
-            [Q, k] float64, as `coordinates`; 0 along an axis without extent.
 
         Raises:
             UserError: the divergences are not finite, non-negative and of shape [Q, S].

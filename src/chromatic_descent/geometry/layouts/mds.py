@@ -102,7 +102,6 @@ def smacof(squared: ArrayLike, dimensions: int = 2, *, seed: int = 0, starts: in
     Args:
         squared: [S, S] squared distances, S >= 2.
         dimensions: k, from 1 to S.
-        seed: of the random starts.
         starts: the number of random starts; 0 for the classical start alone.
 
     Raises:
@@ -146,13 +145,10 @@ def explained_stress(eigenvalues: ArrayLike) -> Array:
 
     That is 1 − ‖W − W_k‖/‖W‖ for the double-centred matrix W and its best approximation W_k of
     rank k. Unlike the explained share of variance, it counts negative eigenvalues as missed and
-    gives large ones more weight, so the two cannot be compared.
+    gives large ones more weight, so the two cannot be compared. It is NaN when all λ are zero.
 
     Args:
         eigenvalues: [S], in any order; for example those of `ClassicalMDS` or `InPCA`.
-
-    Returns:
-        [S] float64, rising to 1; NaN when all eigenvalues are zero.
 
     Raises:
         UserError: the eigenvalues are not finite, or not of shape [S].

@@ -17,19 +17,15 @@ from chromatic_descent.geometry.layouts.alignment import procrustes
 
 
 def tsne(squared: ArrayLike, seed: int, perplexity: float | None = None) -> Array:
-    """Lay members out in the plane by t-SNE, which keeps neighbours rather than distances.
+    """Lay members out in the plane, [S, 2], by t-SNE, which keeps neighbours rather than distances.
 
     It minimises KL(P‖Q) between neighbour probabilities P of the given distances and Q of the
     layout. The result depends on the seed, and with fewer than ten members it means nothing: show
-    it for several seeds, with their `seed_spread`.
+    it for several seeds, with their `seed_spread`. Coordinates have no unit.
 
     Args:
         squared: [S, S] squared distances, S >= 4.
-        seed: of the random start.
         perplexity: the effective number of neighbours, 1 to below S; default min(30, (S − 1)/3).
-
-    Returns:
-        [S, 2] float64, without unit.
 
     Raises:
         UserError: `squared` is not a matrix of squared distances; an argument out of range.
@@ -57,17 +53,13 @@ def tsne(squared: ArrayLike, seed: int, perplexity: float | None = None) -> Arra
 
 
 def umap(squared: ArrayLike, seed: int, neighbours: int = 15) -> Array:
-    """Lay members out in the plane by UMAP, which keeps neighbours rather than distances.
+    """Lay members out in the plane, [S, 2], by UMAP, which keeps neighbours rather than distances.
 
     As with `tsne`, the result is a picture, not evidence. Importing `umap-learn` takes seconds.
 
     Args:
         squared: [S, S] squared distances, S >= 4.
-        seed: of the random start.
         neighbours: size of a neighbourhood, at least 2; at most S − 1 are used.
-
-    Returns:
-        [S, 2] float64, without unit.
 
     Raises:
         UserError: umap-learn is not installed, `squared` is not a matrix of squared distances, too
@@ -100,16 +92,13 @@ def trustworthiness(squared: ArrayLike, layout: ArrayLike, neighbours: int = 5) 
         T = 1 − 2/(S k (2S − 3k − 1)) Σ_i Σ_{j ∈ N_k(i)} max(0, r(i, j) − k)
 
     with N_k(i) the k nearest to i in the layout and r(i, j) the rank of j by its given distance
-    from i. It is 1 when the layout adds no false neighbours, and about 1/2 for a random layout. It
-    does not measure which true neighbours the layout separates.
+    from i. T lies in [0, 1]: it is 1 when the layout adds no false neighbours, and about 1/2 for a
+    random layout. It does not measure which true neighbours the layout separates.
 
     Args:
         squared: [S, S] squared distances.
         layout: [S, d], of the same members in the same order.
         neighbours: k, at least 1 and below S/2.
-
-    Returns:
-        T in [0, 1], dimensionless.
 
     Raises:
         UserError: as `tsne`; the layout is not finite or not [S, d]; neighbours out of range.

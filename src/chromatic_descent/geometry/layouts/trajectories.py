@@ -89,8 +89,6 @@ def trajectories(
         logits: [S, T, N, C], S >= 2 members at T >= 2 epochs, in order.
         labels: [N], whole numbers from 0 to C − 1.
         dimensions: k, from 1 to S·T.
-        resamples: B, of the items.
-        seed: of the resampling.
 
     Raises:
         UserError: logits misshapen or not finite; labels that do not fit; an argument out of range.
@@ -144,7 +142,7 @@ def trajectories(
 
 
 def progress(logits: ArrayLike, labels: ArrayLike) -> Array:
-    """Return how far predictions have come, from 0 (ignorance) to 1 (truth).
+    """Return how far predictions have come, from 0 (ignorance) to 1 (truth): [..., N, C] -> [...].
 
     Ignorance P₀ gives every class 1/C, the truth P* gives all to the label. On each item √p is a
     point on a sphere. The shortest path from P₀ to P* rotates every item by the same angle
@@ -161,9 +159,6 @@ def progress(logits: ArrayLike, labels: ArrayLike) -> Array:
     Args:
         logits: [..., N, C], any floating type.
         labels: [N], whole numbers from 0 to C − 1.
-
-    Returns:
-        [...] float64, in [0, 1].
 
     Raises:
         UserError: logits of another shape or not finite; labels that do not fit.
@@ -214,10 +209,7 @@ def _progress(overlap: Array, at_truth: Array, classes: int) -> float:
 
 
 def _measures(means: Array, members: int, epochs: int) -> dict[str, Array]:
-    """Return the fields of `Trajectories` that are bootstrapped, by name.
-
-    `means` are those of the rows of `_by_item`; any further axes are resamples.
-    """
+    """Return the bootstrapped fields of `Trajectories` from the means [R, ...] of `_by_item`."""
     rest = means.shape[1:]
     between = np.sqrt(means[:epochs])
     steps = means[epochs : epochs + members * (epochs - 1)]

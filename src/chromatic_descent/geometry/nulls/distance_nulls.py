@@ -37,8 +37,6 @@ def permuted_distances(
 
     Args:
         squared: [S, S] squared distances, S >= 4.
-        permutations: P.
-        seed: of the shuffles.
         dimensions: k, from 1 to S − 2; beyond that the share is 1 for any data.
 
     Raises:
@@ -97,8 +95,6 @@ def isotropic(
         squared: [S, S] squared distances, S >= 4.
         degrees: n > k, the dimensions in which members could differ: N·C for raw logits, N·(C − 1)
             for centred logits and for probabilities.
-        draws: P.
-        seed: of the draws.
         dimensions: k, from 1 to S − 2.
 
     Raises:

@@ -190,10 +190,7 @@ def _refit(dealt: Sequence[NDArray[np.float32]], fit: _Fit, blocks: list[slice])
 
 
 def _null_logits(r: NDArray[np.float32], fit: _Fit, refit: _Refit, block: slice) -> Array:
-    """Return b + s (F + enlarge · (r − α F/‖F‖ − β)) for some items, [S, n, C].
-
-    Its memory layout, [S, C, n], makes operations along the classes several times faster.
-    """
+    """Return b + s (F + enlarge · (r − α F/‖F‖ − β)), [S, n, C], items contiguous for speed."""
     own = (refit.enlarge * fit.unit * fit.scale)[:, None]
     along = fit.scale[:, None] - own * refit.scale[:, None] / fit.size
     constant = fit.bias - own * refit.bias

@@ -56,8 +56,6 @@ def independent_errors(
     Args:
         logits: [S, N, C], S >= 4, or the path of a .npy or .npz file.
         distance: one of `EUCLIDEAN`, or a function of features; temperatures are held fixed.
-        draws: P.
-        seed: of the shuffles.
         dimensions: k, from 1 to S − 2.
 
     Raises:
@@ -151,11 +149,7 @@ def within_class_shuffles(
 
 
 def _fewer_columns(phi: Array) -> Array:
-    """Return features [S, n, min(S, C)] with the same Gram matrix on every item.
-
-    S vectors span at most S dimensions; a QR decomposition, worth its time when there are many
-    classes, rotates each item's vectors into those dimensions.
-    """
+    """Rotate each item's S vectors into the S dimensions that they span, if C is at least 2S."""
     members, _, classes = phi.shape
     if classes < 2 * members:
         return phi

@@ -24,7 +24,7 @@ _DEALT = 2000
 def isotropic_spectra(
     members: int, degrees: int, *, draws: int = 199, seed: int = 0, scale: float = 1.0
 ) -> Array:
-    """Draw the spectra of members that are isotropic Gaussian points.
+    """Draw the spectra, [P, S] and descending, of members that are isotropic Gaussian points.
 
         B = J X Xᵀ J, X [S, p] with entries N(0, scale / 2p), so that E D_ij = scale
 
@@ -35,11 +35,7 @@ def isotropic_spectra(
         members: S >= 2.
         degrees: p >= 1, the dimensions in which members are scattered; N(C − 1) for N items.
         draws: P.
-        seed: of the draws.
         scale: the mean squared distance, in its unit.
-
-    Returns:
-        [P, S] float64, descending; the last is 0.
 
     Raises:
         UserError: an argument is out of range.
@@ -86,10 +82,7 @@ def independent_errors_spectra(
     and row sums of zero. R is that part of a Wishart matrix whose degrees of freedom give it the
     required mean and variance; a sum of squares is skewed, which matters for the longest axes.
 
-    Arguments are as in `independent_errors`.
-
-    Returns:
-        [P, S] float64, descending, in the unit of the squared distance.
+    Arguments are as in `independent_errors`; the spectra are [P, S], descending.
 
     Raises:
         UserError: as `features`; fewer than 1 draw.
@@ -131,7 +124,6 @@ def null_spectra(
         logits: [S, N, C], or the path of a .npy or .npz file.
         distance: any; bound if it needs labels or temperatures.
         draws: P, from each null.
-        seed: of the draws.
 
     Returns:
         `isotropic`, in units of the mean squared distance, and for the distances in `EUCLIDEAN`

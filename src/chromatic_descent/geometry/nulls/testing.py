@@ -55,8 +55,7 @@ class NullTest:
 def null_test(observed: float, null: Array, hypothesis: str, tolerance: float) -> NullTest:
     """Return the test of `observed` against draws from a null.
 
-    Draws within `tolerance`, a round-off, of the data count as reaching it: a shuffle that only
-    renames members reproduces the data.
+    Draws within `tolerance` of the data count as reaching it: a shuffle may only rename members.
     """
     reached = int(np.count_nonzero(null >= observed - tolerance))
     return NullTest(observed, null, (1 + reached) / (1 + len(null)), hypothesis)

@@ -60,7 +60,6 @@ def mantel(
         a: [S, S] distances, squared or not, S >= 4.
         b: [S, S], of the same members in the same order.
         permutations: P; ignored when S ≤ 6.
-        seed: of the permutations.
         method: "pearson", or "spearman" for the correlation of ranks.
 
     Raises:

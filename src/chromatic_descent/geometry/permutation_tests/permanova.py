@@ -55,7 +55,6 @@ def permanova(
         squared: [S, S] squared distances.
         groups: [S], the group of each member: strings, numbers, anything that sorts.
         permutations: P; ignored when S ≤ 6.
-        seed: of the permutations.
 
     Raises:
         UserError: `squared` is not a matrix of squared distances, or all zero; members and groups

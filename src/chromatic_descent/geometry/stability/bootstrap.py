@@ -76,8 +76,6 @@ def bootstrap_layouts(
     Args:
         logits: [S, N, C], or the path of a .npy or .npz file.
         distance: any but `cka`; bound if it needs labels or temperatures, which are held fixed.
-        resamples: B.
-        seed: of the resampling.
         dimensions: k, from 1 to S.
         on_progress: called from time to time with the fraction of the work done, from 0 to 1.
 
@@ -179,13 +177,10 @@ def weighted_layouts(
 
 
 def _leading_axes(kernel: Array, dimensions: int) -> Array:
-    """Return the classical MDS layout [S, k] of D_ij = K_ii + K_jj − 2 K_ij, without fixed signs.
-
-    Only the k largest eigenvalues of −½ J D J = J K J are computed.
-    """
+    """Return the MDS layout [S, k] of D_ij = K_ii + K_jj − 2 K_ij, without fixed signs."""
     members = len(kernel)
     values, vectors = scipy.linalg.eigh(
-        -2 * double_centred(kernel),
+        -2 * double_centred(kernel),  # −½ J D J = J K J
         subset_by_index=(members - dimensions, members - 1),
         overwrite_a=True,
         check_finite=False,

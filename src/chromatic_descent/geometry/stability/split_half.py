@@ -54,8 +54,6 @@ def split_half(
 
     Args:
         logits: [S >= 3, N >= 2, C], or the path of a .npy or .npz file.
-        splits: number of splits.
-        seed: of the splits and shuffles.
         dimensions: k, from 1 to S − 1. The other arguments are as in `bootstrap_layouts`.
 
     Raises:

@@ -30,13 +30,11 @@ def cka_distances(
     HSIC is an inner product of centred kernels, so D lies in [0, 2] and is the squared Euclidean
     distance between them, at norm 1/√2: √D is a metric, but D is not a mean over items. It does not
     see an offset, a rotation or a scale of a member's logits. Without the correction for bias,
-    members that share nothing would seem close when there are few items per class.
+    members that share nothing would seem close when there are few items per class. D is exactly 0
+    between members whose logits are bit for bit the same.
 
     ‖XᵀY‖² takes the C x C cross products of all pairs: tiles of one matrix product of [S·C, N] with
     its transpose, S²C²N multiplications in all.
-
-    Returns:
-        [S, S] float64 in [0, 2]; exactly 0 between members whose logits are bit for bit the same.
 
     Raises:
         UserError: fewer than 4 items; a member for which CKA is undefined because HSIC(X, X) = 0
