@@ -19,8 +19,7 @@ def reach(name: str) -> None:
     """Let the module that `name` begins with be imported from the current folder.
 
     The folder becomes the last place where Python looks, if the module lies there and its name is
-    not that of an installed package. (Under `python -m`, Python itself makes it the first.) Merely
-    working in a folder, such as a study, makes none of its files importable.
+    not an installed package's. Merely working in a folder makes none of its files importable.
     """
     module, folder = name.partition(".")[0], Path.cwd()
     lies_here = (folder / f"{module}.py").is_file() or (folder / module / "__init__.py").is_file()
@@ -29,10 +28,7 @@ def reach(name: str) -> None:
 
 
 def locate(name: str) -> Callable[..., Any]:
-    """The function named `module.function`.
-
-    Raises UserError if there is no such function.
-    """
+    """The function named `module.function`; raises UserError if there is no such function."""
     if not all(part.isidentifier() for part in name.split(".")):
         raise UserError(f"{name!r} is not the name of a function: expected module.function.")
     reach(name)

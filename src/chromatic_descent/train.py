@@ -23,10 +23,8 @@ def run_members(cfg: DictConfig, members: list[Member]) -> None:
     """Train a job's members unless they are complete: skip, continue, start, or refuse.
 
     `members` are in the order of their seeds: one under `population=solo`, all those trained
-    together under `population=joint`.
-
-    Raises UserError if a member's folder holds another config's work and `overwrite` is false,
-    and MemberBusyError if another process holds a member.
+    together under `population=joint`. Raises UserError if a member's folder holds another config's
+    work and `overwrite` is false, and MemberBusyError if another process holds a member.
     """
     members[0].study.check(members)
     recipe = resuming.Recipe.requested(cfg)

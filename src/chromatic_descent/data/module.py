@@ -179,10 +179,7 @@ def split_training(
 def _statistics(
     images: Tensor, mean: Sequence[float] | None, std: Sequence[float] | None
 ) -> tuple[Tensor, Tensor]:
-    """Per-channel mean and SD of pixels in [0, 1], float32 [C]; measured unless both are given.
-
-    They are measured on a histogram of the 256 values: a float copy of the data would be large.
-    """
+    """Mean and SD of pixels in [0, 1] by channel, float32 [C]; measured unless both are given."""
     channels = images.shape[-1]
     if mean is None or std is None:
         values = torch.arange(256, dtype=torch.float64) / 255

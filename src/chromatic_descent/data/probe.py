@@ -116,10 +116,7 @@ def _shifted(data: Images, indices: Tensor, seed: int) -> Iterator[ProbeSlice]:
 
 
 def _foreign(data: Images, indices: Tensor, seed: int) -> Iterator[ProbeSlice]:
-    """`foreign-digits`, unless the data are the digits, and as many images of `foreign-noise`.
-
-    The images belong to none of the data's classes: their labels are placeholders, all 0.
-    """
+    """`foreign-digits`, unless the data are the digits, and `foreign-noise`; all labels are 0."""
     count, (_, height, width, channels) = len(indices), data.test_images.shape
     labels = torch.zeros(count, dtype=torch.int64)
     if data.name != "digits":

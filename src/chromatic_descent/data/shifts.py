@@ -1,11 +1,9 @@
 """Mild corruptions of test images, which members were not trained for.
 
-A corruption maps uint8 images to uint8 images, which then pass through the evaluation transform as
-the probe does. It is a function of `probe.seed` alone: every member is shown the same images.
-
-A new corruption is a function here and a line in `SHIFTS`. The kinds of corruption follow
-Hendrycks & Dietterich 2019 (arXiv:1903.12261), but the amounts are this project's own: measurements
-on them can be compared within this project only.
+A corruption maps uint8 images to uint8 images and is a function of `probe.seed` alone: every member
+is shown the same images. A new corruption is a function here and a line in `SHIFTS`. The kinds
+follow Hendrycks & Dietterich 2019 (arXiv:1903.12261), but the amounts are this project's own:
+measurements on them can be compared within this project only.
 """
 
 import math

@@ -1,8 +1,7 @@
 """Data sets as tensors: every image of a data set is in memory, as uint8.
 
-CIFAR-10 takes 180 MB, less than one worker process of a typical data loader. A source is a function
-that returns `Images` and needs no arguments once Hydra has bound those of its config. Sources are
-cached, so that a sweep in one process reads the disk once.
+A source is a function that returns `Images` and needs no arguments once Hydra has bound those of
+its config. Sources are cached, so that a sweep in one process reads the disk once.
 """
 
 import functools
@@ -69,8 +68,7 @@ def torchvision_images(name: str, root: str, download: bool = False) -> Images:
 def digits(test_images: int = 500) -> Images:
     """scikit-learn's digits: 1,797 real handwritten digits of 8x8 pixels, no download.
 
-    scikit-learn returns them in the order of their writers, so they are shuffled before the split,
-    always in the same way.
+    They come sorted by writer, so they are shuffled before the split, always in the same way.
     """
     from sklearn.datasets import load_digits
 

@@ -11,10 +11,7 @@ import torch
 
 
 class Stream(Enum):
-    """A stream: its number, its key, and what it draws.
-
-    Changing a number changes every member.
-    """
+    """A stream: its number (changing it changes every member), its key, and what it draws."""
 
     INITIALISATION = 0, ("seed",), "the weights before training"
     EPOCH = 1, ("seed", "epoch"), "order, shifts, cut-outs and random flips of training images"

@@ -1,10 +1,9 @@
 """Arrays from `.npy` and `.npz` files that may come from anywhere: nothing is unpickled.
 
 `read_array` reads what users bring, written by any program. `open_npz` reads what this project
-writes, and trusts nothing. NumPy's own reader does not guard against an array compressed a
-thousandfold, entries that share their bytes, or a header that claims more than the file holds. This
-project writes arrays uncompressed, so an array is never larger than its file, and anything else is
-refused before memory is taken for it.
+writes, and trusts nothing: NumPy's reader does not guard against an array compressed a
+thousandfold, entries that share their bytes, or a header that claims too much. This project's
+arrays are uncompressed; one larger than its file is refused before memory is taken for it.
 """
 
 import math
@@ -43,10 +42,8 @@ _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0
 def read_array(path: os.PathLike[str] | str | NDArray[Any], key: str) -> NDArray[Any]:
     """Read the array of a `.npy` file, memory-mapped, or the array named `key` of an `.npz` file.
 
-    An array in place of a path is returned as it is.
-
-    Raises UserError, with `key` as the name of the option, if there is no such file or array, or
-    if the file cannot be read without unpickling.
+    An array in place of a path is returned as it is. Raises UserError, which names the option
+    `key`, if there is no such file or array, or if the file cannot be read without unpickling.
     """
     if not isinstance(path, (str, os.PathLike)):
         return np.asarray(path)

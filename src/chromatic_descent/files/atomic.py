@@ -20,8 +20,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     If the block raises, the temporary file is removed and `path` stays as it was. A process that is
     killed inside the block leaves a temporary file: see `remove_leftovers`. If the system refuses
-    to write (the disk is full, say), the OSError names `path`, whichever error the writing library
-    raised.
+    to write (the disk is full, say), the OSError names `path`.
 
     >>> with atomic_path(Path("numbers.txt")) as temporary:   # doctest: +SKIP
     ...     temporary.write_text("1 2 3")

@@ -9,18 +9,12 @@ _DEEPEST = 40  # levels; this project writes fewer than ten
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file in UTF-8.
-
-    Raises OSError if the path is not that of a file, and ValueError as `plain_json` does.
-    """
+    """Read a JSON file in UTF-8; raises what `regular` and `plain_json` raise."""
     return plain_json(regular(path).read_text(encoding="utf-8"))
 
 
 def regular(path: Path) -> Path:
-    """Return the path of a regular file: reading a pipe or a device may never end.
-
-    Raises OSError if the path leads to something else.
-    """
+    """Return the path of a regular file; otherwise raise OSError: reading a pipe may never end."""
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "is not a file", str(path))
     return path

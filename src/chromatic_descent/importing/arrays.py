@@ -32,10 +32,7 @@ def existing_files(given: Any) -> list[Path]:
 def imported_record(
     cfg: DictConfig, position: int, source: Path, known: dict[str, Any]
 ) -> dict[str, Any]:
-    """The keys of a record that say where a member comes from, with what is `known` of its config.
-
-    Members that are imported as one recipe share their config, as members trained here do.
-    """
+    """The keys of a record that say where a member is from and what is `known` of its config."""
     seed = check_seed(cfg.seed) + position
     name = member_name(seed, str(cfg.recipe or ""))
     identity = Identity(name, seed, {"imported": cfg.recipe or True, **known})
@@ -58,9 +55,8 @@ def imported_record(
 def from_arrays(cfg: DictConfig, present: Sequence[ProbeLogits]) -> list[ProbeLogits]:
     """Members from arrays of logits, with the images of these logits as their probe.
 
-    With `same_probe`, the images are those on which the members `present` were recorded.
-
-    Raises UserError for arrays that cannot be read or do not fit each other.
+    With `same_probe`, the images are those on which the members `present` were recorded. Raises
+    UserError for arrays that cannot be read or do not fit each other.
     """
     files = existing_files(cfg.logits)
     labels = files[0] if cfg.labels is None and files[0].suffix == ".npz" else cfg.labels

@@ -25,9 +25,8 @@ _POLL_INTERVAL = 0.2  # seconds between looks for a free slot
 def at_once(accelerator: str, threads: int | None, members_per_gpu: int) -> int:
     """How many members this machine trains at a time: `members_per_gpu` on every GPU.
 
-    Without GPUs it is one per core, or as many as have `threads` cores each.
-
-    Raises UserError for a count that is not a whole number from 1.
+    Without GPUs it is one per core, or as many as have `threads` cores each. Raises UserError for a
+    count that is not a whole number from 1.
     """
     gpus = len(devices(accelerator)) or _has_mps(accelerator)
     if gpus:

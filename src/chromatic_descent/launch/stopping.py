@@ -1,7 +1,6 @@
 """Stopping from outside: by Ctrl-C, by SIGTERM, by a lack of memory.
 
-Every file is whole or absent, and a member continues from its last epoch, so it is enough that the
-exception gets through.
+Files are whole or absent, and members continue: it is enough that the exception gets through.
 """
 
 import signal

@@ -1,8 +1,7 @@
 """Networks of torchvision and timm by their names, fitted to the images and classes at hand.
 
-Both libraries have hundreds of networks, made for ImageNet: colour images of 224 pixels, 1,000
-classes. `ByName` adapts other images as tensors, so that a network's weights keep their names and
-shapes.
+Most of them are made for ImageNet: colour images of 224 pixels, 1,000 classes. `ByName` adapts
+other images as tensors, so that a network's weights keep their names and shapes.
 """
 
 import difflib
@@ -80,9 +79,7 @@ def torchvision_network(
             downloads, with a new head; None: untrained.
         resize: see `ByName`.
 
-    Raises:
-        UserError: an unknown network or weights, a failed download, or images that the network
-            cannot take.
+    Raises UserError for unknown networks or weights, a failed download, or images that do not fit.
     """
     models = torchvision.models
     names = models.list_models(module=models)

@@ -13,10 +13,7 @@ _SMALL = 64  # pixels; up to this, ImageNet's stem (stride 4) would discard most
 
 
 class Head(nn.Linear):
-    """A linear layer in float32, without autocast.
-
-    bfloat16 has 8 bits: enough for features, but too coarse for logits that will be compared.
-    """
+    """A linear layer in float32, without autocast: bfloat16 is too coarse to compare logits in."""
 
     def forward(self, input: Tensor) -> Tensor:
         """features [B, W] -> logits [B, classes], float32."""

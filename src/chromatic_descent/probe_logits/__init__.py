@@ -17,18 +17,7 @@ from chromatic_descent.probe_logits.artefact import (
 )
 from chromatic_descent.probe_logits.population import Population, from_arrays, stack
 
-__all__ = [
-    "FOREIGN",
-    "SHIFTED",
-    "ArtefactError",
-    "Population",
-    "ProbeLogits",
-    "ProbeSliceLogits",
-    "Trajectory",
-    "from_arrays",
-    "load",
-    "read_record",
-    "save",
-    "stack",
-    "validate",
-]
+__all__ = ["ArtefactError"]
+__all__ += ["FOREIGN", "SHIFTED", "ProbeLogits", "ProbeSliceLogits", "Trajectory", "load"]
+__all__ += ["read_record", "save", "validate"]
+__all__ += ["Population", "from_arrays", "stack"]

@@ -6,8 +6,7 @@ Each figure is a function of an analysis that returns a matplotlib `Figure`:
     result = analysis.analyse(probe_logits.from_arrays("logits.npy", "labels.npy"))
     report.chromatic_map(result)
 
-`report.figures` lists them; `report.figures.files` draws and saves all that an analysis has results
-for.
+`report.figures` lists them; `report.figures.files` saves all that an analysis has results for.
 """
 
 from importlib import import_module

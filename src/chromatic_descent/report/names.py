@@ -24,10 +24,7 @@ def words(name: Any) -> str:
 
 
 def member_labels(analysis: Analysis, *, beside_markers: bool = False) -> list[str]:
-    """The shortest labels that tell members apart: seeds, with markers if seeds repeat, or numbers.
-
-    A label that stands beside the marker itself omits it.
-    """
+    """The shortest labels that tell members apart: seeds, seeds with markers, or numbers."""
     seeds, markers = analysis.population.seeds, analysis.colours.markers
     if len(set(seeds)) == len(seeds):
         return [str(seed) for seed in seeds]

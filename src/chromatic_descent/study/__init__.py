@@ -5,17 +5,7 @@ from chromatic_descent.study.names import check_study_name, member_name, printab
 from chromatic_descent.study.population import find_study, studies
 from chromatic_descent.study.study import Member, MemberBusyError, Status, Study, claim
 
-__all__ = [
-    "Manifest",
-    "Member",
-    "MemberBusyError",
-    "Status",
-    "Study",
-    "check_study_name",
-    "claim",
-    "find_study",
-    "member_name",
-    "printable",
-    "studies",
-    "study_folder",
-]
+__all__ = ["Manifest"]
+__all__ += ["check_study_name", "member_name", "printable", "study_folder"]
+__all__ += ["find_study", "studies"]
+__all__ += ["Member", "MemberBusyError", "Status", "Study", "claim"]

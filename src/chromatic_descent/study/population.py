@@ -60,9 +60,8 @@ def find_subject(
 ) -> Subject:
     """Load the members that the options name: by default the newest study in `multirun`.
 
-    Results on arrays, and on several studies together, go to `outputs`.
-
-    Raises UserError if the options contradict each other, or their files cannot be loaded.
+    Results on arrays, and on several studies together, go to `outputs`. Raises UserError if the
+    options contradict each other, or their files cannot be loaded.
     """
     arrays = labels if logits is None else logits
     given = {"study=": study, "studies=": studies, "logits= and labels=": arrays}
@@ -100,9 +99,8 @@ def load_studies(studies: Sequence[Study]) -> tuple[Population, list[str]]:
     """The members of several studies as one population, and a line on each that is not complete.
 
     A member is named `SEED_0007-<study>`, after its suffix if it has one, and its config names its
-    study: the configurations of each study are compared with those of the others.
-
-    Raises UserError if there are fewer than two, two share a name, or their probes differ.
+    study: the configurations of each study are compared with those of the others. Raises UserError
+    if there are fewer than two, two share a name, or their probes differ.
     """
     names = [study.name for study in studies]
     if len(set(names)) < max(2, len(names)):

@@ -182,10 +182,7 @@ class Member:
             self.write_manifest(replace(manifest, references=references))
 
     def together(self) -> list["Member"]:
-        """The members that are trained together with this one, itself among them; by seed.
-
-        The first has the checkpoint from which all of them continue.
-        """
+        """Members trained together, this one included, by seed; the first has the checkpoint."""
         manifest = self.read_manifest()
         if manifest is None:
             raise UserError(f"{self.manifest} is missing: the purpose of {self.folder} is unknown.")

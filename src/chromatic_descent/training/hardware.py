@@ -41,8 +41,7 @@ def resolve_device(accelerator: str) -> torch.device:
 def keep_freed_memory() -> None:
     """Let the process keep freed memory for its next step, if the C library is glibc.
 
-    By default glibc returns the memory of each step's activations to the system and gets it back at
-    the next step, page by page, which takes a seventh of the time of a step on a CPU.
+    By default glibc returns it to the system at each step: a seventh of a step's time on a CPU.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:

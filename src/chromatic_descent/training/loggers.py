@@ -72,11 +72,8 @@ def log_analysis(
 ) -> None:
     """Log the numbers and figures of a study's analysis as a run beside its members'.
 
-    Args:
-        study: its folder gets the run.
-        numbers: the content of `analysis.json`; numbers outside its tables are logged.
-        figures: files; formats other than PNG go to MLflow only.
-        loggers: an option of `configs/logger/`.
+    Of `numbers`, the content of `analysis.json`, those outside its tables are logged. Figures in
+    formats other than PNG go to MLflow only. `loggers` is an option of `configs/logger/`.
     """
     metrics = dict(_scalars(numbers))
     for make in instantiate(loggers).values():
@@ -89,11 +86,7 @@ def log_analysis(
 
 
 class _OwnRun(WandbLogger):
-    """A W&B run for each logger, begun at first use and ended with the log.
-
-    Lightning's logger takes the run that the process began last and never ends it, so that the
-    members of a sweep would share one run.
-    """
+    """A W&B run for each logger; Lightning's own logger shares one among all members of a sweep."""
 
     @property
     def experiment(self) -> Any:

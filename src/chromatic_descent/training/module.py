@@ -35,8 +35,7 @@ class Classifier(lightning.LightningModule):
         lr_scale: multiplies every learning rate.
         schedule, warmup: see `optim.scale`.
         label_smoothing: share of the target spread evenly over all classes.
-        seed: the member's; random draws of the network in training (dropout) are a function of
-            (seed, epoch).
+        seed: the member's; random draws in training (dropout) are a function of (seed, epoch).
         compile_network: run the network through `torch.compile`.
     """
 

@@ -1,8 +1,7 @@
 """Optimisers and learning-rate schedules.
 
-An option of `configs/optim/` names a function of (network, batch size) that returns an optimiser; a
-new optimiser is a function here and a file there. A schedule is a function of the share of steps
-done; it multiplies every learning rate.
+An option of `configs/optim/` names a function of (network, batch size) that returns an optimiser. A
+schedule is a function of the share of steps done; it multiplies every learning rate.
 """
 
 import math
@@ -118,9 +117,8 @@ def muon(
 ) -> Muon:
     """Muon for the filters of `network`, SGD for its biases and its head.
 
-    Filters are the weights of convolutions, linear layers and attention, except for the head, which
-    is the last linear layer. A position embedding does not multiply activations: it is trained like
-    a bias.
+    Filters are the weights of convolutions, attention and linear layers, except the last linear
+    layer, which is the head. A position embedding is trained like a bias.
 
     `bias_lr` and `head_lr` are per example, as in airbench: the loss here is a mean over the batch,
     so they are multiplied by the batch size. They are meant for a network that scales its head's

@@ -14,10 +14,7 @@ _EVERY = 10  # steps between updates; each reads the accuracy off the device
 
 
 class MemberProgress(ProgressBar):
-    """One line per job on a terminal; nothing in a file, in a pipe, or in a parallel sweep.
-
-    `name` is that of the member, or of the members trained together.
-    """
+    """One line per job on a terminal, named `name`; none in a file, a pipe or a parallel sweep."""
 
     def __init__(self, name: str):
         super().__init__()

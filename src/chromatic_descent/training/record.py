@@ -100,10 +100,7 @@ def record_member(
     tta: bool,
     seconds: float = 0.0,
 ) -> ProbeLogits:
-    """Record a trained member on the probe and on every further slice, with its provenance.
-
-    For `tta` see `slice_logits`; training took `seconds`.
-    """
+    """Record a member, trained in `seconds`, on every probe slice; for `tta` see `slice_logits`."""
     started = time.perf_counter()
     recorded = {
         p.name: slice_logits(module, data, p, trainer, tta) for p in [data.probe, *data.slices]

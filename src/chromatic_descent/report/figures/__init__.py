@@ -1,8 +1,7 @@
 """Every figure of an analysis: one file for each question.
 
-`FIGURES` is where a figure is listed. Its file defines a function that returns a matplotlib
-`Figure`, and a `FigureKind` with everything else about it. The files, the summary, the page and the
-reference are made from these.
+`FIGURES` lists them. A figure's file defines a function that returns a matplotlib `Figure`, and a
+`FigureKind` with everything else that the files, the summary and the page need.
 """
 
 from importlib import import_module

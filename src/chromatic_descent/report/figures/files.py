@@ -23,10 +23,7 @@ def figures(analysis: Analysis) -> dict[str, Figure]:
 def save_all(
     analysis: Analysis, folders: dict[str, Path], formats: Sequence[str]
 ) -> dict[str, Path]:
-    """Save every figure that the analysis has results for, in the folder that its kind names.
-
-    Returns the file of each figure in the first format, by name.
-    """
+    """Save all figures that have results, and return the file of each in the first format."""
     folder_of = {kind.name: folders[kind.folder] for kind in kinds()}
     drawn = figures(analysis) if formats else {}
     for name, figure in drawn.items():

@@ -9,11 +9,5 @@ from chromatic_descent.report.page.images import (
 from chromatic_descent.report.page.render import render
 from chromatic_descent.report.page.words import training_commands
 
-__all__ = [
-    "Pictures",
-    "pictures_from_dataset",
-    "pictures_from_file",
-    "render",
-    "shown_images",
-    "training_commands",
-]
+__all__ = ["Pictures", "pictures_from_dataset", "pictures_from_file", "shown_images"]
+__all__ += ["render", "training_commands"]

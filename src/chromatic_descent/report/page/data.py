@@ -1,7 +1,4 @@
-"""The figures of the page, and what its scripts draw them from, as one JSON object.
-
-Numbers are rounded to five digits: a picture cannot show more.
-"""
+"""The figures of the page, and their data as one JSON object, rounded to five digits."""
 
 import html
 import io

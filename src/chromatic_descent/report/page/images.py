@@ -1,8 +1,7 @@
 """The images that divide members: small pictures, and the class that each member predicts.
 
-A study holds the name and a fingerprint of its data set. Nothing in a study is instantiated: the
-pictures come from this package's own sources, by that name, or from a file that the user names. The
-fingerprint has to agree.
+Nothing in a study is instantiated: pictures come from this package's own sources, by the name of
+the study's data set, whose fingerprint has to agree, or from a file that the user names.
 """
 
 import base64

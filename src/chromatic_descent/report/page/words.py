@@ -90,8 +90,7 @@ def _name(target: Any) -> str:
 def training_commands(study: Study) -> list[str]:
     """The commands that would train a study's members again; one for all that differ only in seed.
 
-    They are read from each member's `.hydra/overrides.yaml`. A member without that file (its folder
-    was not kept) adds nothing; members that were trained together share one.
+    A member without `.hydra/overrides.yaml` adds none; members trained together share one.
     """
     by_recipe: dict[tuple[str, ...], set[int]] = defaultdict(set)
     for member in study.members():

@@ -1,7 +1,4 @@
-"""An analysis in the terminal: the chromatic map in true colour, and a table of the main numbers.
-
-Half a character cell is a pixel of the map.
-"""
+"""An analysis in the terminal: the chromatic map in true colour, and a table of main numbers."""
 
 from collections.abc import Sequence
 
@@ -47,10 +44,7 @@ def table(analysis: Analysis, study: str) -> Table:
 
 
 def chromatic_map(analysis: Analysis) -> Table | None:
-    """The map that gives members their colours, beside their names and accuracies, if there is one.
-
-    It is for a console that `shows_colours`.
-    """
+    """The map that colours members, if there is one, for a console that `shows_colours`."""
     colours = analysis.colours
     view = analysis.maps.find(colours.distance)
     if not computed(view):

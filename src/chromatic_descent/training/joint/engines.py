@@ -67,8 +67,7 @@ class Looped:
     ) -> Iterator[int]:
         """Compute the gradients of each member's loss, plus its penalty, on its batch.
 
-        One forward and backward pass per member. Yields each member's index in the chunk as soon as
-        its gradients are ready.
+        One pass per member. Yields its index in the chunk as soon as its gradients are ready.
         """
         for index, member in enumerate(self.members):
             batch = next(batches)

@@ -5,13 +5,5 @@ from chromatic_descent.training.repulsion.points import Points, at_step, pool
 from chromatic_descent.training.repulsion.repulsion import Repulsion, from_config
 from chromatic_descent.training.repulsion.terms import Term
 
-__all__ = [
-    "Points",
-    "Repulsion",
-    "Term",
-    "at_step",
-    "evaluating",
-    "features",
-    "from_config",
-    "pool",
-]
+__all__ = ["Points", "at_step", "evaluating", "features", "pool"]
+__all__ += ["Repulsion", "Term", "from_config"]

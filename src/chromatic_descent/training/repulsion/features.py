@@ -55,10 +55,9 @@ def features(
 def evaluating(network: nn.Module) -> Iterator[None]:
     """The network in evaluation mode, except that BatchNorm uses the statistics of its input.
 
-    Running statistics are neither used nor updated. Cross-entropy trains the network with the
-    statistics of each batch. If repulsion used running statistics, members would learn to be
-    sensitive to the difference: their logits in evaluation mode would move apart, and their logits
-    in training mode hardly at all. Afterwards every module is in its previous mode.
+    Running statistics are neither used nor updated. If repulsion used them, while cross-entropy
+    uses those of each batch, members would learn to move apart in evaluation mode and hardly at all
+    in training mode. Afterwards every module is in its previous mode.
     """
     training = [module for module in network.modules() if module.training]
     norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]

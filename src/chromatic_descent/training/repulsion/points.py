@@ -65,10 +65,7 @@ def pool(kind: str, data: ImageData, size: int, seed: int) -> Points:
 
 
 def at_step(points: Points, batch_size: int, seed: int, epoch: int, step: int) -> Tensor:
-    """Indices [b] of the points of a step, `batch_size` different ones.
-
-    They depend on (seed, epoch, step) and on the pool's size alone.
-    """
+    """Indices [b] of a step's points, which (seed, epoch, step) and the pool's size determine."""
     order = torch.randperm(len(points.images), generator=stream(Stream.POINTS, seed, epoch, step))
     return order[:batch_size].to(points.images.device)
 

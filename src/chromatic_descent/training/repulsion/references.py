@@ -1,7 +1,6 @@
 """Reference members: the trained members that a new one is repelled from, and their networks.
 
-A network is built from the config of the new run, never from a config on disk; only its weights are
-read.
+Networks are built from the config of the new run, never from one on disk: only weights are read.
 """
 
 from collections.abc import Callable

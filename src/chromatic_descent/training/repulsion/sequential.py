@@ -179,10 +179,7 @@ class Repel(lightning.Callback):
             self._gradients = measures.gradient_of(penalty, trained_parameters(module.network))
 
     def _everywhere(self, network: nn.Module, trainer: Trainer, of: Of) -> Tensor:
-        """The features of every point of the pool [P, K], in the precision of training.
-
-        The batches are as large as in a step, since BatchNorm takes its statistics from them.
-        """
+        """The features of every point of the pool [P, K], in batches as large as in a step."""
         images = self._points.images
         batches = max(1, len(images) // self.repulsion.batch_size)
         indices = torch.arange(len(images), device=images.device).tensor_split(batches)

@@ -38,10 +38,7 @@ def logit_mse(
     """Mean squared logit difference, saturating: mean over points and others of s / (s + d²).
 
     d² = mean_c (f_ic − f_jc)² at one point. In (0, 1]: 1 where the members agree. Each point's
-    force fades once d² is well beyond the scale s, so that growing logits soon gain little.
-
-    Args:
-        scale: s, logits².
+    force fades once d² is well beyond s = `scale`, in logits²: growing logits soon gain little.
     """
     own, others = _wide(own, others)
     return _saturating((own - others).square().mean(-1), scale).mean()
@@ -62,10 +59,7 @@ def kl(own: Tensor, others: Tensor, labels: Tensor | None = None, *, scale: floa
 
     d = KL(p_i‖p_j) + KL(p_j‖p_i) at one point, in nats. The divergence itself is unbounded: one
     point on which two confident members differ would outweigh all others. s/(s + d) is in (0, 1]
-    and falls as the divergence grows, ever more slowly beyond the scale s.
-
-    Args:
-        scale: s, nats.
+    and falls as the divergence grows, ever more slowly beyond s = `scale`, in nats.
     """
     log_p, log_q = (x.log_softmax(-1) for x in _wide(own, others))
     divergence = ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(-1)  # [R, B]
@@ -167,10 +161,7 @@ def _kernel(own: Tensor, others: Tensor) -> Tensor:
 
 
 def _bandwidth(own: Tensor, others: Tensor) -> Tensor:
-    """median(d²) / log(S + 1) over the pairs of different members, a scalar.
-
-    If the median is 0 the mean replaces it, and if the mean is 0 too, 1.
-    """
+    """median(d²) / log(S + 1) over pairs of members; the mean replaces a median of 0, or else 1."""
     members = torch.cat([own[None], others]).flatten(1)  # [S, B·K]
     squared = torch.cat(
         [(members[i + 1 :] - members[i]).square().mean(1) for i in range(len(members) - 1)]
