@@ -182,6 +182,7 @@ def _statistics(
     """Mean and SD of pixels in [0, 1] by channel, float32 [C]; measured unless both are given."""
     channels = images.shape[-1]
     if mean is None or std is None:
+        # From a histogram of the 256 values: no float copy of the data set is made.
         values = torch.arange(256, dtype=torch.float64) / 255
         flat = (channel.reshape(-1) for channel in images.unbind(-1))
         counts = torch.stack([torch.bincount(channel, minlength=256) for channel in flat])

@@ -179,8 +179,9 @@ class Repel(lightning.Callback):
             self._gradients = measures.gradient_of(penalty, trained_parameters(module.network))
 
     def _everywhere(self, network: nn.Module, trainer: Trainer, of: Of) -> Tensor:
-        """The features of every point of the pool [P, K], in batches as large as in a step."""
+        """The features of every point of the pool [P, K]."""
         images = self._points.images
+        # BatchNorm takes its statistics from the batch, so batches are as large as in a step.
         batches = max(1, len(images) // self.repulsion.batch_size)
         indices = torch.arange(len(images), device=images.device).tensor_split(batches)
         with torch.no_grad(), evaluating(network), trainer.precision_plugin.forward_context():
