@@ -1,6 +1,7 @@
 """Members and populations that many tests need."""
 
 import dataclasses
+import functools
 import json
 
 import numpy as np
@@ -160,3 +161,11 @@ def make_trial(seeds=5, recipes=RECIPES, slices=True):
         if slices
         else {},
     )
+
+
+def make_pool_data(**options):
+    """Made images of which 24 are held out of training and not recorded."""
+    from chromatic_descent.data import ImageData, Probe, sources  # imports torch
+
+    source = functools.partial(sources.synthetic, train_images=96, test_images=16, image_size=8)
+    return ImageData(source, **{"heldout_size": 32, "probe": Probe(heldout=8), **options})

@@ -158,3 +158,14 @@ def plant_figure(monkeypatch, counterpart):
     monkeypatch.setitem(sys.modules, planted.__name__, planted)
     monkeypatch.setattr(figures, "FIGURES", {**figures.FIGURES, "planted": ("planted",)})
     monkeypatch.setattr(report, "FIGURES", figures.FIGURES)
+
+
+def of_digits(fingerprint=None):
+    from chromatic_descent.data.sources import digits
+
+    images = digits()
+    population = make_population(3, images=50)
+    population.indices[:] = np.arange(50) * 2
+    for record in population.records:
+        record["dataset"] |= {"name": "digits", "fingerprint": fingerprint or images.fingerprint}
+    return population, images.test_images.numpy()

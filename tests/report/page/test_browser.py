@@ -15,7 +15,6 @@ from tests.report.cases import (
     planted,
     quickly_analysed,
 )
-from tests.report.page.test_page import of_digits
 
 pytestmark = pytest.mark.browser
 
@@ -316,7 +315,7 @@ def test_without_javascript_the_tables_are_there(browser, written):
 
 
 def test_pictures_are_shown(browser, tmp_path):
-    from tests.report.cases import analysed
+    from tests.report.cases import analysed, of_digits
 
     population, _ = of_digits()
     result, run = analysed(population)

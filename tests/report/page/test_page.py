@@ -21,7 +21,7 @@ from chromatic_descent.report.summary import sections
 from chromatic_descent.report.summary.blocks import Lines, Section, Table
 from chromatic_descent.study import Member, Study
 from tests.makers import make_population
-from tests.report.cases import CASES, HOSTILE, analysed, hostile, html
+from tests.report.cases import CASES, HOSTILE, analysed, hostile, html, of_digits
 
 
 class Reader(HTMLParser):
@@ -262,17 +262,6 @@ def test_pictures_of_a_file(tmp_path):
     (tmp_path / "wrong.npy").write_bytes(b"nothing")
     with pytest.raises(UserError, match="cannot be read"):
         page.pictures_from_file(tmp_path / "wrong.npy", [3], 20)
-
-
-def of_digits(fingerprint=None):
-    from chromatic_descent.data.sources import digits
-
-    images = digits()
-    population = make_population(3, images=50)
-    population.indices[:] = np.arange(50) * 2
-    for record in population.records:
-        record["dataset"] |= {"name": "digits", "fingerprint": fingerprint or images.fingerprint}
-    return population, images.test_images.numpy()
 
 
 def test_pictures_of_a_data_set_are_at_the_probes_places():

@@ -1,5 +1,3 @@
-import functools
-
 import pytest
 import torch
 
@@ -8,12 +6,7 @@ from chromatic_descent.data.augment import normalise
 from chromatic_descent.errors import UserError
 from chromatic_descent.training.repulsion import at_step, pool
 from chromatic_descent.training.repulsion.points import KINDS
-
-SOURCE = functools.partial(sources.synthetic, train_images=96, test_images=16, image_size=8)
-
-
-def data(**options):
-    return ImageData(SOURCE, **{"heldout_size": 32, "probe": Probe(heldout=8), **options})
+from tests.makers import make_pool_data
 
 
 def shown(data, places):
@@ -27,7 +20,7 @@ def found_in(images, candidates):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pool_is_a_function_of_its_seed_alone(kind):
-    a, b, c = (pool(kind, data(seed=s), 20, seed) for s, seed in [(0, 0), (1, 0), (0, 1)])
+    a, b, c = (pool(kind, make_pool_data(seed=s), 20, seed) for s, seed in [(0, 0), (1, 0), (0, 1)])
     assert a.images.shape == (20, 3, 8, 8)
     assert a.images.dtype == torch.float32
     assert torch.equal(a.images, b.images)  # whoever the member is
@@ -37,7 +30,7 @@ def test_a_pool_is_a_function_of_its_seed_alone(kind):
 
 
 def test_training_points_are_training_images_with_their_labels():
-    d = data()
+    d = make_pool_data()
     points = pool("train", d, 1000, 0)
     assert len(points.images) == len(d.train_indices) == 64  # all there are
     order = [
@@ -54,7 +47,7 @@ def test_training_points_are_training_images_with_their_labels():
 
 
 def test_held_out_points_are_neither_trained_on_nor_recorded():
-    d = data()
+    d = make_pool_data()
     points = pool("heldout", d, 1000, 0)
     assert len(points.images) == 32 - 8
     assert not found_in(points.images, shown(d, d.train_indices)).any()
@@ -64,13 +57,13 @@ def test_held_out_points_are_neither_trained_on_nor_recorded():
 
 
 def test_noise_has_the_images_mean_and_spread():
-    images = pool("noise", data(), 500, 0).images
+    images = pool("noise", make_pool_data(), 500, 0).images
     assert images.mean((0, 2, 3)).abs().max() < 0.05
     assert (images.std((0, 2, 3)) - 1).abs().max() < 0.1
 
 
 def test_mixup_lies_between_two_training_images():
-    d = data()
+    d = make_pool_data()
     train, mixed = shown(d, d.train_indices), pool("mixup", d, 4, 0).images
     a, b = torch.combinations(torch.arange(64)).unbind(1)
     way = (train[b] - train[a]).flatten(1)
@@ -83,7 +76,7 @@ def test_mixup_lies_between_two_training_images():
 
 
 def test_patches_are_moved_and_nothing_else():
-    d = data()
+    d = make_pool_data()
     images = pool("patches", d, 8, 0).images
 
     def squares(image):
@@ -110,7 +103,7 @@ def test_patches_are_moved_and_nothing_else():
 )
 def test_what_cannot_be_is_one_message(kind, options, message):
     with pytest.raises(UserError, match=message):
-        pool(kind, data(**options), 8, 0)
+        pool(kind, make_pool_data(**options), 8, 0)
 
 
 def test_images_that_cannot_be_cut_are_refused():
@@ -128,7 +121,7 @@ def test_images_that_cannot_be_cut_are_refused():
 
 
 def test_a_steps_points_are_a_function_of_seed_epoch_and_step():
-    points = pool("train", data(), 64, 0)
+    points = pool("train", make_pool_data(), 64, 0)
     index = at_step(points, 16, 3, 1, 40)
     assert len(set(index.tolist())) == 16
     torch.rand(5)

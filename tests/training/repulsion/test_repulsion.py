@@ -6,6 +6,7 @@ from torch import nn
 from chromatic_descent import config
 from chromatic_descent.errors import UserError
 from chromatic_descent.training.repulsion import evaluating, features, from_config
+from tests.makers import make_pool_data
 
 
 def repulsion(*overrides):
@@ -147,7 +148,5 @@ def test_a_penalty_is_computed_in_float32_under_autocast():
 
 
 def test_too_few_points_for_a_batch_are_one_message():
-    from tests.training.repulsion.test_points import data
-
     with pytest.raises(UserError, match=r"batch_size=64: there are only 24 points of kind heldout"):
-        repulsion("repulsion=rbf", "repulsion.points=heldout").make_pool(data())
+        repulsion("repulsion=rbf", "repulsion.points=heldout").make_pool(make_pool_data())
