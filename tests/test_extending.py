@@ -174,7 +174,7 @@ class Stop(lightning.Callback):
             {"distances": ["hellinger", "mine.f"], "maps": ["mine.f"]},
             "maps=['mine.f']: expected names from",
         ),
-        ("def f(x): return x[0]", {"combiners": ["mine.f"]}, "do not add to 1"),
+        ("def f(x): return x[0]", {"combiners": ["mine.f"]}, "do not sum to 1"),
         ("def f(x): return x", {"combiners": ["mine.f"]}, "expected log-probabilities"),
     ],
 )

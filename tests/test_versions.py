@@ -16,5 +16,6 @@ def test_the_citation_is_of_this_release():
 
 
 def test_the_newest_entry_of_the_changelog_is_of_this_release():
+    """Changes of the next release stand above it, under Unreleased."""
     headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
-    assert headings[0] == VERSION
+    assert headings[headings[0] == "Unreleased"] == VERSION
